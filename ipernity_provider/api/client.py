@@ -1,0 +1,332 @@
+"""IpernityClient: the calls of the ipernity API."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import requests
+import tenacity
+
+from ipernity_provider import __version__
+from ipernity_provider.api.errors import (
+    AnswerLost,
+    DocumentNotFound,
+    PermanentError,
+    TicketNotFound,
+    TransientError,
+)
+from ipernity_provider.api.models import Document, Medias, Quota, Ticket, Token, Upload
+from ipernity_provider.api.reply import Payload, as_list, as_text, parse_reply
+from ipernity_provider.api.signing import ApiSignature, HttpMethod, OAuthSignature, SignedCall
+from ipernity_provider.api.transport import host_of, transport_error
+from ipernity_provider.api.upload import BLOCK_BYTES, FilePath, MultipartBody, Progress
+
+DEFAULT_BASE_URL = "https://api.ipernity.com"
+MAX_TICKETS_PER_CALL = 50
+MAX_MD5_PER_CALL = 20
+
+# Seen to refuse POST; everything else takes it, and a POST keeps the signature out of addresses and logs.
+_GET_ONLY = frozenset({"api.methods.get"})
+# What the service calls its reading methods. A frob can be exchanged only once, so that call is none of them.
+_READING = ("get", "check", "search", "hello", "echo")
+_NOT_READING = frozenset({"auth.getToken"})
+# 112 lasts hours, 132 until somebody sets a clock: seconds of waiting cannot help.
+_NOT_WORTH_WAITING = frozenset({112, 132})
+
+Param = str | int | float | bool | Sequence[str] | None
+
+
+class IpernityClient:
+    """A connection to ipernity.com that signs its calls and reads the answers.
+
+    Every method raises :class:`~ipernity_provider.api.errors.IpernityError`, typed by what can be done about it.
+    Reading methods are tried again on transient errors, with growing, jittered pauses; uploads never are, for an
+    upload whose answer was lost may have been accepted. One client may be used by several threads.
+
+    :param api_key: the application's key, from https://www.ipernity.com/apps/key.
+    :param api_secret: the key's secret; never sent.
+    :param auth: ``signature`` (the service's MD5 signature) or ``oauth`` (OAuth 1.0a).
+    :param token: a user's token, of the kind that ``auth`` names; without one only public reads work.
+    :param token_secret: of the OAuth token.
+    :param base_url: the service's root, without ``/api``; another one for the sandbox.
+    :param lg: two-letter language sent with each call. Undocumented, but the service is reported to refuse calls
+        without it since 2026; None switches it off.
+    :param timeout: seconds to wait for a connection and for the answer to a call.
+    :param upload_timeout: seconds to wait for the answer once a file was sent.
+    :param verify: check the server's certificate: True, False, or the path of a CA file.
+    :param proxy: address of a proxy for all calls; None takes the environment's.
+    :param attempts: how often a reading call is tried at the most.
+    """
+
+    def __init__(
+        self,
+        api_key: str,
+        api_secret: str,
+        *,
+        auth: Literal["signature", "oauth"] = "signature",
+        token: str | None = None,
+        token_secret: str | None = None,
+        base_url: str = DEFAULT_BASE_URL,
+        lg: str | None = "en",
+        timeout: float = 30.0,
+        upload_timeout: float = 300.0,
+        verify: bool | str = True,
+        proxy: str | None = None,
+        attempts: int = 4,
+    ) -> None:
+        self._signature = (
+            OAuthSignature(api_key, api_secret, token, token_secret)
+            if auth == "oauth"
+            else ApiSignature(api_key, api_secret, token)
+        )
+        self._oauth_token = token if auth == "oauth" else None
+        self._base_url = base_url.rstrip("/").removesuffix("/api")
+        self._lg = lg
+        self._timeout = timeout
+        self._upload_timeout = upload_timeout
+        self._verify = verify
+        self._attempts = attempts
+        self._session = requests.Session()
+        self._session.headers["User-Agent"] = (
+            f"airflow-provider-ipernity/{__version__} {requests.utils.default_user_agent()}"
+        )
+        if proxy:
+            self._session.proxies = {"http": proxy, "https": proxy}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections that are kept open between calls."""
+        self._session.close()
+
+    # -- any method ----------------------------------------------------------------------------------------------
+
+    def call(self, method: str, /, **params: Param) -> Payload:
+        """Call an API method and return its payload, the ``api`` envelope included.
+
+        :param method: its dotted name, e.g. ``doc.get``.
+        :param params: its parameters: lists are joined by commas, flags become 1 and 0, None is left out.
+        """
+        return self._call(method, params)
+
+    def _call(self, method: str, params: Mapping[str, Param]) -> Payload:
+        fields = self._fields(params)
+        if not _is_reading(method):
+            return self._post(method, fields)
+        trying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(_worth_waiting),
+            stop=tenacity.stop_after_attempt(self._attempts),
+            wait=tenacity.wait_exponential_jitter(initial=0.5, max=8.0, jitter=0.5),
+            reraise=True,
+        )
+        return trying(self._post, method, fields)
+
+    def _fields(self, params: Mapping[str, Param]) -> dict[str, str]:
+        given = {"lg": self._lg, **params}
+        return {name: _as_field(value) for name, value in given.items() if value is not None}
+
+    def _post(self, method: str, fields: Mapping[str, str]) -> Payload:
+        http: HttpMethod = "GET" if method in _GET_ONLY else "POST"
+        call = self._signature.sign(http, self._url(method), method, fields)
+        body = {"params": call.fields} if http == "GET" else {"data": call.fields}
+        return self._send(http, method, fields, call, timeout=(self._timeout, self._timeout), **body)
+
+    def _url(self, method: str) -> str:
+        return f"{self._base_url}/api/{method}/json"
+
+    def _send(
+        self, http: HttpMethod, method: str, fields: Mapping[str, str], call: SignedCall, **request: Any
+    ) -> Payload:
+        headers = {**call.headers, **request.pop("headers", {})}
+        try:
+            answer = self._session.request(
+                http,
+                self._url(method),
+                headers=headers,
+                auth=_keep_headers,
+                verify=self._verify,
+                allow_redirects=False,
+                **request,
+            )
+        except (requests.RequestException, OSError) as error:
+            # Without its cause: the text of requests' errors can hold what must not be shown.
+            raise transport_error(method, host_of(self._base_url), error) from None
+        return parse_reply(method, answer.status_code, answer.content, _subject(fields))
+
+    # -- upload.* ------------------------------------------------------------------------------------------------
+
+    def upload_replace(
+        self,
+        doc_id: str,
+        file: str | FilePath,
+        *,
+        filename: str | None = None,
+        asynchronous: bool = True,
+        md5: str | None = None,
+        progress: Progress | None = None,
+    ) -> Upload:
+        """Send a file to stand behind an existing document (``upload.replace``), streamed, once.
+
+        The service has been seen to create a *new* document instead: compare the ``doc_id`` of the finished ticket.
+
+        :param filename: the name that the service is told; the file's own by default.
+        :param asynchronous: a ticket comes at once (``async=1``); else the call waits until the document is complete.
+        :param md5: expected checksum of the file; a file that turns out to be another one is not completed.
+        :raises IpernityError: if its ``maybe_accepted`` is set the file may have arrived all the same.
+        """
+        params: dict[str, Param] = {"doc_id": doc_id, "async": asynchronous}
+        return self._upload("upload.replace", params, file, filename, md5, progress)
+
+    def upload_file(
+        self,
+        file: str | FilePath,
+        *,
+        filename: str | None = None,
+        asynchronous: bool = True,
+        md5: str | None = None,
+        progress: Progress | None = None,
+        **params: Param,
+    ) -> Upload:
+        """Send a file as a new document (``upload.file``); parameters as for :meth:`upload_replace`.
+
+        :param params: what the new document shall have: ``title``, ``description``, ``keywords``, ``is_public``, ...
+        """
+        return self._upload("upload.file", {**params, "async": asynchronous}, file, filename, md5, progress)
+
+    def _upload(
+        self,
+        method: str,
+        params: Mapping[str, Param],
+        file: str | FilePath,
+        filename: str | None,
+        md5: str | None,
+        progress: Progress | None,
+    ) -> Upload:
+        path: FilePath = Path(file) if isinstance(file, str) else file
+        fields = self._fields(params)
+        call = self._signature.sign("POST", self._url(method), method, fields)
+        body = MultipartBody(call.fields, path, path.stat().st_size, filename or path.name, md5, progress)
+        # While it sends, urllib3 applies the time for connecting to each block: a slow uplink needs more of it.
+        timeout = (max(self._timeout, 60.0), self._upload_timeout)
+        headers = {"Content-Type": body.content_type}
+        reply = self._send("POST", method, fields, call, data=body, headers=headers, timeout=timeout)
+        return Upload(as_text(reply.get("ticket")) or None, as_text(reply.get("doc_id")) or None)
+
+    def check_tickets(self, tickets: Iterable[str]) -> list[Ticket]:
+        """The state of any number of tickets (``upload.checkTickets``), in the order asked for.
+
+        They are asked for 50 at a time. One unknown ticket spoils its whole batch, which is then asked for singly;
+        the unknown ones come back in the state ``unknown``.
+        """
+        wanted = list(dict.fromkeys(tickets))
+        found = {
+            ticket.id: ticket
+            for batch in _batches(wanted, MAX_TICKETS_PER_CALL)
+            for ticket in self._check(batch)
+        }
+        # A ticket that the answer leaves out is treated as one that is not finished.
+        return [found.get(ticket, Ticket(ticket, "pending")) for ticket in wanted]
+
+    def _check(self, batch: Sequence[str]) -> list[Ticket]:
+        try:
+            reply = self._call("upload.checkTickets", {"tickets": batch})
+        except TicketNotFound:
+            if len(batch) == 1:
+                return [Ticket(batch[0], "unknown")]
+            return [ticket for single in batch for ticket in self._check([single])]
+        return [Ticket.from_payload(ticket) for ticket in as_list(reply.get("tickets"), "ticket")]
+
+    # -- doc.* ---------------------------------------------------------------------------------------------------
+
+    def get_document(self, doc_id: str) -> Document:
+        """A document as it is now, with the checksum of its bytes where the service says it (``doc.get``)."""
+        return Document.from_reply(self._call("doc.get", {"doc_id": doc_id, "extra": "md5"}))
+
+    def get_medias(self, doc_id: str) -> Medias:
+        """The files of a document (``doc.getMedias``)."""
+        return Medias.from_reply(self._call("doc.getMedias", {"doc_id": doc_id}))
+
+    def check_md5(self, sums: Iterable[str]) -> dict[str, list[str]]:
+        """Which documents carry these MD5 checksums (``doc.checkMD5``): checksum -> document ids, empty if none.
+
+        They are asked for 20 at a time. Hits may be other people's documents or deleted ones.
+        """
+        wanted = [checksum.lower() for checksum in sums]
+        hits: dict[str, list[str]] = {checksum: [] for checksum in wanted}
+        for batch in _batches(list(hits), MAX_MD5_PER_CALL):
+            try:
+                reply = self._call("doc.checkMD5", {"md5": batch})
+            except DocumentNotFound:
+                continue  # documented as the answer when nothing matches
+            for hit in as_list(reply.get("docs"), "doc"):
+                if doc_id := as_text(hit.get("doc_id")):
+                    hits.setdefault(as_text(hit.get("md5")).lower(), []).append(doc_id)
+        return hits
+
+    def delete_document(self, doc_id: str) -> None:
+        """Delete one of the token owner's documents for good (``doc.delete``); needs the permission doc: delete."""
+        self._call("doc.delete", {"doc_id": doc_id})
+
+    # -- account, token, test ------------------------------------------------------------------------------------
+
+    def get_quota(self) -> Quota:
+        """What the account may still upload (``account.getQuota``)."""
+        return Quota.from_reply(self._call("account.getQuota", {}))
+
+    def check_token(self) -> Token:
+        """Whose token this is and what it allows (``auth.checkToken``)."""
+        # With OAuth the method still requires its documented parameter, and takes the OAuth token for it.
+        return Token.from_reply(self._call("auth.checkToken", {"auth_token": self._oauth_token}))
+
+    def echo(self, text: str = "hello") -> str:
+        """What the service heard (``test.echo``): proof of the address, the key and the character set."""
+        return as_text(self._call("test.echo", {"echo": text}).get("echo"))
+
+    # -- media files ---------------------------------------------------------------------------------------------
+
+    def download(self, url: str) -> Iterator[bytes]:
+        """The bytes of a media file, block by block; the address comes from :meth:`get_medias` and is not signed."""
+        timeout = (self._timeout, self._timeout)
+        try:
+            with self._session.get(url, stream=True, timeout=timeout, verify=self._verify) as answer:
+                if answer.status_code != requests.codes.ok:
+                    error = AnswerLost if answer.status_code >= 500 else PermanentError
+                    raise error(
+                        f"download: HTTP {answer.status_code} instead of the file.", method="download"
+                    )
+                yield from answer.iter_content(BLOCK_BYTES)
+        except (requests.RequestException, OSError) as broken:
+            raise transport_error("download", host_of(url), broken) from None
+
+
+def _is_reading(method: str) -> bool:
+    return method.rpartition(".")[2].startswith(_READING) and method not in _NOT_READING
+
+
+def _worth_waiting(error: BaseException) -> bool:
+    return isinstance(error, TransientError) and error.code not in _NOT_WORTH_WAITING
+
+
+def _keep_headers(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Stands where requests would otherwise replace our Authorization header by what a .netrc file says."""
+    return request
+
+
+def _as_field(value: str | float | bool | Sequence[str]) -> str:
+    if isinstance(value, bool):
+        return "1" if value else "0"
+    return value if isinstance(value, str) else ",".join(value) if isinstance(value, Sequence) else str(value)
+
+
+def _batches(items: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def _subject(fields: Mapping[str, str]) -> str:
+    return f"document {fields['doc_id']}" if "doc_id" in fields else ""

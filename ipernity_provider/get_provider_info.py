@@ -1,0 +1,96 @@
+"""What Airflow reads of this package."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def get_provider_info() -> dict[str, Any]:
+    return {
+        "package-name": "airflow-provider-ipernity",
+        "name": "ipernity",
+        "description": "Replace the file behind a document on the photo service `ipernity <https://www.ipernity.com>`__.",
+        "integrations": [
+            {
+                "integration-name": "ipernity",
+                "external-doc-url": "https://www.ipernity.com/help/api",
+                "tags": ["service"],
+            }
+        ],
+        "hooks": [{"integration-name": "ipernity", "python-modules": ["ipernity_provider.hooks.ipernity"]}],
+        "operators": [
+            {"integration-name": "ipernity", "python-modules": ["ipernity_provider.operators.ipernity"]}
+        ],
+        "sensors": [
+            {"integration-name": "ipernity", "python-modules": ["ipernity_provider.sensors.ipernity"]}
+        ],
+        "extra-links": ["ipernity_provider.links.ipernity.DocumentLink"],
+        "connection-types": [
+            {
+                "connection-type": "ipernity",
+                "hook-class-name": "ipernity_provider.hooks.ipernity.IpernityHook",
+                "hook-name": "ipernity",
+                "ui-field-behaviour": {
+                    # Not `port`: the Test button of Airflow 3.3.2 needs one stored, and 0 will do.
+                    "hidden-fields": ["login", "schema"],
+                    "relabeling": {"password": "API secret", "host": "Service address"},
+                    "placeholders": {
+                        "password": "the secret of the API key",
+                        "host": "https://api.ipernity.com (leave empty), or a sandbox",
+                        "port": "0",
+                    },
+                },
+                "conn-fields": {
+                    "api_key": {
+                        "label": "API key",
+                        "description": "From https://www.ipernity.com/apps/key.",
+                        "schema": {"type": ["string", "null"]},
+                    },
+                    "auth": {
+                        "label": "Signature",
+                        "description": "The kind of token: the service's own, or OAuth 1.0a.",
+                        "schema": {
+                            "type": ["string", "null"],
+                            "enum": ["signature", "oauth"],
+                            "default": "signature",
+                        },
+                    },
+                    "token": {
+                        "label": "Token",
+                        "description": "A user's token with the permission doc: write.",
+                        "schema": {"type": ["string", "null"], "format": "password"},
+                    },
+                    "token_secret": {
+                        "label": "Token secret",
+                        "description": "OAuth only.",
+                        "schema": {"type": ["string", "null"], "format": "password"},
+                    },
+                    "lg": {
+                        "label": "Language",
+                        "description": "Two letters, sent with each call; off sends none. The service is reported to need it.",
+                        "schema": {"type": ["string", "null"], "default": "en"},
+                    },
+                    "verify": {
+                        "label": "Verify TLS",
+                        "description": "true, false, or the path of a CA file.",
+                        "schema": {"type": ["string", "null"], "default": "true"},
+                    },
+                    "proxy": {
+                        "label": "Proxy",
+                        "description": "E.g. http://proxy.example.org:3128; empty takes the environment's.",
+                        "schema": {"type": ["string", "null"]},
+                    },
+                    "timeout": {
+                        "label": "Timeout (s)",
+                        "description": "For connecting, and for the answer to a call.",
+                        "schema": {"type": ["number", "null"], "minimum": 1, "default": 30},
+                    },
+                    "upload_roots": {
+                        "label": "Upload roots",
+                        "description": "Folders or URIs that files may be sent from, one a line; none: from anywhere.",
+                        "schema": {"type": ["array", "null"], "items": {"type": "string"}},
+                    },
+                },
+            }
+        ],
+    }

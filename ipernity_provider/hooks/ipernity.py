@@ -1,0 +1,132 @@
+"""IpernityHook: an Airflow Connection becomes an IpernityClient."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseHook
+
+if TYPE_CHECKING:
+    from ipernity_provider.api.client import IpernityClient, Param
+    from ipernity_provider.api.models import Ticket
+    from ipernity_provider.hooks.settings import ConnectionSettings
+
+_TEST_SECONDS = 4.0
+
+
+class IpernityHook(BaseHook):
+    """Signed calls to ipernity.com with the settings of an Airflow connection.
+
+    :param ipernity_conn_id: the connection: password = API secret, extra = ``api_key``, ``auth`` (``signature`` or
+        ``oauth``), ``token``, ``token_secret``, ``lg``, ``verify``, ``proxy``, ``timeout``, ``upload_roots``; host =
+        another address of the service, such as the sandbox's.
+    """
+
+    conn_name_attr = "ipernity_conn_id"
+    default_conn_name = "ipernity_default"
+    conn_type = "ipernity"
+    hook_name = "ipernity"
+
+    def __init__(self, ipernity_conn_id: str = default_conn_name) -> None:
+        super().__init__()
+        self.ipernity_conn_id = ipernity_conn_id
+
+    @cached_property
+    def settings(self) -> ConnectionSettings:
+        """The connection, read once.
+
+        :raises ConnectionSettingError: a field is missing or wrong.
+        """
+        from ipernity_provider.hooks.settings import ConnectionSettings
+
+        return ConnectionSettings.of(self.get_connection(self.ipernity_conn_id))
+
+    def get_conn(self) -> IpernityClient:
+        """A client of one's own; close it, or use it in a ``with``."""
+        return self._client()
+
+    def _client(self, **overrides: Any) -> IpernityClient:
+        from ipernity_provider.api.client import DEFAULT_BASE_URL, IpernityClient
+
+        settings = self.settings
+        options = {
+            "auth": settings.auth,
+            "token": settings.token,
+            "token_secret": settings.token_secret,
+            "base_url": settings.base_url or DEFAULT_BASE_URL,
+            "lg": settings.lg,
+            "timeout": settings.timeout,
+            "verify": settings.verify,
+            "proxy": settings.proxy,
+        }
+        return IpernityClient(settings.api_key, settings.api_secret, **{**options, **overrides})
+
+    def call(self, method: str, /, **params: Param) -> dict[str, Any]:
+        """Call any API method, e.g. ``hook.call("doc.set", doc_id="5412", title="A boat")``, and return its payload."""
+        with self.get_conn() as client:
+            return client.call(method, **params)
+
+    def check_tickets(self, tickets: Iterable[str]) -> list[Ticket]:
+        """The state of any number of upload tickets, asked for in batches of 50."""
+        with self.get_conn() as client:
+            return client.check_tickets(tickets)
+
+    def replace_file(
+        self, doc_id: str, file: Any, *, poll_interval: float = 30.0, timeout: float = 3600.0, **options: Any
+    ) -> dict[str, Any]:
+        """Replace a document's file, wait and verify; for ``@task`` functions.
+
+        :class:`~ipernity_provider.operators.ipernity.ReplaceFileOperator` does the same and also remembers across
+        retries what it has sent.
+
+        :param file: a local path, a URI, or an ``ObjectStoragePath``.
+        :param poll_interval: longest pause between two looks at the ticket, in seconds.
+        :param timeout: seconds to wait for the service to process the file.
+        :param options: more of :class:`~ipernity_provider.replacement.order.Order`: ``verify``, ``if_unchanged``, ...
+        :return: the result as a dict: ``outcome``, ``doc_id``, ``ticket``, ``md5``, ``verified_by``, ...
+        """
+        from ipernity_provider.hooks.files import as_folder, as_path
+        from ipernity_provider.replacement import Order, replace_file
+
+        if "backup_to" in options:
+            options["backup_to"] = as_folder(options["backup_to"])
+        order = Order(
+            doc_id=str(doc_id).strip(),
+            file=as_path(file),
+            upload_roots=self.upload_roots(options.pop("upload_roots", None)),
+            **options,
+        )
+        with self.get_conn() as client:
+            return replace_file(client, order, poll_interval=poll_interval, timeout=timeout).as_dict()
+
+    def upload_roots(self, narrower: Iterable[str] | None) -> list[tuple[str, ...]]:
+        """The sets of roots of which each must hold a file: the connection's, and a task's own."""
+        given = [self.settings.upload_roots, tuple(narrower or ())]
+        return [roots for roots in given if roots]
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Whether the service knows key, secret and token, in one sentence; never raises."""
+        try:
+            with self._client(timeout=_TEST_SECONDS, attempts=1) as client:
+                return True, _introduce(client, with_token=bool(self.settings.token))
+        except Exception as error:  # noqa: BLE001 - Airflow shows the sentence, and only what is ours is safe to show
+            from ipernity_provider.api.errors import IpernityError
+
+            known = isinstance(error, IpernityError)
+            return False, str(error) if known else f"The test itself failed ({type(error).__name__})."
+
+
+def _introduce(client: IpernityClient, *, with_token: bool) -> str:
+    if not with_token:
+        client.echo()
+        return "The service knows the API key. Without a token it shows public documents only and replaces nothing."
+    token = client.check_token()
+    held = token.permissions.get("doc", "none")
+    if not token.allows("doc", "write"):
+        return f"Connected as {token.username}, but the token allows doc: {held}; replacing needs doc: write."
+    quota = client.get_quota()
+    left = "unknown" if quota.left_bytes is None else f"{quota.left_bytes / 2**20:,.0f} MiB"
+    kind = "PRO" if quota.is_pro else "not PRO, so replacing may be refused"
+    return f"Connected as {token.username} ({kind}), doc: {held}, left of this month's upload volume: {left}."

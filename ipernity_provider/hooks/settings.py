@@ -1,0 +1,171 @@
+"""An Airflow Connection of type ``ipernity``, read and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from urllib.parse import urlsplit
+
+from ipernity_provider.api.errors import CredentialError
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
+
+T = TypeVar("T")
+D = TypeVar("D")
+
+_TRUE, _FALSE = frozenset({"true", "1", "yes", "on"}), frozenset({"false", "0", "no", "off"})
+
+
+class ConnectionSettingError(CredentialError):
+    """A field of the connection is missing or wrong."""
+
+
+@dataclass(frozen=True)
+class ConnectionSettings:
+    """What a connection says, with the defaults for what it leaves out.
+
+    An extra that is null means the same as one that is missing: Airflow's form stores all fields.
+    """
+
+    api_key: str
+    api_secret: str = field(repr=False)
+    auth: Literal["signature", "oauth"]
+    token: str | None = field(repr=False)
+    token_secret: str | None = field(repr=False)
+    base_url: str | None
+    lg: str | None
+    timeout: float
+    verify: bool | str
+    proxy: str | None = field(repr=False)
+    upload_roots: tuple[str, ...]
+
+    @classmethod
+    def of(cls, connection: Connection) -> ConnectionSettings:
+        """:raises ConnectionSettingError: one sentence that names the connection and the field."""
+        extra = _Extra(connection)
+        auth = extra.get("auth", _one_of("signature", "oauth"), "signature")
+        token = extra.get("token", _text, None)
+        token_secret = extra.get("token_secret", _text, None)
+        if auth == "oauth" and not (token and token_secret):
+            raise extra.error("auth is oauth, which needs token and token_secret in the extra")
+        if not connection.password:
+            raise extra.error("the API secret is missing; it belongs in the password")
+        return cls(
+            api_key=extra.get("api_key", _text, None) or extra.missing("api_key"),
+            api_secret=connection.password,
+            auth=cast('Literal["signature", "oauth"]', auth),
+            token=token,
+            token_secret=token_secret,
+            base_url=_base_url(extra, connection),
+            lg=extra.get("lg", _language, "en") or None,
+            timeout=extra.get("timeout", _seconds, 30.0),
+            verify=extra.get("verify", _verify, True),
+            proxy=extra.get("proxy", _url, None),
+            upload_roots=extra.get("upload_roots", _roots, ()),
+        )
+
+
+class _Extra:
+    """The extra of a connection; a null or empty value counts as missing."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._conn_id = connection.conn_id
+        try:
+            self._values: dict[str, Any] = connection.extra_dejson
+        except ValueError:
+            raise self.error("the extra is not valid JSON") from None
+
+    def get(self, name: str, read: Callable[[Any], T], default: D) -> T | D:
+        value = self._values.get(name)
+        if value is None or value == "":
+            return default
+        try:
+            return read(value)
+        except (TypeError, ValueError) as error:
+            raise self.error(f"{name} in the extra {error}") from None
+
+    def missing(self, name: str) -> Any:
+        raise self.error(f"{name} is missing in the extra")
+
+    def error(self, what: str) -> ConnectionSettingError:
+        return ConnectionSettingError(f"Connection {self._conn_id!r}: {what}.")
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str | int):
+        raise TypeError("must be text")
+    return str(value).strip()
+
+
+def _one_of(*allowed: str) -> Callable[[Any], str]:
+    def read(value: Any) -> str:
+        if value not in allowed:
+            raise ValueError(f"must be one of {', '.join(allowed)}")
+        return str(value)
+
+    return read
+
+
+def _language(value: Any) -> str:
+    """Two letters; ``off`` sends none."""
+    if value is False or str(value).lower() == "off":
+        return ""
+    if not isinstance(value, str) or len(value) != 2 or not value.isalpha():
+        raise ValueError("must be a two-letter language such as en, or off")
+    return value.lower()
+
+
+def _seconds(value: Any) -> float:
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError):
+        seconds = 0.0
+    if isinstance(value, bool) or not 0 < seconds < 86400:
+        raise ValueError("must be a number of seconds above 0")
+    return seconds
+
+
+def _verify(value: Any) -> bool | str:
+    if isinstance(value, bool):
+        return value
+    text = _text(value)
+    if text.lower() in _TRUE | _FALSE:
+        return text.lower() in _TRUE
+    if not Path(text).exists():
+        raise ValueError(f"must be true, false or the path of a CA file; {text} does not exist")
+    return text
+
+
+def _url(value: Any) -> str:
+    text = _text(value)
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https", "socks5", "socks5h"} or not parts.hostname:
+        raise ValueError("must be an address such as http://proxy.example.org:3128")
+    return text
+
+
+def _roots(value: Any) -> tuple[str, ...]:
+    """A list, or text with one root a line (or separated by commas)."""
+    roots = value.replace(",", "\n").splitlines() if isinstance(value, str) else value
+    if not isinstance(roots, list) or not all(isinstance(root, str) for root in roots):
+        raise TypeError("must be a list of folders or URIs")
+    return tuple(root.strip() for root in roots if root.strip())
+
+
+def _base_url(extra: _Extra, connection: Connection) -> str | None:
+    """A host may come as an address (form, JSON) or in parts (URI)."""
+    if not (host := (connection.host or "").strip()):
+        return None
+    url = host if "://" in host else f"{connection.schema or 'https'}://{host}"
+    parts = urlsplit(url)
+    try:
+        port = parts.port or connection.port
+    except ValueError:
+        raise extra.error("the port in the host is no number") from None
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise extra.error("the host must be an address such as https://api.ipernity.com")
+    name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{name}{f':{port}' if port else ''}{parts.path}"

@@ -1,0 +1,187 @@
+"""ReplaceFileOperator: the file behind a document, replaced as an Airflow task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+
+from ipernity_provider.hooks.ipernity import IpernityHook
+from ipernity_provider.links.ipernity import DocumentLink
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from airflow.sdk import Context, ObjectStoragePath
+
+    from ipernity_provider.replacement.order import (
+        IfUnchanged,
+        OnNewDocument,
+        OnUncertain,
+        Order,
+        Result,
+        Verify,
+    )
+
+
+class ReplaceFileOperator(BaseOperator):
+    """Replaces the file behind a document on ipernity.com: streamed, verified, never twice.
+
+    A green task means that the document now carries these bytes. The service sometimes makes a *new* document instead
+    of replacing; that fails the task, with both documents named. A retry first finds out what an earlier try has sent.
+
+    :param doc_id: the document, e.g. ``5412`` (templated).
+    :param file: the new file: a local path, a URI, or an ``ObjectStoragePath`` (templated).
+    :param filename: the name that the service is told; the file's own by default (templated).
+    :param wait_for_completion: wait until the service has processed the file, and verify. If False the task ends with
+        the outcome ``sent`` and a ticket for :class:`~ipernity_provider.sensors.ipernity.TicketSensor`.
+    :param asynchronous: let the service answer at once with a ticket (``async=1``); if False the upload call itself
+        waits until the document is complete (``async=0``).
+    :param poll_interval: longest pause between two looks at the ticket, in seconds.
+    :param timeout: how long to wait for the service, in seconds or as timedelta; a retry goes on waiting.
+    :param if_unchanged: what to do if the document already carries these bytes: ``succeed`` (outcome ``unchanged``),
+        ``skip`` the task, or ``replace`` all the same.
+    :param dry_run: plan only: outcome ``planned``, nothing is sent.
+    :param verify: least proof that is accepted: the stored ``md5``, the ``size`` (or better), that the document
+        ``changed`` (or better), or ``none``. The proof reached is ``verified_by`` in the result.
+    :param on_new_document: ``fail``, or ``keep`` a document that the service made instead of replacing (outcome
+        ``new_document``, its id in ``new_doc_id``).
+    :param on_uncertain: ``fail``, or ``send`` (perhaps a second time) if nobody can tell whether an earlier try's upload
+        was accepted.
+    :param resend_grace: seconds that an upload of unknown fate is given to show up before it is sent again.
+    :param force: in a cleared task, send again what an earlier run of it has sent already.
+    :param check_account: ask for the token's rights, the PRO account and the quota before sending.
+    :param backup_to: folder or object storage URI in which to keep the previous original (templated).
+    :param require_backup: send nothing if that backup cannot be had.
+    :param upload_roots: folders or URIs that the file must come from, besides those of the connection (templated).
+    :param ipernity_conn_id: the connection (templated).
+    :return: ``outcome``, ``doc_id``, ``ticket``, ``new_doc_id``, ``filename``, ``bytes``, ``md5``, ``verified_by``,
+        ``url``, ``backup``, ``reason``; each also under its own key: ``replace.output["ticket"]``.
+    """
+
+    template_fields: Sequence[str] = (
+        "doc_id",
+        "file",
+        "filename",
+        "backup_to",
+        "upload_roots",
+        "ipernity_conn_id",
+    )
+    operator_extra_links = (DocumentLink(),)
+
+    def __init__(
+        self,
+        *,
+        doc_id: str,
+        file: str | Path | ObjectStoragePath,
+        filename: str | None = None,
+        wait_for_completion: bool = True,
+        asynchronous: bool = True,
+        poll_interval: float = 30.0,
+        timeout: float | timedelta = 3600.0,
+        if_unchanged: IfUnchanged = "succeed",
+        dry_run: bool = False,
+        verify: Verify = "changed",
+        on_new_document: OnNewDocument = "fail",
+        on_uncertain: OnUncertain = "fail",
+        resend_grace: float = 120.0,
+        force: bool = False,
+        check_account: bool = True,
+        backup_to: str | Path | ObjectStoragePath | None = None,
+        require_backup: bool = True,
+        upload_roots: Sequence[str] | None = None,
+        ipernity_conn_id: str = IpernityHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.doc_id = doc_id
+        self.file = file
+        self.filename = filename
+        self.wait_for_completion = wait_for_completion
+        self.asynchronous = asynchronous
+        self.poll_interval = poll_interval
+        self.timeout = timeout
+        self.if_unchanged = if_unchanged
+        self.plan_only = dry_run  # `dry_run` is a method of every operator
+        self.verify = verify
+        self.on_new_document = on_new_document
+        self.on_uncertain = on_uncertain
+        self.resend_grace = resend_grace
+        self.force = force
+        self.check_account = check_account
+        self.backup_to = backup_to
+        self.require_backup = require_backup
+        self.upload_roots = upload_roots
+        self.ipernity_conn_id = ipernity_conn_id
+        # Each key of the result is an XCom of its own, so that `output["ticket"]` works, mapped or not.
+        self.multiple_outputs = True
+
+    @cached_property
+    def hook(self) -> IpernityHook:
+        return IpernityHook(self.ipernity_conn_id)
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """:raises AirflowFailException: for what no retry can mend; other errors are left to Airflow's retries."""
+        from ipernity_provider.operators.failures import permanent_errors_end_the_task
+
+        with permanent_errors_end_the_task():
+            return self._replace(context).as_dict()
+
+    def _replace(self, context: Context) -> Result:
+        from ipernity_provider.operators.journal import journal_of
+        from ipernity_provider.replacement import Result, begin, complete, settle
+
+        order = self._order(context)
+        journal = journal_of(context)
+        with self.hook.get_conn() as client:
+            begun = begin(client, order, journal)
+            # Known now, so that the link also works where the task fails later on.
+            context["ti"].xcom_push(key="url", value=begun.url)
+            if isinstance(begun, Result):
+                return self._unless_skipped(begun)
+            if not self.wait_for_completion:
+                return begun.sent()
+            ticket = None
+            if begun.waiting_for:
+                ticket = settle(
+                    client, begun.waiting_for, poll_interval=self.poll_interval, timeout=self._timeout
+                )
+            return complete(client, order, journal, begun, ticket)
+
+    def _order(self, context: Context) -> Order:
+        from ipernity_provider.hooks.files import as_folder, as_path
+        from ipernity_provider.replacement import Order
+
+        return Order(
+            doc_id=str(self.doc_id).strip(),
+            file=as_path(self.file),
+            filename=self.filename or None,
+            upload_roots=self.hook.upload_roots(self.upload_roots),
+            if_unchanged=self.if_unchanged,
+            dry_run=self.plan_only,
+            check_account=self.check_account,
+            asynchronous=self.asynchronous,
+            force=self.force,
+            # Airflow raises it when a task is cleared and leaves it alone when it retries one.
+            run=str(getattr(context["ti"], "max_tries", "")),
+            on_uncertain=self.on_uncertain,
+            resend_grace=self.resend_grace,
+            verify=self.verify,
+            on_new_document=self.on_new_document,
+            backup_to=as_folder(self.backup_to),
+            require_backup=self.require_backup,
+        )
+
+    def _unless_skipped(self, result: Result) -> Result:
+        if result.outcome == "unchanged" and self.if_unchanged == "skip":
+            from airflow.sdk.exceptions import AirflowSkipException
+
+            raise AirflowSkipException(result.reason)
+        return result
+
+    @property
+    def _timeout(self) -> float:
+        return self.timeout.total_seconds() if isinstance(self.timeout, timedelta) else self.timeout

@@ -1,0 +1,79 @@
+"""The previous original, stored before it is replaced. Restoring is replacing with that file."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+from ipernity_provider.api.client import IpernityClient
+from ipernity_provider.api.errors import IpernityError, TransientError
+from ipernity_provider.api.models import Document
+from ipernity_provider.replacement.order import FolderPath, Order, Refused
+
+log = logging.getLogger(__name__)
+
+
+def back_up(client: IpernityClient, order: Order, document: Document) -> str | None:
+    """Store the document's present original under ``backup_to``, checked.
+
+    :return: where it lies; None if none was asked for, or none was to be had and none is required.
+    :raises Refused: it cannot be had and ``require_backup`` is set.
+    """
+    if order.backup_to is None:
+        return None
+    try:
+        return _store(client, order.backup_to, document)
+    except (IpernityError, OSError) as error:
+        if not order.require_backup:
+            log.warning("No backup of document %s: %s Sending without one.", document.doc_id, error)
+            return None
+        if isinstance(error, TransientError):
+            raise
+        raise Refused(
+            f"No backup of document {document.doc_id}, so nothing was sent: {error} require_backup=False sends without one."
+        ) from error
+
+
+def _store(client: IpernityClient, folder: FolderPath, document: Document) -> str:
+    original = client.get_medias(document.doc_id).original
+    if original is None or not original.url:
+        raise Refused("the service does not show its original.")
+    now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    extension = f".{original.ext}" if original.ext else ""
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / f"{document.doc_id}-{document.md5 or 'unknown'}-{now}{extension}"
+    digest, size = hashlib.md5(), 0
+    with _written_whole(target) as stream:
+        for block in client.download(original.url):
+            stream.write(block)
+            digest.update(block)
+            size += len(block)
+        _require_same(document, digest.hexdigest(), size)
+    log.info("The previous original of document %s (%d bytes) is kept as %s.", document.doc_id, size, target)
+    return str(target)
+
+
+@contextmanager
+def _written_whole(target: Any) -> Iterator[IO[bytes]]:
+    """A file that appears under its name only when it is complete; object stores do that by themselves."""
+    part = target.with_name(f"{target.name}.part") if isinstance(target, Path) else target
+    try:
+        with part.open("wb") as stream:
+            yield stream
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    if part is not target:
+        part.replace(target)
+
+
+def _require_same(document: Document, md5: str, size: int) -> None:
+    if document.md5 and document.md5 != md5:
+        raise Refused(f"what was fetched has md5 {md5}, the original {document.md5}.")
+    if document.bytes is not None and document.bytes != size:
+        raise Refused(f"what was fetched has {size} bytes, the original {document.bytes}.")

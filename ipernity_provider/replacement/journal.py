@@ -1,0 +1,113 @@
+"""What is remembered of a replacement across crashes: the intent before the upload, the ticket right after it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Protocol, Self
+
+from ipernity_provider.api.models import Document
+from ipernity_provider.replacement.order import Result
+
+
+@dataclass(frozen=True)
+class Before:
+    """The document before anything was sent: what it is compared with afterwards."""
+
+    md5: str | None
+    bytes: int | None
+    replaced_at: int
+
+    @classmethod
+    def of(cls, document: Document) -> Before:
+        return cls(document.md5, document.bytes, document.replaced_at)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One replacement under way.
+
+    :param md5: of the file that is sent.
+    :param bytes: its size.
+    :param before: the document as it was.
+    :param twins: documents that carried these bytes before: not ours when they show up afterwards.
+    :param owner_id: of the document.
+    :param url: the document's page.
+    :param run: the run that began it.
+    :param at: when it began, UTC, for a person who reads it.
+    :param backup: where the previous original was stored.
+    :param ticket: known once the service has answered.
+    :param result_id: the document that resulted, where it is known without the ticket.
+    """
+
+    doc_id: str
+    filename: str
+    md5: str
+    bytes: int
+    before: Before
+    twins: tuple[str, ...]
+    owner_id: str
+    url: str | None
+    run: str
+    at: str
+    backup: str | None = None
+    ticket: str | None = None
+    result_id: str | None = None
+
+    @property
+    def answered(self) -> bool:
+        return bool(self.ticket or self.result_id)
+
+    @property
+    def waiting_for(self) -> str | None:
+        """The ticket to wait for; None where the resulting document is known."""
+        return None if self.result_id else self.ticket
+
+    def with_answer(self, ticket: str | None, result_id: str | None) -> Self:
+        return replace(self, ticket=ticket, result_id=result_id)
+
+    def sent(self) -> Result:
+        """The result for a caller who does not wait for the service."""
+        return Result(
+            outcome="sent",
+            doc_id=self.doc_id,
+            ticket=self.ticket,
+            filename=self.filename,
+            bytes=self.bytes,
+            md5=self.md5,
+            url=self.url,
+            backup=self.backup,
+            reason=f"{self.filename} was sent for document {self.doc_id}; nobody has looked yet what came of it.",
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "twins": list(self.twins)}
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any]) -> Self:
+        return cls(**{**stored, "before": Before(**stored["before"]), "twins": tuple(stored["twins"])})
+
+
+class Journal(Protocol):
+    """Keeps the last entry of one task safe from crashes."""
+
+    def read(self) -> Entry | None: ...
+
+    def write(self, entry: Entry) -> None: ...
+
+    def forget(self) -> None: ...
+
+
+class MemoryJournal:
+    """Lasts as long as the process: for programs that keep no state."""
+
+    def __init__(self) -> None:
+        self._entry: Entry | None = None
+
+    def read(self) -> Entry | None:
+        return self._entry
+
+    def write(self, entry: Entry) -> None:
+        self._entry = entry
+
+    def forget(self) -> None:
+        self._entry = None

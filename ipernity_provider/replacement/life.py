@@ -1,0 +1,113 @@
+"""One replacement from top to bottom."""
+
+from __future__ import annotations
+
+import logging
+
+from ipernity_provider.api.client import IpernityClient
+from ipernity_provider.api.errors import AnswerLost
+from ipernity_provider.api.models import Ticket
+from ipernity_provider.api.upload import Progress
+from ipernity_provider.replacement.backup import back_up
+from ipernity_provider.replacement.journal import Entry, Journal, MemoryJournal
+from ipernity_provider.replacement.order import Order, Result, TicketInvalid
+from ipernity_provider.replacement.plan import make_plan
+from ipernity_provider.replacement.send import find, known_twins, send
+from ipernity_provider.replacement.settle import settle
+from ipernity_provider.replacement.source import examine
+from ipernity_provider.replacement.verify import verify
+
+log = logging.getLogger(__name__)
+
+_SENDS_PER_TRY = 2
+
+
+def replace_file(
+    client: IpernityClient,
+    order: Order,
+    journal: Journal | None = None,
+    *,
+    poll_interval: float = 30.0,
+    timeout: float = 3600.0,
+) -> Result:
+    """Replace a document's file and prove it.
+
+    :param journal: what lets a later call go on where this one was cut off; by default there is none.
+    :param poll_interval: longest pause between two looks at the ticket, in seconds.
+    :param timeout: seconds to wait for the service to process the file.
+    :raises IpernityError: typed by what can be done about it.
+    """
+    journal = journal or MemoryJournal()
+    begun = begin(client, order, journal)
+    if isinstance(begun, Result):
+        return begun
+    ticket = None
+    if begun.waiting_for:
+        ticket = settle(client, begun.waiting_for, poll_interval=poll_interval, timeout=timeout)
+    return complete(client, order, journal, begun, ticket)
+
+
+def begin(
+    client: IpernityClient, order: Order, journal: Journal, progress: Progress | None = None
+) -> Result | Entry:
+    """Plan and send, or go on with what an earlier try of the same order has sent.
+
+    :return: a result where nothing is to be sent, else the entry of the upload that is under way.
+    """
+    source = examine(order.file, order.filename, order.upload_roots)
+    if not order.dry_run and (earlier := _earlier(journal, order, source.md5)):
+        if earlier.answered:
+            log.info(
+                "Going on with the upload begun at %s, ticket %s.", earlier.at, earlier.ticket or "unknown"
+            )
+            return earlier
+        log.info("An earlier try began to send this file at %s; asking whether it arrived.", earlier.at)
+        if found := find(client, order, earlier, journal):
+            return found
+    plan = make_plan(client, order, source)
+    log.info(plan.reason)
+    if order.dry_run:
+        return plan.result("planned")
+    if not plan.send:
+        return plan.result("unchanged")
+    backup = back_up(client, order, plan.document)
+    intent = plan.entry(known_twins(client, source), order.run, backup)
+    for _ in range(_SENDS_PER_TRY):
+        if sent := send(client, order, source, intent, journal, progress):
+            return sent
+    raise AnswerLost(
+        f"{source.name} was sent to document {order.doc_id} {_SENDS_PER_TRY} times and did not arrive; the document is as "
+        "before. A later try may get through.",
+        method="upload.replace",
+    )
+
+
+def complete(
+    client: IpernityClient, order: Order, journal: Journal, entry: Entry, ticket: Ticket | None
+) -> Result:
+    """Prove what the upload has led to.
+
+    :param ticket: the ticket, no longer pending; None where the resulting document is known without one.
+    :raises TicketInvalid: the service could not use the file.
+    """
+    if ticket and ticket.state == "invalid":
+        journal.forget()
+        raise TicketInvalid(
+            f"Ticket {ticket.id} is invalid: the service took {entry.filename} for document {entry.doc_id} but could not "
+            "use it; it gives no reason. Check that the file opens and is of the document's kind."
+        )
+    return verify(client, order, entry, ticket)
+
+
+def _earlier(journal: Journal, order: Order, md5: str) -> Entry | None:
+    """What an earlier try of this very order has left, if there is such a thing."""
+    entry = journal.read()
+    if entry is None:
+        return None
+    if entry.doc_id != order.doc_id or entry.md5 != md5:
+        log.info("The upload begun at %s was of another file or document: starting anew.", entry.at)
+        return None
+    if order.force and entry.run != order.run:
+        log.info("The upload begun at %s belongs to an earlier run: starting anew, as forced.", entry.at)
+        return None
+    return entry

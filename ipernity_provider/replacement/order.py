@@ -1,0 +1,145 @@
+"""What is asked for, and what comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Protocol, get_args
+
+from ipernity_provider.api.errors import PermanentError, TransientError
+from ipernity_provider.api.upload import FilePath
+
+Outcome = Literal["replaced", "unchanged", "planned", "sent", "new_document"]
+IfUnchanged = Literal["succeed", "skip", "replace"]
+Verify = Literal["md5", "size", "changed", "none"]
+VerifiedBy = Literal["md5", "bytes", "replaced_at"]
+OnNewDocument = Literal["fail", "keep"]
+OnUncertain = Literal["fail", "send"]
+
+
+class FolderPath(Protocol):
+    """A folder: ``pathlib.Path``, ``ObjectStoragePath``, ``UPath``."""
+
+    def __truediv__(self, name: str, /) -> Any: ...
+
+    def mkdir(self, mode: int = 0o777, parents: bool = False, exist_ok: bool = False) -> None: ...
+
+
+class Refused(PermanentError):
+    """The plan does not hold: nothing was sent."""
+
+
+class Uncertain(PermanentError):
+    """Nobody can tell whether an earlier try was accepted; nothing more was sent."""
+
+
+class TicketInvalid(PermanentError):
+    """The service took the file and then could not use it."""
+
+
+class NewDocument(PermanentError):
+    """The service made a new document instead of replacing the file of the one asked for."""
+
+
+class NotVerified(PermanentError):
+    """The upload is through, but the document does not show the bytes that were sent."""
+
+
+class NotFinished(TransientError):
+    """The time limit passed while the service was still working on the upload."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """One replacement, as it is wanted.
+
+    :param doc_id: the document whose file is to be replaced.
+    :param file: the new file.
+    :param filename: the name that the service is told; the file's own by default.
+    :param upload_roots: each entry is a set of folders or URIs of which one must hold the file; no entry: any file.
+    :param if_unchanged: what to do when the document already carries these bytes: ``succeed`` and ``skip`` send
+        nothing, ``replace`` sends them all the same.
+    :param dry_run: plan only.
+    :param check_account: ask for the token's rights, the PRO account and the quota before sending. Which accounts
+        the service counts as PRO today is not known for sure: switched off, the service decides alone.
+    :param asynchronous: take a ticket at once (``async=1``); else the upload call itself waits until the document is
+        complete (``async=0``).
+    :param force: start anew where an earlier run of the same task already sent this file.
+    :param run: names the run that this order belongs to; retries of a run share it, ``force`` tells runs apart by it.
+    :param on_uncertain: ``fail``, or ``send`` (and perhaps send twice) when nobody can tell whether an earlier try
+        was accepted.
+    :param resend_grace: seconds that an upload of unknown fate is given to show up before it counts as lost.
+    :param verify: the least proof that is accepted: the stored ``md5``, the ``size`` (or better), that the document
+        ``changed`` (or better), or ``none``.
+    :param verify_seconds: how long to look for it; the service may call an upload done too early.
+    :param on_new_document: ``fail``, or ``keep`` a document that was newly made instead.
+    :param backup_to: folder to store the previous original in before anything is sent.
+    :param require_backup: send nothing without that backup.
+    """
+
+    doc_id: str
+    file: FilePath
+    filename: str | None = None
+    upload_roots: Sequence[Sequence[str]] = ()
+    if_unchanged: IfUnchanged = "succeed"
+    dry_run: bool = False
+    check_account: bool = True
+    asynchronous: bool = True
+    force: bool = False
+    run: str = ""
+    on_uncertain: OnUncertain = "fail"
+    resend_grace: float = 120.0
+    verify: Verify = "changed"
+    verify_seconds: float = 15.0
+    on_new_document: OnNewDocument = "fail"
+    backup_to: FolderPath | None = None
+    require_backup: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.doc_id.isdigit():
+            raise Refused(
+                f"doc_id is {self.doc_id!r}: give a document's number, e.g. 5412. Nothing was sent."
+            )
+        for name, allowed in _CHOICES.items():
+            if (value := getattr(self, name)) not in get_args(allowed):
+                choices = ", ".join(map(repr, get_args(allowed)))
+                raise Refused(f"{name} is {value!r}: choose one of {choices}. Nothing was sent.")
+
+
+_CHOICES: dict[str, Any] = {
+    "if_unchanged": IfUnchanged,
+    "verify": Verify,
+    "on_new_document": OnNewDocument,
+    "on_uncertain": OnUncertain,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What came of an order.
+
+    :param ticket: of the upload; None where nothing was sent or its answer was lost.
+    :param new_doc_id: of a document that was made instead of replacing.
+    :param bytes: size of the file that was (or would be) sent.
+    :param md5: its checksum, lower-case hex.
+    :param verified_by: the proof reached; None where there was nothing to verify or none was asked for.
+    :param url: the document's page.
+    :param backup: where the previous original was stored.
+    :param reason: one sentence for a person.
+    """
+
+    outcome: Outcome
+    doc_id: str
+    ticket: str | None = None
+    new_doc_id: str | None = None
+    filename: str
+    bytes: int
+    md5: str
+    verified_by: VerifiedBy | None = None
+    url: str | None = None
+    backup: str | None = None
+    reason: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-simple, always with the same keys."""
+        return asdict(self)

@@ -1,0 +1,116 @@
+"""plan: cheap reads that refuse early, before a byte is sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from ipernity_provider.api.client import IpernityClient
+from ipernity_provider.api.models import Document, Quota, Token
+from ipernity_provider.replacement.journal import Before, Entry
+from ipernity_provider.replacement.order import Order, Outcome, Refused, Result
+from ipernity_provider.replacement.source import Source
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What would happen, and why.
+
+    :param send: whether the file would be sent; if not, the document already carries it.
+    """
+
+    document: Document
+    source: Source
+    send: bool
+    reason: str
+
+    def result(self, outcome: Outcome) -> Result:
+        return Result(
+            outcome=outcome,
+            doc_id=self.document.doc_id,
+            filename=self.source.name,
+            bytes=self.source.size,
+            md5=self.source.md5,
+            verified_by="md5" if outcome == "unchanged" else None,
+            url=self.document.link,
+            reason=self.reason,
+        )
+
+    def entry(self, twins: list[str], run: str, backup: str | None) -> Entry:
+        """The intent to send."""
+        return Entry(
+            doc_id=self.document.doc_id,
+            filename=self.source.name,
+            md5=self.source.md5,
+            bytes=self.source.size,
+            before=Before.of(self.document),
+            twins=tuple(twins),
+            owner_id=self.document.owner_id,
+            url=self.document.link,
+            run=run,
+            at=datetime.now(UTC).isoformat(timespec="seconds"),
+            backup=backup,
+        )
+
+
+def make_plan(client: IpernityClient, order: Order, source: Source) -> Plan:
+    """Ask the service whether this replacement can be done.
+
+    :raises Refused: it cannot; the sentence says why.
+    """
+    document = client.get_document(order.doc_id)
+    _require_same_media(document, source)
+    if document.md5 == source.md5 and order.if_unchanged != "replace" and not order.force:
+        return Plan(
+            document, source, send=False, reason=f"Document {order.doc_id} already carries these bytes."
+        )
+    if order.check_account:
+        _require_rights(document, client.check_token())
+        _require_volume(document, source, client.get_quota())
+    return Plan(
+        document,
+        source,
+        send=True,
+        reason=f"{source.name} ({source.size} bytes, md5 {source.md5}) replaces the file of document "
+        f"{order.doc_id} ({document.bytes or 'unknown'} bytes, md5 {document.md5 or 'unknown'}).",
+    )
+
+
+def _require_same_media(document: Document, source: Source) -> None:
+    if source.media and document.media and source.media != document.media:
+        raise Refused(
+            f"{source.name} is of class {source.media}, document {document.doc_id} of class {document.media}: a file can "
+            "only be replaced by one of its own class. Nothing was sent."
+        )
+
+
+def _require_rights(document: Document, token: Token) -> None:
+    if not token.allows("doc", "write"):
+        held = token.permissions.get("doc", "none")
+        raise Refused(
+            f"The token of {token.username or 'this connection'} allows doc: {held}, replacing needs doc: write. "
+            "Authorize again with that right. Nothing was sent."
+        )
+    if document.owner_id and token.user_id and document.owner_id != token.user_id:
+        raise Refused(
+            f"Document {document.doc_id} belongs to user {document.owner_id}, the token to {token.username} "
+            f"({token.user_id}): only one's own documents can be replaced. Nothing was sent."
+        )
+
+
+def _require_volume(document: Document, source: Source, quota: Quota) -> None:
+    if quota.is_pro is False:
+        raise Refused(
+            "The account is not PRO (ipernity Club), and the service lets only those replace files. "
+            "check_account=False leaves the decision to the service. Nothing was sent."
+        )
+    limit = quota.max_file_bytes.get(document.media)
+    if limit and source.size > limit:
+        raise Refused(
+            f"{source.name} has {source.size} bytes, the account allows {limit} for a {document.media}. Nothing was sent."
+        )
+    if quota.left_bytes is not None and source.size > quota.left_bytes:
+        raise Refused(
+            f"{source.name} has {source.size} bytes, but only {quota.left_bytes} are left of this month's upload volume. "
+            "Nothing was sent."
+        )

@@ -1,0 +1,139 @@
+"""send: once, with the intent written down before and the ticket right after.
+
+An upload is not idempotent. Where its answer was lost, the service is asked whether the file arrived before anything
+is sent again.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Literal
+
+from ipernity_provider.api.client import IpernityClient
+from ipernity_provider.api.errors import DocumentNotFound, IpernityError
+from ipernity_provider.api.upload import Progress
+from ipernity_provider.replacement.journal import Entry, Journal
+from ipernity_provider.replacement.order import Order, Uncertain
+from ipernity_provider.replacement.source import Source
+
+log = logging.getLogger(__name__)
+
+_FIRST_LOOK = 2.0
+_LONGEST_PAUSE = 10.0
+
+
+def send(
+    client: IpernityClient,
+    order: Order,
+    source: Source,
+    intent: Entry,
+    journal: Journal,
+    progress: Progress | None = None,
+) -> Entry | None:
+    """Send the file; if the answer is lost, find out what became of it.
+
+    :return: the entry with the service's answer; None if the file provably did not arrive.
+    :raises Uncertain: nobody can tell.
+    """
+    journal.write(intent)
+    try:
+        upload = client.upload_replace(
+            order.doc_id,
+            source.path,
+            filename=source.name,
+            asynchronous=order.asynchronous,
+            md5=source.md5,
+            progress=progress,
+        )
+    except IpernityError as error:
+        if not error.maybe_accepted:
+            journal.forget()
+            raise
+        log.warning("%s Asking whether the file arrived all the same.", error)
+        return find(client, order, intent, journal)
+    answered = intent.with_answer(upload.ticket, upload.doc_id)
+    journal.write(answered)
+    log.info(
+        "The service has taken %s (%d bytes), ticket %s.", source.name, source.size, upload.ticket or "none"
+    )
+    return answered
+
+
+def find(
+    client: IpernityClient,
+    order: Order,
+    intent: Entry,
+    journal: Journal,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Entry | None:
+    """Ask the service what became of an upload whose answer was lost, for up to ``resend_grace`` seconds.
+
+    :return: the entry with the document that carries the file; None if it did not arrive.
+    :raises Uncertain: the answers fit neither, and ``on_uncertain`` is ``fail``.
+    """
+    end = time.monotonic() + order.resend_grace
+    pause = _FIRST_LOOK
+    while True:
+        sign, doc_id = _look(client, intent)
+        if sign == "arrived":
+            log.info("The file has arrived: document %s carries it. It is not sent again.", doc_id)
+            found = intent.with_answer(None, doc_id)
+            journal.write(found)
+            return found
+        if time.monotonic() >= end:
+            break
+        log.info(
+            "No trace of the file yet; it is given %.0f s more to show up.", max(0.0, end - time.monotonic())
+        )
+        sleep(min(pause, max(0.1, end - time.monotonic())))
+        pause = min(pause * 1.5, _LONGEST_PAUSE)
+    if sign == "absent" or order.on_uncertain == "send":
+        log.info(
+            "The file has not arrived%s; it is to be sent again.",
+            "" if sign == "absent" else ", or nobody can tell",
+        )
+        journal.forget()
+        return None
+    raise Uncertain(
+        f"An earlier try began to send {intent.filename} to document {order.doc_id} at {intent.at} (UTC), and the service "
+        f"does not tell whether it arrived. Look at the document ({intent.url or order.doc_id}) and at your newest uploads; "
+        'then clear the task with on_uncertain="send" to send it (again), or mark it as successful.'
+    )
+
+
+def _look(client: IpernityClient, intent: Entry) -> tuple[Literal["arrived", "absent", "unclear"], str]:
+    document = client.get_document(intent.doc_id)
+    before = intent.before
+    moved = document.replaced_at > before.replaced_at
+    if document.md5 == intent.md5 and (moved or before.md5 != intent.md5):
+        return "arrived", intent.doc_id
+    if document.md5 is None and document.bytes == intent.bytes and moved:
+        return "arrived", intent.doc_id
+    if stray := _new_twin(client, intent):
+        return "arrived", stray
+    same = not moved and document.md5 == before.md5 and document.bytes == before.bytes
+    telling = document.md5 is not None or document.bytes is not None
+    return ("absent" if same and telling else "unclear"), intent.doc_id
+
+
+def _new_twin(client: IpernityClient, intent: Entry) -> str | None:
+    """A document of the same owner that did not carry these bytes before: a new one made instead of replacing."""
+    hits = client.check_md5([intent.md5])[intent.md5]
+    for doc_id in hits:
+        if doc_id not in {*intent.twins, intent.doc_id} and _owner_of(client, doc_id) == intent.owner_id:
+            return doc_id
+    return None
+
+
+def _owner_of(client: IpernityClient, doc_id: str) -> str | None:
+    try:
+        return client.get_document(doc_id).owner_id
+    except DocumentNotFound:
+        return None  # the service lists other people's and deleted documents too
+
+
+def known_twins(client: IpernityClient, source: Source) -> list[str]:
+    """The documents that carry these bytes already, so that they are not taken for new ones later."""
+    return client.check_md5([source.md5])[source.md5]

@@ -1,0 +1,102 @@
+"""TicketSensor: waits until the service has finished with uploads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from airflow.sdk import BaseSensorOperator, PokeReturnValue
+from airflow.sdk.exceptions import AirflowSensorTimeout
+
+from ipernity_provider.hooks.ipernity import IpernityHook
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from ipernity_provider.replacement.tickets import Tickets
+
+_STATE_KEY = "ipernity_tickets"
+
+
+class TicketSensor(BaseSensorOperator):
+    """Waits for upload tickets and returns which document each has led to.
+
+    Only unfinished tickets are asked about, at most 50 a call. The pause between two rounds is 2 s, growing to
+    ``poke_interval``, and ends when the service's ETA says so. An invalid or unknown ticket fails the task at once.
+
+    :param tickets: one ticket, any number of them, or the output of a
+        :class:`~ipernity_provider.operators.ipernity.ReplaceFileOperator`, mapped or not (templated). From its whole
+        result (``replace.output``) the sensor also knows which document was to be replaced, and fails if the service
+        made a new one instead. None stands for nothing to wait for.
+    :param poke_interval: longest pause between two rounds, in seconds.
+    :param ipernity_conn_id: the connection (templated).
+    :return: ticket -> document id.
+    """
+
+    template_fields: Sequence[str] = ("tickets", "ipernity_conn_id")
+
+    def __init__(
+        self,
+        *,
+        tickets: str | Mapping[str, Any] | Iterable[str | Mapping[str, Any] | None] | None,
+        poke_interval: float = 30.0,
+        ipernity_conn_id: str = IpernityHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(poke_interval=poke_interval, **kwargs)
+        self.tickets = tickets
+        self.ipernity_conn_id = ipernity_conn_id
+        self._known: Tickets | None = None
+
+    def execute(self, context: Context) -> Any:
+        try:
+            return super().execute(context)
+        except AirflowSensorTimeout as error:
+            from ipernity_provider.replacement.tickets import named
+
+            pending = self._known.pending if self._known else []
+            raise AirflowSensorTimeout(f"{error} Not finished: {named(pending)}.") from None
+
+    def poke(self, context: Context) -> PokeReturnValue:
+        """:raises AirflowFailException: a ticket is invalid, unknown, or led to another document."""
+        from ipernity_provider.operators.failures import permanent_errors_end_the_task
+
+        with permanent_errors_end_the_task():
+            if self._known is None:
+                self._known = self._recall(context)
+            self._look(self._known)
+        self._remember(context, self._known)
+        done, pending = self._known.finished, self._known.pending
+        self.log.info("%d of %d tickets are finished.", len(done), len(done) + len(pending))
+        return PokeReturnValue(is_done=not pending, xcom_value=done)
+
+    def _look(self, tickets: Tickets) -> None:
+        from ipernity_provider.api.errors import TransientError
+
+        if not tickets.pending:
+            return
+        try:
+            states = IpernityHook(self.ipernity_conn_id).check_tickets(tickets.pending)
+        except TransientError as error:
+            self.log.warning("%s The uploads are safe; going on waiting.", error)
+            states = []
+        tickets.note(states)
+
+    def _recall(self, context: Context) -> Tickets:
+        from ipernity_provider.replacement.tickets import Tickets, read_tickets
+
+        store = self._store(context)
+        stored = store.get(_STATE_KEY) if store else None
+        return Tickets(read_tickets(self.tickets), **(stored or {}))
+
+    def _remember(self, context: Context, tickets: Tickets) -> None:
+        if store := self._store(context):
+            store.set(_STATE_KEY, {"finished": tickets.finished, "rounds": tickets.rounds})
+
+    def _store(self, context: Context) -> Any:
+        """Where a rescheduled sensor keeps what it knows: each round of it is a new process (Airflow 3.3)."""
+        return cast("dict[str, Any]", context).get("task_state_store") if self.reschedule else None
+
+    def _get_next_poke_interval(self, *_: Any, **__: Any) -> float:
+        """The pace of a single replacement's wait, in place of Airflow's fixed or exponential one."""
+        return self._known.next_delay(self.poke_interval) if self._known else self.poke_interval
