@@ -21,7 +21,7 @@ from ipernity_provider.api.models import Document, Medias, Quota, Ticket, Token,
 from ipernity_provider.api.reply import Payload, as_list, as_text, parse_reply
 from ipernity_provider.api.signing import ApiSignature, HttpMethod, OAuthSignature, SignedCall
 from ipernity_provider.api.transport import host_of, transport_error
-from ipernity_provider.api.upload import BLOCK_BYTES, FilePath, MultipartBody, Progress
+from ipernity_provider.api.upload import BLOCK_BYTES, FilePath, MultipartBody, Progress, reading
 
 DEFAULT_BASE_URL = "https://api.ipernity.com"
 MAX_TICKETS_PER_CALL = 50
@@ -122,7 +122,7 @@ class IpernityClient:
         trying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(_worth_waiting),
             stop=tenacity.stop_after_attempt(self._attempts),
-            wait=tenacity.wait_exponential_jitter(initial=0.5, max=8.0, jitter=0.5),
+            wait=tenacity.wait_random_exponential(multiplier=1.0, max=8.0),
             reraise=True,
         )
         return trying(self._post, method, fields)
@@ -211,7 +211,9 @@ class IpernityClient:
         path: FilePath = Path(file) if isinstance(file, str) else file
         fields = self._fields(params)
         call = self._signature.sign("POST", self._url(method), method, fields)
-        body = MultipartBody(call.fields, path, path.stat().st_size, filename or path.name, md5, progress)
+        with reading(path.name):
+            size = path.stat().st_size
+        body = MultipartBody(call.fields, path, size, filename or path.name, md5, progress)
         # While it sends, urllib3 applies the time for connecting to each block: a slow uplink needs more of it.
         timeout = (max(self._timeout, 60.0), self._upload_timeout)
         headers = {"Content-Type": body.content_type}

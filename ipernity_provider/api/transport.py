@@ -39,16 +39,17 @@ def transport_error(method: str, host: str, error: Exception) -> IpernityError:
         )
     if isinstance(error, requests.exceptions.ProxyError):
         return Unreachable(f"{method}: the proxy does not connect to {host}. Check `proxy`.", method=method)
-    if isinstance(error, requests.exceptions.ConnectTimeout) or any(
-        isinstance(c, ConnectTimeoutError) for c in causes
-    ):
-        return Unreachable(f"{method}: {host} does not answer (connecting timed out).", method=method)
+    # Most special first: for urllib3 a refused connection is a kind of connecting that timed out.
     if any(isinstance(cause, NameResolutionError) for cause in causes):
         return Unreachable(
             f"{method}: the name {host} cannot be resolved. Check the host and the network.", method=method
         )
     if any(isinstance(cause, NewConnectionError) for cause in causes):
         return Unreachable(f"{method}: {host} refuses connections or cannot be reached.", method=method)
+    if isinstance(error, requests.exceptions.ConnectTimeout) or any(
+        isinstance(c, ConnectTimeoutError) for c in causes
+    ):
+        return Unreachable(f"{method}: {host} does not answer (connecting timed out).", method=method)
     if isinstance(error, requests.exceptions.ReadTimeout):
         return AnswerLost(f"{method}: {host} took the call but did not answer in time.", method=method)
     return AnswerLost(

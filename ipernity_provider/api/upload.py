@@ -36,7 +36,7 @@ class FilePath(Protocol):
 
 
 @contextmanager
-def _reading(filename: str) -> Iterator[None]:
+def reading(filename: str) -> Iterator[None]:
     """Turns a fault of the source into its own error: an OSError would pass for one of the connection."""
     try:
         yield
@@ -96,7 +96,7 @@ class MultipartBody:
         digest = hashlib.md5()
         buffer = memoryview(bytearray(BLOCK_BYTES))
         sent = 0
-        with _reading(self.filename), self.file.open("rb") as stream:
+        with reading(self.filename), self.file.open("rb") as stream:
             while count := stream.readinto(buffer):
                 sent += count
                 if sent > self.size:

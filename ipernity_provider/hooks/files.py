@@ -16,7 +16,7 @@ def as_path(file: Any) -> Any:
     """A local file as :class:`pathlib.Path`, any other as ``ObjectStoragePath``.
 
     :param file: a path, a URI (``file://``, ``s3://conn@bucket/key``, ...), or either of the two classes.
-    :raises Refused: nothing is named.
+    :raises Refused: nothing is named, or nothing that this installation can open.
     """
     if isinstance(file, ObjectStoragePath):
         return Path(file.path) if file.protocol in {"", "file", "local"} else file
@@ -25,7 +25,12 @@ def as_path(file: Any) -> Any:
         raise Refused("No file is named. Nothing was sent.")
     if text.startswith("file://"):
         return Path(url2pathname(urlsplit(text).path))
-    return ObjectStoragePath(text) if "://" in text else Path(text).expanduser()
+    if "://" not in text:
+        return Path(text).expanduser()
+    try:
+        return ObjectStoragePath(text)
+    except ValueError as error:
+        raise Refused(f"{text} cannot be opened: {str(error).rstrip('.')}. Nothing was sent.") from error
 
 
 def as_folder(folder: Any) -> Any:

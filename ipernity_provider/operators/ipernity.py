@@ -15,7 +15,7 @@ from ipernity_provider.links.ipernity import DocumentLink
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from airflow.sdk import Context, ObjectStoragePath
+    from airflow.sdk import Context, ObjectStoragePath, XComArg
 
     from ipernity_provider.replacement.order import (
         IfUnchanged,
@@ -75,8 +75,8 @@ class ReplaceFileOperator(BaseOperator):
     def __init__(
         self,
         *,
-        doc_id: str,
-        file: str | Path | ObjectStoragePath,
+        doc_id: str | int | XComArg,
+        file: str | Path | ObjectStoragePath | XComArg,
         filename: str | None = None,
         wait_for_completion: bool = True,
         asynchronous: bool = True,

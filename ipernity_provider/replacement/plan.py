@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ipernity_provider.api.client import IpernityClient
+from ipernity_provider.api.errors import DocumentNotFound
 from ipernity_provider.api.models import Document, Quota, Token
 from ipernity_provider.replacement.journal import Before, Entry
 from ipernity_provider.replacement.order import Order, Outcome, Refused, Result
@@ -58,14 +59,16 @@ def make_plan(client: IpernityClient, order: Order, source: Source) -> Plan:
 
     :raises Refused: it cannot; the sentence says why.
     """
-    document = client.get_document(order.doc_id)
+    document = _document(client, order)
     _require_same_media(document, source)
     if document.md5 == source.md5 and order.if_unchanged != "replace" and not order.force:
         return Plan(
             document, source, send=False, reason=f"Document {order.doc_id} already carries these bytes."
         )
     if order.check_account:
-        _require_rights(document, client.check_token())
+        token = client.check_token()
+        _require_write(token)
+        _require_owner(document, token)
         _require_volume(document, source, client.get_quota())
     return Plan(
         document,
@@ -84,13 +87,26 @@ def _require_same_media(document: Document, source: Source) -> None:
         )
 
 
-def _require_rights(document: Document, token: Token) -> None:
+def _document(client: IpernityClient, order: Order) -> Document:
+    try:
+        return client.get_document(order.doc_id)
+    except DocumentNotFound:
+        # A token without rights sees no private document either: say that rather than blame the id.
+        if order.check_account:
+            _require_write(client.check_token())
+        raise
+
+
+def _require_write(token: Token) -> None:
     if not token.allows("doc", "write"):
         held = token.permissions.get("doc", "none")
         raise Refused(
             f"The token of {token.username or 'this connection'} allows doc: {held}, replacing needs doc: write. "
             "Authorize again with that right. Nothing was sent."
         )
+
+
+def _require_owner(document: Document, token: Token) -> None:
     if document.owner_id and token.user_id and document.owner_id != token.user_id:
         raise Refused(
             f"Document {document.doc_id} belongs to user {document.owner_id}, the token to {token.username} "

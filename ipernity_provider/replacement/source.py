@@ -35,16 +35,16 @@ def examine(file: FilePath, filename: str | None, upload_roots: Sequence[Sequenc
     path = file.resolve() if isinstance(file, Path) else file
     for roots in upload_roots:
         _require_inside(path, roots)
-    if getattr(path, "is_dir", lambda: False)():
-        raise Refused(f"{path} is a folder; a replacement needs one file. Nothing was sent.")
     try:
         size, md5 = _read(path)
     except FileNotFoundError:
         raise Refused(f"{path} does not exist. Nothing was sent.") from None
+    except IsADirectoryError:
+        raise Refused(f"{path} is a folder; a replacement needs one file. Nothing was sent.") from None
     except OSError as error:
         raise Refused(f"{path} cannot be read: {error.strerror or error}. Nothing was sent.") from error
     except (ValueError, ImportError) as error:  # what fsspec raises for an address it has no file system for
-        raise Refused(f"{path} cannot be opened: {error} Nothing was sent.") from error
+        raise Refused(f"{path} cannot be opened: {str(error).rstrip('.')}. Nothing was sent.") from error
     if size == 0:
         raise Refused(f"{path} is empty. Nothing was sent.")
     name = filename or path.name
@@ -79,6 +79,8 @@ def _inside(path: FilePath, root: str) -> bool:
     return ".." not in parts and parts[: len(wanted)] == wanted
 
 
+# The table that comes with Python, alike on all workers; a machine's own mime.types are not read.
+_TYPES = mimetypes.MimeTypes()
 _BY_TYPE: dict[str, MediaClass] = {"image": "photo", "audio": "audio", "video": "video", "text": "other"}
 _NOT_TELLING = frozenset({"application/octet-stream", "image/svg+xml", "image/vnd.djvu"})
 
@@ -88,7 +90,7 @@ def media_class(name: str) -> MediaClass | None:
 
     None for a name that does not say, raw photos among them: the service then decides.
     """
-    kind, encoding = mimetypes.guess_type(name)
+    kind, encoding = _TYPES.guess_type(name, strict=False)
     if kind is None or encoding or kind in _NOT_TELLING:
         return None
     return _BY_TYPE.get(kind.partition("/")[0], "other")

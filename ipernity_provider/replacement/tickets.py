@@ -92,7 +92,7 @@ def read_tickets(given: Any) -> dict[str, str | None]:
     :return: ticket -> the document it should lead to, where that is known.
     :raises Refused: something is no ticket.
     """
-    if given is None or isinstance(given, str | Mapping):
+    if given is None or isinstance(given, str | int | Mapping):
         given = [given]
     read = (_read(ticket) for ticket in given)
     return {ticket: doc_id for ticket, doc_id in read if ticket}

@@ -11,7 +11,7 @@ from airflow.sdk.exceptions import AirflowSensorTimeout
 from ipernity_provider.hooks.ipernity import IpernityHook
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from airflow.sdk import Context, XComArg
 
     from ipernity_provider.replacement.tickets import Tickets
 
@@ -38,7 +38,7 @@ class TicketSensor(BaseSensorOperator):
     def __init__(
         self,
         *,
-        tickets: str | Mapping[str, Any] | Iterable[str | Mapping[str, Any] | None] | None,
+        tickets: XComArg | str | Mapping[str, Any] | Iterable[str | Mapping[str, Any] | None] | None,
         poke_interval: float = 30.0,
         ipernity_conn_id: str = IpernityHook.default_conn_name,
         **kwargs: Any,
@@ -86,11 +86,11 @@ class TicketSensor(BaseSensorOperator):
         from ipernity_provider.replacement.tickets import Tickets, read_tickets
 
         store = self._store(context)
-        stored = store.get(_STATE_KEY) if store else None
+        stored = store.get(_STATE_KEY) if store is not None else None
         return Tickets(read_tickets(self.tickets), **(stored or {}))
 
     def _remember(self, context: Context, tickets: Tickets) -> None:
-        if store := self._store(context):
+        if (store := self._store(context)) is not None:
             store.set(_STATE_KEY, {"finished": tickets.finished, "rounds": tickets.rounds})
 
     def _store(self, context: Context) -> Any:

@@ -1,0 +1,45 @@
+"""Replace the file behind one document: press Trigger, name the document and the file."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow.sdk import DAG, Param
+
+from ipernity_provider.operators.ipernity import ReplaceFileOperator
+from ipernity_provider.sensors.ipernity import TicketSensor
+
+with DAG(
+    "ipernity_replace_file",
+    schedule=None,
+    catchup=False,
+    dag_display_name="ipernity: replace a file",
+    tags=["ipernity", "example"],
+    default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
+    params={
+        "document": Param(
+            "5412",
+            type="string",
+            title="Document",
+            pattern=r"^\d+$",
+            description="The number at the end of the document's address: www.ipernity.com/doc/<user>/**5412**.",
+        ),
+        "file": Param(
+            "/data/pictures/boat.jpg",
+            type="string",
+            title="New file",
+            pattern=r"\S",
+            description="A path on the worker or an object storage URI; of the same kind (photo, video, ...) as before.",
+            examples=["/data/pictures/boat.jpg", "s3://my_connection@my-bucket/boat.jpg"],
+        ),
+    },
+    doc_md="""
+Replaces the file behind a document on ipernity.com; its page, comments and links stay.
+The task `replace` is green only when the document has been seen to carry the new file.
+If the service makes a *new* document instead, the task fails and names both.
+""",
+) as dag:
+    replace = ReplaceFileOperator(task_id="replace", doc_id="{{ params.document }}", file="{{ params.file }}")
+
+    # The service's own word: which document has the upload led to?
+    TicketSensor(task_id="confirm", tickets=replace.output, timeout=timedelta(hours=1))

@@ -1,0 +1,46 @@
+"""The addresses of the sandbox, all below one root."""
+
+from __future__ import annotations
+
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
+
+from ipernity_provider.sandbox import api, consent, control, oauth_pages, pages
+from ipernity_provider.sandbox.state import SANDBOX, Sandbox
+
+URLENCODED_BYTES = 16 * 1024**2
+"""The longest body without a file. Files are streamed; ``max_file_bytes`` is their limit."""
+
+
+def make_app(sandbox: Sandbox) -> web.Application:
+    app = web.Application(client_max_size=URLENCODED_BYTES)
+
+    app[SANDBOX] = sandbox
+
+    def add(verbs: tuple[str, ...], path: str, page: Handler) -> None:
+        for verb in verbs:
+            app.router.add_route(verb, path, page)
+
+    get, post, both = (hdrs.METH_GET,), (hdrs.METH_POST,), (hdrs.METH_GET, hdrs.METH_POST)
+    for path in ("/api", "/api/{method}", "/api/{method}/{format}"):
+        add(both, path.rstrip("/"), api.answer)
+    add(get, "/apps/authorize", consent.ask)
+    add(post, "/apps/authorize", consent.decide)
+    add(both, "/apps/oauth/request", oauth_pages.request_token)
+    add(get, "/apps/oauth/authorize", oauth_pages.ask)
+    add(post, "/apps/oauth/authorize", oauth_pages.decide)
+    add(both, "/apps/oauth/access", oauth_pages.access_token)
+    add(get, "/", pages.gallery)
+    add(get, "/doc/{user}/{doc_id}", pages.document)
+    add(get, "/cdn/200/{high}/{low}/{name}", pages.media)
+    add(get, "/_sandbox/style.css", pages.style)
+    add(get, "/_sandbox/settings", control.get_settings)
+    add((hdrs.METH_PUT,), "/_sandbox/settings", control.put_settings)
+    add(post, "/_sandbox/reset", control.post_reset)
+    add(get, "/_sandbox/ledger", control.get_ledger)
+    add(get, "/_sandbox/calls", control.get_calls)
+    add(get, "/_sandbox/tickets", control.get_tickets)
+    add(post, "/_sandbox/tickets", control.post_tickets)
+    add(post, "/_sandbox/tokens/revoke", control.post_revoke)
+    add(get, "/{unknown:.*}", pages.not_found)
+    return app

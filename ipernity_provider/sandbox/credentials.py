@@ -1,0 +1,105 @@
+"""The one key and account of the sandbox, its tokens, and what leads to a token: frobs and request tokens.
+
+The values are examples from the service's documentation, or made up in their form; none of them opens anything.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ipernity_provider.sandbox.documents import User
+
+API_KEY = "6fa87ba500002712bd4eed6020f3bd72"
+API_SECRET = "e9a599f0cf6ce193"  # noqa: S105 - a documented example
+TOKEN = "12345-a0b1c2d3e4f5"  # noqa: S105 - made up
+OAUTH_TOKEN = "98765-0a1b2c3d4e5f"  # noqa: S105 - made up
+OAUTH_TOKEN_SECRET = "feedc0ffee012345"  # noqa: S105 - made up
+
+ACCOUNT = User("1234", "Superman", "superman", "Kal-El")
+OTHER_USER = User("5678", "Lois", "lois", "Lois Lane")
+USERS = (ACCOUNT, OTHER_USER)
+
+FROB_SECONDS = 300
+"""The documentation says "a few minutes"."""
+
+
+@dataclass(frozen=True)
+class Token:
+    """Lets an application act for the account.
+
+    :param secret: the token secret of an OAuth token; None makes it a native token.
+    :param rights: what the owner consented to; None follows the setting ``permissions``.
+    """
+
+    token: str
+    secret: str | None = None
+    rights: Mapping[str, str] | None = None
+
+
+@dataclass
+class Frob:
+    """Stands for a native authorization in progress; ``rights`` are there once the owner consented."""
+
+    frob: str
+    made_at: float
+    rights: Mapping[str, str] | None = None
+
+
+@dataclass
+class RequestToken:
+    """Stands for an OAuth authorization in progress."""
+
+    token: str
+    secret: str
+    callback: str | None
+    rights: Mapping[str, str] | None = None
+
+
+@dataclass
+class Credentials:
+    """Everything handed out, and the OAuth nonces seen."""
+
+    tokens: dict[str, Token] = field(default_factory=dict)
+    frobs: dict[str, Frob] = field(default_factory=dict)
+    request_tokens: dict[str, RequestToken] = field(default_factory=dict)
+    granted_on_the_web: Mapping[str, str] = field(default_factory=dict)
+    nonces: dict[str, int] = field(default_factory=dict)
+    latest_timestamps: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.tokens[TOKEN] = Token(TOKEN)
+        self.tokens[OAUTH_TOKEN] = Token(OAUTH_TOKEN, OAUTH_TOKEN_SECRET)
+
+    def new_frob(self, now: float) -> Frob:
+        frob = Frob(_digits_dash_hex(), now)
+        self.frobs[frob.frob] = frob
+        return frob
+
+    def open_frob(self, frob: str, now: float) -> Frob | None:
+        """A frob that was neither used nor left lying for too long."""
+        known = self.frobs.get(frob)
+        return known if known and now - known.made_at <= FROB_SECONDS else None
+
+    def exchange_frob(self, frob: Frob) -> Token:
+        """The token that the owner consented to; the frob is spent."""
+        del self.frobs[frob.frob]
+        return self._issue(Token(_digits_dash_hex(), rights=frob.rights))
+
+    def new_request_token(self, callback: str | None) -> RequestToken:
+        token = RequestToken(_digits_dash_hex(), secrets.token_hex(8), callback)
+        self.request_tokens[token.token] = token
+        return token
+
+    def exchange_request_token(self, token: RequestToken) -> Token:
+        del self.request_tokens[token.token]
+        return self._issue(Token(_digits_dash_hex(), secrets.token_hex(8), token.rights))
+
+    def _issue(self, token: Token) -> Token:
+        self.tokens[token.token] = token
+        return token
+
+
+def _digits_dash_hex() -> str:
+    return f"{secrets.randbelow(90000) + 10000}-{secrets.token_hex(6)}"

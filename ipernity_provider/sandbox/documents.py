@@ -1,0 +1,106 @@
+"""Documents: a page of the service, and the file that stands behind it at present."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+MediaClass: TypeAlias = Literal["photo", "audio", "video", "other"]
+
+PRIVATE = 0
+PUBLIC = 4
+
+
+@dataclass(frozen=True)
+class User:
+    """A member; ``alias`` may stand for the id in addresses."""
+
+    user_id: str
+    username: str
+    alias: str
+    realname: str
+
+
+@dataclass(frozen=True)
+class Thumbnail:
+    """A small JPEG made from a photo."""
+
+    label: str
+    w: int
+    h: int
+    path: Path
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file as the service keeps it: ``md5`` and ``bytes`` are those of the bytes on its disk."""
+
+    path: Path
+    filename: str
+    md5: str
+    bytes: int
+    media: MediaClass
+    ext: str
+    w: int = 0
+    h: int = 0
+    thumbnails: tuple[Thumbnail, ...] = ()
+
+
+@dataclass(frozen=True)
+class Version:
+    """An earlier file of a document; its bytes are gone."""
+
+    md5: str
+    bytes: int
+    filename: str
+    until: int
+
+
+@dataclass
+class Document:
+    """A page of the service. ``revision`` counts the files that have stood behind it."""
+
+    doc_id: str
+    owner: User
+    file: StoredFile
+    posted_at: int
+    title: str = ""
+    description: str = ""
+    created: str = "0000-00-00 00:00:00"
+    license: int = 0
+    safety: int = 1
+    share: int = PRIVATE
+    lat: float | None = None
+    lng: float | None = None
+    keywords: tuple[str, ...] = ()
+    modified_at: int = 0
+    replaced_at: int | None = None
+    revision: int = 1
+    earlier: list[Version] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.modified_at = self.modified_at or self.posted_at
+
+    def replace_file(self, new: StoredFile, at: int) -> None:
+        """Put another file behind the document; title, permissions and the rest stay."""
+        old = self.file
+        self.earlier.append(Version(old.md5, old.bytes, old.filename, at))
+        self.file = new
+        self.replaced_at = self.modified_at = at
+        self.revision += 1
+
+    def original_name(self) -> str:
+        return f"{self.doc_id}.{self._secret('original')}.{self.file.ext}"
+
+    def thumbnail_name(self, thumbnail: Thumbnail) -> str:
+        return f"{self.doc_id}.{self._secret('thumbnails')}.{thumbnail.label}.jpg"
+
+    def media_path(self, name: str) -> str:
+        """Where ``name`` lies below the root, with the marker that grows with each replacement."""
+        digits = f"{int(self.doc_id):04d}"
+        return f"/cdn/200/{digits[-4:-2]}/{digits[-2:]}/{name}?r{self.revision}"
+
+    def _secret(self, what: str) -> str:
+        return hashlib.md5(f"{what} of {self.doc_id}".encode()).hexdigest()[:8]

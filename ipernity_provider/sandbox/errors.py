@@ -1,0 +1,74 @@
+"""The service's error numbers and their short titles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+COMMON_TITLES: Mapping[int, str] = {
+    100: "API Key is missing",
+    101: "API Key is invalid",
+    102: "Invalid format",
+    103: "Method not found",
+    104: "Signature missing",
+    105: "Signature is invalid",
+    106: "Token missing",
+    107: "Token invalid",
+    108: "Account closed",
+    109: "Action blocked",
+    110: "Insufficient permissions",
+    111: "IP not allowed",
+    112: "Application Quota Error",
+    113: "Client IP Quota Error",
+    120: "HTTP POST required",
+    121: "Invalid SOAP envelope",
+    122: "Invalid XML-RPC envelope",
+    130: "OAuth protocol version unsupported",
+    131: "OAuth parameters are missing",
+    132: "OAuth Clock skew",
+    133: "OAuth Nonce is invalid",
+    134: "OAuth Timestamp is invalid",
+    135: "OAuth Signature method unsupported",
+    500: "Service error",
+    501: "Maintenance mode",
+    503: "Service unavailable",
+}
+
+QUOTA_OF_UPLOAD_FILE = 7
+"""``upload.file`` has no readable number for a used-up volume (its 3 means another thing): the sandbox's choice."""
+
+METHOD_TITLES: Mapping[str, Mapping[int, str]] = {
+    "upload.replace": {
+        1: "File is missing or empty",
+        2: "File size exceeded limits",
+        3: "User exceeded upload limits",
+        4: "Document not found",
+        5: "File media type differs from the existing file",
+        6: "PRO account feature",
+    },
+    "upload.file": {
+        1: "File is missing or empty",
+        2: "File size exceeded limits",
+        3: "File refused",  # the real title is not readable in any stored copy of the page
+        QUOTA_OF_UPLOAD_FILE: "User exceeded upload limits",
+    },
+    "upload.checkTickets": {1: "Tickets not found", 2: "Too many tickets"},
+    "doc.get": {1: "Document not found"},
+    "doc.getMedias": {1: "Document not found"},
+    "doc.getList": {1: "User invalid"},
+    "doc.checkMD5": {1: "Document not found", 2: "Too many checksums"},
+    "doc.set": {1: "Document not found", 2: "Parameter missing", 3: "Invalid argument"},
+    "doc.delete": {1: "Document not found"},
+    "auth.getToken": {1: "Frob missing", 2: "Frob invalid"},
+    "user.get": {1: "User not found"},
+    "api.methods.get": {1: "Method not found"},
+}
+
+
+class ApiError(Exception):
+    """An error of the service: it goes out in the body of the reply, with HTTP 200."""
+
+    def __init__(self, code: int, method: str = "") -> None:
+        self.code = code
+        titles = {**COMMON_TITLES, **METHOD_TITLES.get(method, {})}
+        self.title = titles.get(code, "Unknown error")
+        super().__init__(f"{code} {self.title}")

@@ -1,0 +1,105 @@
+"""What a file is, by its content first and by its name second, and the small pictures made from it."""
+
+from __future__ import annotations
+
+import mimetypes
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from PIL import Image, ImageOps
+
+from ipernity_provider.sandbox.documents import MediaClass, StoredFile, Thumbnail
+
+Image.MAX_IMAGE_PIXELS = None  # big scans are welcome; THUMBNAIL_PIXELS bounds what is ever decoded
+
+LABELS = ("75x", "100", "240", "250x", "500", "560", "640", "800")
+"""The sizes that every visitor sees; ``x`` marks a square cut. Bigger ones depend on the owner's preferences."""
+
+LARGEST = 800
+THUMBNAIL_PIXELS = 200_000_000
+_NOT_PHOTOS = {"EPS", "PDF", "MPEG", "WMF"}
+_VIDEO_BRANDS = (b"isom", b"iso2", b"mp41", b"mp42", b"avc1", b"qt  ", b"M4V ", b"MSNV", b"3gp")
+_PHOTO_BRANDS = (b"heic", b"heix", b"mif1", b"msf1", b"avif")
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a file turned out to be; the size in pixels is 0 for all but pictures that can be opened."""
+
+    media: MediaClass
+    w: int = 0
+    h: int = 0
+
+
+def probe(path: Path, filename: str) -> Probe:
+    """Tell a file's media class. Reads its head only, whatever its size."""
+    try:
+        with Image.open(path) as image:
+            if image.format not in _NOT_PHOTOS:
+                return Probe("photo", *image.size)
+    except Exception:  # noqa: BLE001, S110 - Pillow raises many things on what is no picture
+        pass
+    with path.open("rb") as file:
+        head = file.read(16)
+    return Probe(_class_by_magic(head) or _class_by_name(filename))
+
+
+def _class_by_magic(head: bytes) -> MediaClass | None:
+    if head.startswith(b"%PDF"):
+        return "other"
+    if head[4:8] == b"ftyp":
+        if head[8:12] == b"M4A ":
+            return "audio"
+        if head.startswith(_PHOTO_BRANDS, 8):
+            return "photo"
+        return "video" if head.startswith(_VIDEO_BRANDS, 8) else None
+    if head.startswith(b"RIFF"):
+        return {b"WAVE": "audio", b"AVI ": "video"}.get(head[8:12])  # type: ignore[return-value]
+    if head.startswith((b"ID3", b"\xff\xfb", b"OggS", b"fLaC")):
+        return "audio"
+    return "video" if head.startswith(b"\x1a\x45\xdf\xa3") else None
+
+
+def _class_by_name(filename: str) -> MediaClass:
+    kind = (mimetypes.guess_type(filename)[0] or "").partition("/")[0]
+    if kind == "image":
+        return "photo"
+    if kind == "audio":
+        return "audio"
+    return "video" if kind == "video" else "other"
+
+
+def extension(filename: str) -> str:
+    """The extension that the service's addresses use; ``bin`` when the name has none that is fit for one."""
+    ext = Path(filename).suffix.removeprefix(".").lower()
+    return ext if ext.isascii() and ext.isalnum() and len(ext) <= 5 else "bin"
+
+
+def with_thumbnails(file: StoredFile, folder: Path) -> StoredFile:
+    """The same file with its thumbnails, written into ``folder``. A photo that cannot be decoded gets none."""
+    if file.media != "photo" or not 0 < file.w * file.h <= THUMBNAIL_PIXELS:
+        return file
+    try:
+        with Image.open(file.path) as image:
+            image.draft("RGB", (LARGEST, LARGEST))  # a JPEG decoder can shrink on the way, many times faster
+            picture = ImageOps.exif_transpose(image).convert("RGB")
+    except Exception:  # noqa: BLE001 - a damaged picture raises many things
+        return file
+    folder.mkdir(parents=True, exist_ok=True)
+    picture.thumbnail((LARGEST, LARGEST))
+    thumbnails = [_thumbnail(picture, label, folder) for label in LABELS if _fits(label, file)]
+    return replace(file, thumbnails=tuple(thumbnails))
+
+
+def _fits(label: str, file: StoredFile) -> bool:
+    """Nothing is blown up, but the two smallest always exist."""
+    return label in ("75x", "100") or int(label.rstrip("x")) <= max(file.w, file.h)
+
+
+def _thumbnail(picture: Image.Image, label: str, folder: Path) -> Thumbnail:
+    edge = int(label.rstrip("x"))
+    small = ImageOps.fit(picture, (edge, edge)) if label.endswith("x") else picture.copy()
+    small.thumbnail((edge, edge))
+    path = folder / f"{label}.jpg"
+    small.save(path, "JPEG", quality=82)
+    return Thumbnail(label, *small.size, path)

@@ -1,0 +1,111 @@
+"""The parts of a document in replies, shared by the ``doc.*`` methods."""
+
+from __future__ import annotations
+
+from ipernity_provider.sandbox.documents import PUBLIC, Document, Thumbnail
+from ipernity_provider.sandbox.reply import Payload, Value
+
+
+def head(document: Document) -> Payload:
+    return {
+        "doc_id": document.doc_id,
+        "media": document.file.media,
+        "license": document.license,
+        "title": document.title,
+        "safety": document.safety,
+    }
+
+
+def owner(document: Document, *, is_pro: bool) -> Payload:
+    user = document.owner
+    return {
+        "user_id": user.user_id,
+        "username": user.username,
+        "realname": user.realname,
+        "alias": user.alias,
+        "is_pro": is_pro,
+    }
+
+
+def dates(document: Document) -> Payload:
+    """``replaced_at`` is there only after a replacement."""
+    known: dict[str, Value] = {"posted_at": document.posted_at}
+    if document.replaced_at is not None:
+        known["replaced_at"] = document.replaced_at
+    return {**known, "created": document.created, "modified_at": document.modified_at}
+
+
+def visibility(document: Document) -> Payload:
+    return {
+        "ispublic": document.share == PUBLIC,
+        "isfriend": document.share in (2, 3),
+        "isfamily": document.share in (1, 3),
+        "share": document.share,
+    }
+
+
+def count(document: Document) -> Payload:
+    tagged = len(document.keywords)
+    return {"visits": 0, "faves": 0, "comments": 0, "notes": 0, "tags": tagged, "albums": 0, "groups": 0}
+
+
+def tags(document: Document) -> Payload:
+    keywords: list[Payload] = [
+        {
+            "type": "keyword",
+            "id": f"{document.doc_id}{number}",
+            "user_id": document.owner.user_id,
+            "tag": keyword,
+            "added_at": document.posted_at,
+        }
+        for number, keyword in enumerate(document.keywords, 1)
+    ]
+    return {"total": len(keywords), "tag": keywords}
+
+
+def thumb(document: Document, thumbnail: Thumbnail, root: str) -> Payload:
+    return {
+        "label": thumbnail.label,
+        "ext": "jpg",
+        "w": thumbnail.w,
+        "h": thumbnail.h,
+        "url": root + document.media_path(document.thumbnail_name(thumbnail)),
+    }
+
+
+def original(document: Document, root: str) -> Payload:
+    file = document.file
+    size: dict[str, Value] = {"w": file.w, "h": file.h} if file.media == "photo" else {}
+    return {
+        "ext": file.ext,
+        **size,
+        "filename": file.filename,
+        "bytes": file.bytes,
+        "url": root + document.media_path(document.original_name()),
+    }
+
+
+def medias(document: Document, root: str) -> Payload:
+    """Films and sounds can be played; the sandbox's only rendition is the original."""
+    url = root + document.media_path(document.original_name())
+    return {"media": [{"label": document.file.ext, "ext": document.file.ext, "lenght": 0, "url": url}]}
+
+
+def files(document: Document, root: str, *, owned: bool) -> dict[str, Value]:
+    """``thumbs``, ``medias`` and, for the owner alone, ``original``; each only where there is one."""
+    found: dict[str, Value] = {}
+    if document.file.thumbnails:
+        found["thumbs"] = {"thumb": [thumb(document, one, root) for one in document.file.thumbnails]}
+    if document.file.media in ("audio", "video"):
+        found["medias"] = medias(document, root)
+    if owned:
+        found["original"] = original(document, root)
+    return found
+
+
+def add_md5(doc: dict[str, Value], document: Document, member: str) -> None:
+    """Where the service puts the checksum is not known: see the setting ``md5_member``."""
+    if member == "doc":
+        doc["md5"] = document.file.md5
+    elif member == "original" and isinstance(doc.get("original"), dict):
+        doc["original"] = {**doc["original"], "md5": document.file.md5}  # type: ignore[dict-item]

@@ -1,0 +1,130 @@
+"""The pages that people look at, and the media files behind them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+from jinja2 import Environment, PackageLoader
+
+from ipernity_provider.sandbox.credentials import ACCOUNT
+from ipernity_provider.sandbox.documents import PUBLIC, Document
+from ipernity_provider.sandbox.state import SANDBOX
+
+CONTENT_TYPES = {
+    "jpg": "image/jpeg",
+    "jpeg": "image/jpeg",
+    "png": "image/png",
+    "gif": "image/gif",
+    "webp": "image/webp",
+    "pdf": "application/pdf",
+    "wav": "audio/wav",
+    "mp3": "audio/mpeg",
+    "ogg": "audio/ogg",
+    "mp4": "video/mp4",
+}
+"""What a browser may show by itself. Anything else is a download: an uploaded web page must not run here."""
+
+_TEMPLATES = Environment(
+    loader=PackageLoader("ipernity_provider.sandbox"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+)
+_STYLE = files("ipernity_provider.sandbox").joinpath("templates/style.css").read_text("utf-8")
+
+
+def _time(at: int | None) -> str:
+    if at is None:
+        return "never"
+    return dt.datetime.fromtimestamp(at, dt.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _size(count: int) -> str:
+    return f"{count / 1024**2:.1f} MB" if count >= 1024**2 else f"{count / 1024:.1f} KB"
+
+
+_TEMPLATES.filters.update(time=_time, size=_size)
+
+
+def _page(template: str, status: int = 200, **values: Any) -> web.Response:
+    html = _TEMPLATES.get_template(template).render(**values)
+    return web.Response(status=status, text=html, content_type="text/html")
+
+
+def message_page(title: str, text: str, kind: str = "bad", code: str = "", status: int = 200) -> web.Response:
+    """One sentence on a page; ``kind`` is the class of its element, ``ok`` after a consent."""
+    return _page("message.html", status, title=title, text=text, kind=kind, code=code)
+
+
+def consent_page(rights: Mapping[str, str], hidden: Mapping[str, str]) -> web.Response:
+    """The question whether an application may act for the owner, with these rights."""
+    asked = {right: level for right, level in rights.items() if level != "none"}
+    return _page("consent.html", rights=asked, hidden=hidden, user=ACCOUNT)
+
+
+async def gallery(request: web.Request) -> web.StreamResponse:
+    """All documents that the owner may see, the last changed ones first."""
+    sandbox = request.app[SANDBOX]
+    shown = [document for document in sandbox.documents.values() if _on_pages(document)]
+    shown.sort(key=lambda document: (document.owner != ACCOUNT, -document.modified_at, document.doc_id))
+    cards = [(document, thumbnail_path(document, ("560", "500", "240", "100"))) for document in shown]
+    return _page("gallery.html", cards=cards, account=ACCOUNT)
+
+
+async def document(request: web.Request) -> web.StreamResponse:
+    sandbox = request.app[SANDBOX]
+    found = sandbox.documents.get(request.match_info["doc_id"])
+    user = request.match_info["user"]
+    if found is None or not _on_pages(found) or user not in (found.owner.user_id, found.owner.alias):
+        return await not_found(request)
+    picture = thumbnail_path(found, ("800", "640", "560", "500", "240", "100"))
+    original = found.media_path(found.original_name()) if found.owner == ACCOUNT else ""
+    return _page("document.html", doc=found, picture=picture, original=original)
+
+
+async def not_found(_: web.Request) -> web.StreamResponse:
+    return message_page("Not found", "There is no such page here.", status=404)
+
+
+async def style(_: web.Request) -> web.StreamResponse:
+    return web.Response(text=_STYLE, content_type="text/css")
+
+
+async def media(request: web.Request) -> web.StreamResponse:
+    """An original or a thumbnail. Its address is its protection: a part of the name cannot be guessed."""
+    sandbox = request.app[SANDBOX]
+    name = request.match_info["name"]
+    found = sandbox.documents.get(name.partition(".")[0])
+    path = None if found is None else _media_file(found, name)
+    if path is None or not path.exists():
+        return await not_found(request)
+    content_type = CONTENT_TYPES.get(name.rpartition(".")[2])
+    headers = {
+        "Content-Type": content_type or "application/octet-stream",
+        "X-Content-Type-Options": "nosniff",
+    }
+    if content_type is None:
+        headers["Content-Disposition"] = "attachment"
+    return web.FileResponse(path, headers=headers)
+
+
+def thumbnail_path(document: Document, labels: tuple[str, ...]) -> str:
+    """The address of the first of these sizes that there is, or nothing."""
+    made = {thumbnail.label: thumbnail for thumbnail in document.file.thumbnails}
+    label = next((label for label in labels if label in made), None)
+    return document.media_path(document.thumbnail_name(made[label])) if label else ""
+
+
+def _media_file(document: Document, name: str) -> Path | None:
+    if name == document.original_name():
+        return document.file.path
+    for thumbnail in document.file.thumbnails:
+        if name == document.thumbnail_name(thumbnail):
+            return thumbnail.path
+    return None
+
+
+def _on_pages(document: Document) -> bool:
+    return document.owner == ACCOUNT or document.share == PUBLIC

@@ -1,0 +1,144 @@
+"""The documents that the sandbox starts with. Their files are made once and never touched again."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import math
+import struct
+import time
+import wave
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import repeat
+from pathlib import Path
+
+from PIL import Image, ImageDraw
+
+from ipernity_provider.sandbox.credentials import ACCOUNT, OTHER_USER
+from ipernity_provider.sandbox.documents import PRIVATE, PUBLIC, Document, StoredFile, User
+from ipernity_provider.sandbox.media import extension, probe, with_thumbnails
+from ipernity_provider.sandbox.pictures import PICTURES
+
+POSTED_AT = 1699990000
+
+
+@dataclass(frozen=True)
+class Seed:
+    """One document of the start; its content follows from its file name."""
+
+    doc_id: str
+    title: str
+    filename: str
+    owner: User = ACCOUNT
+    share: int = PUBLIC
+    description: str = ""
+    keywords: tuple[str, ...] = ()
+    place: tuple[float, float] | None = None
+
+
+SEEDS = (
+    Seed("5412", "A boat", "boat.jpg", share=PRIVATE, keywords=("boat", "sea"), place=(47.65, -2.76)),
+    Seed("5413", "Blue mountains", "mountains.jpg", description="Four ridges, one evening."),
+    Seed("5414", "The meadow behind the house", "meadow.png", keywords=("spring",)),
+    Seed("5415", "Harbour at night", "night_city.jpg", description="Seen from the other side."),
+    Seed("5416", "Timetable", "timetable.pdf"),
+    Seed("5417", "A tuning fork", "tuning_fork.wav"),
+    Seed("5418", "Two seconds of film", "film.mp4"),
+    Seed("7001", "The newsroom", "newsroom.jpg", owner=OTHER_USER),
+    Seed("7002", "A private letter", "letter.png", owner=OTHER_USER, share=PRIVATE),
+)
+
+
+def make_seed_files(folder: Path) -> dict[str, StoredFile]:
+    """Write the seeds' files and thumbnails into ``folder``; by document id."""
+    with ThreadPoolExecutor() as pool:
+        made = pool.map(_make_file, SEEDS, repeat(folder))
+        return {seed.doc_id: file for seed, file in zip(SEEDS, made, strict=True)}
+
+
+def seeded_documents(files: dict[str, StoredFile]) -> dict[str, Document]:
+    """The documents as they are at the start, each with its pristine file."""
+    documents = {}
+    for number, seed in enumerate(SEEDS):
+        lat, lng = seed.place or (None, None)
+        documents[seed.doc_id] = Document(
+            seed.doc_id,
+            seed.owner,
+            files[seed.doc_id],
+            POSTED_AT - number * 3600,
+            title=seed.title,
+            description=seed.description,
+            created="2023-11-14 10:00:00",
+            share=seed.share,
+            lat=lat,
+            lng=lng,
+            keywords=seed.keywords,
+        )
+    return documents
+
+
+def _make_file(seed: Seed, folder: Path) -> StoredFile:
+    content = _content(seed.filename)
+    path = folder / seed.filename
+    path.write_bytes(content)
+    found = probe(path, seed.filename)
+    file = StoredFile(
+        path,
+        seed.filename,
+        hashlib.md5(content).hexdigest(),
+        len(content),
+        found.media,
+        extension(seed.filename),
+        found.w,
+        found.h,
+    )
+    return with_thumbnails(file, folder / f"{seed.doc_id}.thumbnails")
+
+
+def _content(filename: str) -> bytes:
+    stem, ext = Path(filename).stem, Path(filename).suffix
+    if ext == ".pdf":
+        return _save(_page("Timetable"), "PDF")
+    if ext == ".wav":
+        return _tone()
+    if ext == ".mp4":
+        return struct.pack(">I4s4sI4s4s", 24, b"ftyp", b"isom", 512, b"isom", b"mp42") + struct.pack(
+            ">I4s", 8, b"mdat"
+        )
+    picture = PICTURES[stem]() if stem in PICTURES else _page("Dear Clark,")
+    return _save(picture, "JPEG" if ext == ".jpg" else "PNG")
+
+
+def _save(picture: Image.Image, image_format: str) -> bytes:
+    buffer = io.BytesIO()
+    if image_format == "PDF":  # Pillow would write the present time into it
+        day = time.gmtime(POSTED_AT)
+        picture.save(buffer, image_format, creationDate=day, modDate=day)
+    elif image_format == "PNG":
+        picture.save(buffer, image_format, compress_level=1)
+    else:
+        picture.save(buffer, image_format, quality=88)
+    return buffer.getvalue()
+
+
+def _page(heading: str) -> Image.Image:
+    page = Image.new("RGB", (620, 877), (252, 251, 247))
+    draw = ImageDraw.Draw(page)
+    draw.text((60, 60), heading, fill=(40, 40, 40), font_size=36)
+    for line in range(18):
+        draw.rectangle((60, 140 + line * 36, 400 + line * 53 % 150, 148 + line * 36), fill=(206, 206, 200))
+    return page
+
+
+def _tone() -> bytes:
+    """One second of the note A."""
+    rate = 8000
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(rate)
+        swings = (int(9000 * math.sin(math.tau * 440 * n / rate)) for n in range(rate))
+        sound.writeframes(b"".join(struct.pack("<h", swing) for swing in swings))
+    return buffer.getvalue()

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from PIL import Image
+
+from ipernity_provider.api.client import IpernityClient
+from ipernity_provider.sandbox import running_sandbox
+
+API_KEY, API_SECRET = "6fa87ba500002712bd4eed6020f3bd72", "e9a599f0cf6ce193"
+TOKEN = "12345-a0b1c2d3e4f5"
+OAUTH_TOKEN, OAUTH_SECRET = "98765-0a1b2c3d4e5f", "feedc0ffee012345"
+SECRETS = (API_SECRET, TOKEN, OAUTH_TOKEN, OAUTH_SECRET)
+
+BOAT = "5412"
+CREDENTIALS: dict[str, dict[str, Any]] = {
+    "signature": {"auth": "signature", "token": TOKEN},
+    "oauth": {"auth": "oauth", "token": OAUTH_TOKEN, "token_secret": OAUTH_SECRET},
+}
+
+
+@dataclass(frozen=True)
+class Service:
+    """The sandbox as the tests see it: what it is told, and what it has seen."""
+
+    url: str
+
+    def set(self, **settings: Any) -> None:
+        answer = requests.put(f"{self.url}/_sandbox/settings", json=settings, timeout=10)
+        assert answer.ok, answer.text
+
+    def fail(self, kind: str, method: str = "*", *, times: int = 1, after_accepting: bool = False) -> None:
+        fault = {"method": method, "times": times, "kind": kind, "after_accepting": after_accepting}
+        self.set(faults=[fault])
+
+    def ledger(self) -> list[dict[str, Any]]:
+        return list(self._get("ledger"))
+
+    def calls(self) -> dict[str, int]:
+        return dict(self._get("calls"))
+
+    def tickets(self) -> list[dict[str, Any]]:
+        return list(self._get("tickets"))
+
+    def make_tickets(self, count: int, ready_in: tuple[float, float]) -> list[str]:
+        answer = self._post("tickets", {"count": count, "ready_in": ready_in})
+        return list(answer["tickets"] if isinstance(answer, dict) else answer)
+
+    def reset(self) -> None:
+        self._post("reset")
+
+    def client(self, auth: str = "signature", **options: Any) -> IpernityClient:
+        return IpernityClient(API_KEY, API_SECRET, **{**CREDENTIALS[auth], "base_url": self.url, **options})
+
+    def _get(self, what: str) -> Any:
+        return requests.get(f"{self.url}/_sandbox/{what}", timeout=10).json()
+
+    def _post(self, what: str, body: Any = None) -> Any:
+        answer = requests.post(f"{self.url}/_sandbox/{what}", json=body, timeout=30)
+        assert answer.ok, answer.text
+        return answer.json() if answer.content else None
+
+
+@pytest.fixture(scope="session")
+def running_service() -> Iterator[Service]:
+    with running_sandbox(settings={"processing_seconds": 0.2}) as url:
+        yield Service(url)
+
+
+@pytest.fixture
+def service(running_service: Service) -> Service:
+    running_service.reset()
+    return running_service
+
+
+@pytest.fixture
+def client(service: Service) -> Iterator[IpernityClient]:
+    with service.client() as client:
+        yield client
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    return draw(tmp_path / "boat-new.jpg", "#2f6f9f")
+
+
+@pytest.fixture
+def other_picture(tmp_path: Path) -> Path:
+    return draw(tmp_path / "boat-newer.jpg", "#9f2f6f")
+
+
+def draw(path: Path, colour: str) -> Path:
+    Image.new("RGB", (320, 200), colour).save(path)
+    return path
+
+
+Connect = Callable[..., str]
+
+
+@pytest.fixture
+def connect(service: Service, monkeypatch: pytest.MonkeyPatch) -> Connect:
+    """Makes an Airflow connection to the sandbox and returns its id; extras can be added, None removes one."""
+    from scripts.rig import connection_json
+
+    def make(conn_id: str = "ipernity_default", **extra: Any) -> str:
+        monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", connection_json(service.url, **extra))
+        return conn_id
+
+    return make

@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ipernity_provider.hooks.ipernity import IpernityHook
+from ipernity_provider.hooks.settings import ConnectionSettingError
+from scripts.rig import free_port
+from tests.conftest import BOAT, OAUTH_SECRET, OAUTH_TOKEN, SECRETS, Connect, Service
+
+
+def settings(monkeypatch: pytest.MonkeyPatch, connection: dict[str, Any] | str) -> Any:
+    stored = (
+        connection if isinstance(connection, str) else json.dumps({"conn_type": "ipernity", **connection})
+    )
+    monkeypatch.setenv("AIRFLOW_CONN_TRY", stored)
+    return IpernityHook("try").settings
+
+
+def extra(**values: Any) -> dict[str, Any]:
+    return {"password": "0a2b3c4d5e6a7b8d", "extra": {"api_key": "0123456789abcdef", **values}}
+
+
+def test_a_hook_reads_nothing_before_it_is_used() -> None:
+    assert IpernityHook("not_there").ipernity_conn_id == "not_there"
+
+
+def test_what_is_missing_or_null_has_a_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("auth", "token", "token_secret", "lg", "verify", "proxy", "timeout", "upload_roots")
+    for values in ({}, dict.fromkeys(names), dict.fromkeys(names, "")):
+        read = settings(monkeypatch, extra(**values))
+        assert (read.auth, read.token, read.lg, read.verify, read.proxy) == (
+            "signature",
+            None,
+            "en",
+            True,
+            None,
+        )
+        assert (read.timeout, read.upload_roots, read.base_url) == (30.0, (), None)
+
+
+def test_text_stands_for_numbers_and_flags(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = settings(monkeypatch, extra(timeout="5", verify="False", lg="off", upload_roots="/a\n/b,s3://c"))
+    assert (read.timeout, read.verify, read.lg, read.upload_roots) == (
+        5.0,
+        False,
+        None,
+        ("/a", "/b", "s3://c"),
+    )
+
+
+def test_a_connection_may_be_a_uri(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = settings(
+        monkeypatch, "ipernity://:s3cret-s3cret@127.0.0.1:8765/http?api_key=abc&token=1-2&timeout=7"
+    )
+    assert (read.base_url, read.api_key, read.api_secret) == ("http://127.0.0.1:8765", "abc", "s3cret-s3cret")
+    assert (read.token, read.timeout) == ("1-2", 7.0)
+
+
+@pytest.mark.parametrize(
+    ("parts", "url"),
+    [
+        ({"host": "http://127.0.0.1:8765", "port": 0}, "http://127.0.0.1:8765"),
+        ({"host": "http://127.0.0.1:8765"}, "http://127.0.0.1:8765"),
+        ({"host": "http://127.0.0.1", "port": 8765}, "http://127.0.0.1:8765"),
+        ({"host": "localhost", "port": 8765, "schema": "http"}, "http://localhost:8765"),
+        ({"host": "api.ipernity.com"}, "https://api.ipernity.com"),
+        ({"host": "http://[::1]:8765"}, "http://[::1]:8765"),
+        ({"host": " "}, None),
+    ],
+)
+def test_the_host_is_an_address_or_its_parts(
+    monkeypatch: pytest.MonkeyPatch, parts: dict[str, Any], url: str | None
+) -> None:
+    assert settings(monkeypatch, {**extra(), **parts}).base_url == url
+
+
+@pytest.mark.parametrize(
+    ("connection", "sentence"),
+    [
+        ({"password": "s"}, "api_key is missing in the extra."),
+        ({"extra": {"api_key": "k"}}, "the API secret is missing; it belongs in the password."),
+        (extra(api_key=["k"]), "api_key in the extra must be text."),
+        (extra(auth="basic"), "auth in the extra must be one of signature, oauth."),
+        (extra(auth="oauth", token="t"), "auth is oauth, which needs token and token_secret in the extra."),
+        (extra(lg="english"), "lg in the extra must be a two-letter language such as en, or off."),
+        (extra(timeout="soon"), "timeout in the extra must be a number of seconds above 0."),
+        (extra(timeout=0), "timeout in the extra must be a number of seconds above 0."),
+        (extra(timeout=True), "timeout in the extra must be a number of seconds above 0."),
+        (
+            extra(verify="/no/ca.pem"),
+            "verify in the extra must be true, false or the path of a CA file; /no/ca.pem does not exist.",
+        ),
+        (
+            extra(proxy="proxy:3128"),
+            "proxy in the extra must be an address such as http://proxy.example.org:3128.",
+        ),
+        (extra(upload_roots={"a": 1}), "upload_roots in the extra must be a list of folders or URIs."),
+        (
+            {**extra(), "host": "ftp://ipernity.com"},
+            "the host must be an address such as https://api.ipernity.com.",
+        ),
+        ({**extra(), "host": "http://x:port"}, "the port in the host is no number."),
+    ],
+)
+def test_a_missing_or_wrong_setting_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, connection: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(ConnectionSettingError) as caught:
+        settings(monkeypatch, connection)
+    assert str(caught.value) == f"Connection 'try': {sentence}"
+    assert caught.value.kind == "credential"
+
+
+def test_settings_do_not_show_their_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = repr(
+        settings(
+            monkeypatch, extra(token="the-token", token_secret="the-token-secret", proxy="http://u:pw@p:1")
+        )
+    )
+    assert not any(secret in shown for secret in ("0a2b3c4d5e6a7b8d", "the-token", "pw@"))
+
+
+def test_a_connection_becomes_a_client(connect: Connect) -> None:
+    hook = IpernityHook(connect())
+    with hook.get_conn() as client:
+        assert client.get_document(BOAT).doc_id == BOAT
+    assert hook.call("doc.get", doc_id=BOAT)["doc"]["title"] == "A boat"
+
+
+def test_oauth_is_a_matter_of_the_connection(connect: Connect) -> None:
+    hook = IpernityHook(connect(auth="oauth", token=OAUTH_TOKEN, token_secret=OAUTH_SECRET))
+    assert hook.call("account.getQuota")["quota"]["user_id"] == "1234"
+
+
+def test_a_task_function_can_replace_a_file(
+    connect: Connect, service: Service, picture: Path, tmp_path: Path
+) -> None:
+    hook = IpernityHook(connect(upload_roots=[str(tmp_path)]))
+    result = hook.replace_file(BOAT, str(picture), poll_interval=0.1, backup_to=str(tmp_path / "backups"))
+    assert (result["outcome"], result["verified_by"]) == ("replaced", "md5")
+    assert Path(result["backup"]).exists()
+    (ticket,) = hook.check_tickets([result["ticket"]])
+    assert ticket.doc_id == BOAT
+    assert len(service.ledger()) == 1
+
+
+def test_the_connection_test_tells_who_and_what(connect: Connect) -> None:
+    assert IpernityHook(connect()).test_connection() == (
+        True,
+        "Connected as Superman (PRO), doc: write, left of this month's upload volume: 9,990 MiB.",
+    )
+    works, sentence = IpernityHook(connect(token=None)).test_connection()
+    assert works
+    assert sentence.startswith("The service knows the API key. Without a token")
+
+
+def test_the_connection_test_names_what_is_missing(connect: Connect, service: Service) -> None:
+    service.set(permissions={"doc": "read"})
+    assert IpernityHook(connect()).test_connection() == (
+        True,
+        "Connected as Superman, but the token allows doc: read; replacing needs doc: write.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"token": "00000-000000000000"}, "Token invalid"),
+        ({"api_key": "00000000000000000000000000000000"}, "API Key is invalid"),
+        ({"timeout": "never"}, "timeout in the extra"),
+        ({"lg": "off"}, "HTTP 403"),
+        ({"proxy": f"http://127.0.0.1:{free_port()}"}, "proxy"),
+    ],
+)
+def test_a_connection_that_does_not_work_is_one_sentence(
+    connect: Connect, wrong: dict[str, Any], words: str
+) -> None:
+    works, sentence = IpernityHook(connect(**wrong)).test_connection()
+    assert not works
+    assert words in sentence
+    assert not any(secret in sentence for secret in SECRETS)
+    assert "\n" not in sentence
+
+
+def test_the_connection_test_ends_within_ten_seconds(connect: Connect, service: Service) -> None:
+    service.fail("slow:30", times=9)
+    started = time.monotonic()
+    works, sentence = IpernityHook(connect()).test_connection()
+    assert not works
+    assert "did not answer in time" in sentence
+    assert time.monotonic() - started < 10
+
+
+def test_a_connection_that_is_not_there_is_a_failed_test_and_not_an_exception() -> None:
+    works, sentence = IpernityHook("not_there").test_connection()
+    assert not works
+    assert sentence

@@ -1,0 +1,149 @@
+"""The operator and the sensor as Airflow calls them; the service is real, the context is the least that they need."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from airflow.sdk import Context, ObjectStoragePath
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+from ipernity_provider.api.errors import RateLimited
+from ipernity_provider.operators.ipernity import ReplaceFileOperator
+from ipernity_provider.replacement.order import NotFinished
+from tests.conftest import BOAT, Connect, Service
+
+
+class TaskInstance:
+    max_tries = 2
+
+    def __init__(self) -> None:
+        self.pushed: dict[str, Any] = {}
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.pushed[key] = value
+
+
+class StateStore(dict[str, Any]):
+    """Airflow's task state store, as far as it is used."""
+
+    def set(self, key: str, value: Any, *, retention: Any = None) -> None:
+        self[key] = value
+
+    def delete(self, key: str) -> None:
+        self.pop(key, None)
+
+
+def context(**parts: Any) -> Context:
+    return cast("Context", {"ti": TaskInstance(), "task_state_store": StateStore(), **parts})
+
+
+def operator(file: Any, **options: Any) -> ReplaceFileOperator:
+    options = {"doc_id": BOAT, "poll_interval": 0.1, "resend_grace": 1.0, "timeout": 20, **options}
+    return ReplaceFileOperator(task_id="replace", file=file, **options)
+
+
+@pytest.fixture(autouse=True)
+def connection(connect: Connect) -> None:
+    connect()
+
+
+@pytest.mark.parametrize(
+    "as_file", [str, Path, lambda path: f"file://{path}", lambda path: ObjectStoragePath(f"file://{path}")]
+)
+def test_a_file_is_named_in_many_ways(service: Service, picture: Path, as_file: Any) -> None:
+    result = operator(as_file(picture)).execute(context())
+    assert (result["outcome"], result["verified_by"], result["doc_id"]) == ("replaced", "md5", BOAT)
+    assert len(service.ledger()) == 1
+
+
+def test_not_waiting_returns_the_ticket(service: Service, picture: Path) -> None:
+    result = operator(picture, wait_for_completion=False).execute(context())
+    (accepted,) = service.ledger()
+    assert (result["outcome"], result["ticket"], result["verified_by"]) == ("sent", accepted["ticket"], None)
+    assert service.calls().get("upload.checkTickets") is None
+
+
+def test_the_link_is_known_even_if_the_task_fails_later(service: Service, picture: Path) -> None:
+    service.set(replace_mode="new_document")
+    there = context()
+    with pytest.raises(
+        AirflowFailException,
+        match=f"new document, 1000\\d.* instead of replacing the file of document {BOAT}",
+    ):
+        operator(picture).execute(there)
+    assert cast("Any", there)["ti"].pushed["url"] == f"{service.url}/doc/1234/{BOAT}"
+
+
+def test_an_unchanged_file_can_skip_the_task(service: Service, picture: Path) -> None:
+    operator(picture).execute(context())
+    with pytest.raises(AirflowSkipException, match="already carries these bytes"):
+        operator(picture, if_unchanged="skip").execute(context())
+    assert len(service.ledger()) == 1
+
+
+def test_a_retry_attaches_to_the_upload_of_the_try_before(service: Service, picture: Path) -> None:
+    service.set(processing_seconds=1.5)
+    there = context()
+    with pytest.raises(NotFinished):
+        operator(picture, timeout=0.2).execute(there)
+    assert operator(picture).execute(there)["outcome"] == "replaced"
+    assert len(service.ledger()) == 1
+
+
+def test_before_airflow_3_3_there_is_no_journal_and_it_is_said_once(
+    service: Service, picture: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    there = context()
+    cast("Any", there).pop("task_state_store")
+    assert operator(picture).execute(there)["outcome"] == "replaced"
+    assert caplog.text.count("no task state store") == 1
+
+
+@pytest.mark.parametrize("kind", ["code:4", "code:6", "code:107"])
+def test_a_permanent_error_ends_the_task_at_once(service: Service, picture: Path, kind: str) -> None:
+    service.fail(kind, "upload.replace")
+    with pytest.raises(AirflowFailException, match=kind.replace(":", " ")) as caught:
+        operator(picture).execute(context())
+    assert type(caught.value.__cause__).__module__ == "ipernity_provider.api.errors"
+
+
+def test_a_transient_error_is_left_to_airflows_retries(service: Service, picture: Path) -> None:
+    service.fail("code:113", "upload.replace")
+    with pytest.raises(RateLimited):
+        operator(picture).execute(context())
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"file": ""}, "No file is named. Nothing was sent."),
+        ({"file": None}, "No file is named. Nothing was sent."),
+        ({"doc_id": "boat"}, "doc_id is 'boat': give a document's number, e.g. 5412. Nothing was sent."),
+        (
+            {"verify": "sure"},
+            "verify is 'sure': choose one of 'md5', 'size', 'changed', 'none'. Nothing was sent.",
+        ),
+        ({"file": "/etc/passwd", "upload_roots": ["/data"]}, "/etc/passwd lies outside the folders"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_nothing_is_sent(
+    service: Service, picture: Path, options: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(AirflowFailException) as caught:
+        operator(**{"file": picture, **options}).execute(context())
+    assert str(caught.value).startswith(sentence)
+    assert service.ledger() == []
+
+
+def test_the_connections_roots_hold_for_every_task(service: Service, picture: Path, connect: Connect) -> None:
+    connect(upload_roots=["/data"])
+    with pytest.raises(AirflowFailException, match="lies outside the folders"):
+        operator(picture, upload_roots=[str(picture.parent)]).execute(context())
+    assert service.ledger() == []
+
+
+def test_a_number_from_an_upstream_task_will_do_as_a_document(service: Service, picture: Path) -> None:
+    assert operator(picture, doc_id=int(BOAT)).execute(context())["doc_id"] == BOAT

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ipernity_provider.api.errors import TicketNotFound
+from ipernity_provider.api.models import Ticket
+from ipernity_provider.replacement.order import NewDocument, Refused, TicketInvalid
+from ipernity_provider.replacement.settle import next_delay
+from ipernity_provider.replacement.tickets import Tickets, read_tickets
+
+
+def test_the_pause_grows_from_two_seconds_to_the_interval() -> None:
+    pauses = [next_delay(looks, None, 30.0) for looks in range(10)]
+    assert pauses[0] == 2.0
+    assert pauses == sorted(pauses)
+    assert pauses[-1] == 30.0
+
+
+def test_the_pause_is_bounded_for_ever() -> None:
+    assert next_delay(10_000_000, None, 60.0) == 60.0
+
+
+@pytest.mark.parametrize(
+    ("eta", "pause"), [(360, 10.0), (5, 5.0), (1, 2.0), (0, 2.0), (-3, 2.0), (None, 10.0)]
+)
+def test_an_eta_makes_the_next_look_earlier_but_never_at_once_or_later(eta: int | None, pause: float) -> None:
+    assert next_delay(20, eta, 10.0) == pause
+
+
+def test_a_short_interval_is_respected() -> None:
+    assert next_delay(0, 0, 0.1) == 0.1
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ("712311", {"712311": None}),
+        (712311, {"712311": None}),
+        (["1", "2-3", None], {"1": None, "2-3": None}),
+        (None, {}),
+        ([], {}),
+        ({"outcome": "sent", "doc_id": "5412", "ticket": "1-2"}, {"1-2": "5412"}),
+        ([{"doc_id": "5412", "ticket": "1-2"}, {"doc_id": "5413", "ticket": None}], {"1-2": "5412"}),
+        (("1" for _ in range(2)), {"1": None}),
+    ],
+)
+def test_tickets_come_as_one_many_or_results(given: Any, read: dict[str, str | None]) -> None:
+    assert read_tickets(given) == read
+
+
+@pytest.mark.parametrize("given", ["", "1,2", [""], [["1"]], {"no": "ticket"}, 1.5])
+def test_what_is_no_ticket_is_named(given: Any) -> None:
+    with pytest.raises((Refused, TypeError), match=r"is no ticket|not iterable"):
+        read_tickets(given)
+
+
+def test_a_finished_ticket_is_not_pending_any_more() -> None:
+    tickets = Tickets({"a": None, "b": None})
+    tickets.note([Ticket("a", "done", doc_id="1"), Ticket("b", "pending", eta=5)])
+    assert (tickets.pending, tickets.finished) == (["b"], {"a": "1"})
+    assert tickets.next_delay(30.0) == 2.0
+
+
+def test_an_invalid_ticket_is_named_and_what_is_finished_is_kept() -> None:
+    tickets = Tickets({"a": None, "b": None})
+    with pytest.raises(TicketInvalid, match="Invalid: b"):
+        tickets.note([Ticket("a", "done", doc_id="1"), Ticket("b", "invalid")])
+    assert tickets.finished == {"a": "1"}
+
+
+def test_an_unknown_ticket_is_named() -> None:
+    with pytest.raises(TicketNotFound, match="Unknown to the service: b"):
+        Tickets({"b": None}).note([Ticket("b", "unknown")])
+
+
+def test_many_names_are_shortened() -> None:
+    names = [f"t{number}" for number in range(15)]
+    with pytest.raises(TicketInvalid, match=r"t9 and 5 more\."):
+        Tickets(dict.fromkeys(names)).note([Ticket(name, "invalid") for name in names])
+
+
+def test_a_ticket_that_led_elsewhere_is_a_new_document() -> None:
+    with pytest.raises(NewDocument, match=r"10001 instead of 5412 \(ticket a\)"):
+        Tickets({"a": "5412"}).note([Ticket("a", "done", doc_id="10001")])

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.sandbox.caller import Caller, jpeg, md5_of
+
+NEW = jpeg("gold")
+NOTE = "not the real ipernity.com"
+
+
+def test_the_gallery_shows_the_documents_that_the_owner_may_see(sandbox: Caller) -> None:
+    page = sandbox.page("/")
+    links = re.findall(r'class="card" href="/doc/(\d+)/(\d+)"', page)
+    assert sorted(links) == [*(("1234", str(number)) for number in range(5412, 5419)), ("5678", "7001")]
+    assert page.count('<span class="icon"') == 3
+    for address in re.findall(r'<img src="([^"]+)"', page):
+        assert sandbox.http.get(sandbox.root + address).headers["Content-Type"] == "image/jpeg"
+    assert NOTE in page
+
+
+def test_the_gallery_shows_a_replaced_document_first(sandbox: Caller) -> None:
+    sandbox.wait(sandbox.replace(NEW))
+    page = sandbox.page("/")
+    assert re.search(r'class="card" href="/doc/\d+/(\d+)"', page).group(1) == "5412"  # type: ignore[union-attr]
+    assert "replaced 20" in page
+
+
+@pytest.mark.parametrize("user", ["1234", "superman"])
+def test_a_document_has_a_page_with_its_figures_and_its_past(sandbox: Caller, user: str) -> None:
+    old = sandbox.doc("5412")["md5"]
+    sandbox.wait(sandbox.replace(NEW, doc_id="5412"))
+    page = sandbox.page(f"/doc/{user}/5412")
+    assert f'<code id="md5">{md5_of(NEW)}</code>' in page
+    assert f'<span id="bytes">{len(NEW)}</span>' in page
+    assert '<dd id="doc_id">5412</dd>' in page
+    assert '<dd id="filename">new.jpg</dd>' in page
+    assert re.search(r'<dd id="replaced_at">20\d\d-', page)
+    assert f"<li><code>{old}</code>" in page
+    assert NOTE in page
+    picture = re.search(r'<figure>\s*<img src="([^"]+)"', page)
+    assert picture is not None
+    assert sandbox.http.get(sandbox.root + picture.group(1)).content.startswith(b"\xff\xd8")
+
+
+def test_a_document_that_is_no_photo_has_an_icon(sandbox: Caller) -> None:
+    page = sandbox.page("/doc/1234/5417")
+    assert 'aria-label="audio"' in page
+    assert '<dd id="replaced_at">never</dd>' in page
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/no/such/page", "/doc/1234/404", "/doc/5678/5412", "/doc/5678/7002", "/cdn/200/54/12/5412.guess.jpg"],
+)
+def test_what_is_not_there_is_a_page_with_404(sandbox: Caller, path: str) -> None:
+    response = sandbox.http.get(sandbox.root + path)
+    assert response.status_code == 404
+    assert NOTE in response.text
+
+
+def test_texts_on_pages_are_escaped(sandbox: Caller) -> None:
+    sandbox.post("doc.set", doc_id="5412", title="<script>alert(1)</script>")
+    for path in ("/", "/doc/1234/5412"):
+        assert "<script>" not in sandbox.page(path)
+        assert "&lt;script&gt;" in sandbox.page(path)
+
+
+def test_an_uploaded_web_page_is_a_download(sandbox: Caller) -> None:
+    ticket = sandbox.send("upload.file", b"<script>alert(1)</script>", "page.html")["ticket"]
+    doc = sandbox.doc(sandbox.wait(ticket)["doc_id"])
+    response = sandbox.http.get(doc["original"]["url"])
+    assert response.headers["Content-Type"] == "application/octet-stream"
+    assert response.headers["Content-Disposition"] == "attachment"
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_the_style_is_served(sandbox: Caller) -> None:
+    response = sandbox.http.get(f"{sandbox.root}/_sandbox/style.css")
+    assert response.headers["Content-Type"] == "text/css; charset=utf-8"
+    assert "prefers-color-scheme: dark" in response.text

@@ -1,0 +1,54 @@
+"""The one direction of imports: api <- replacement <- hooks <- operators, sensors; and the sandbox alone."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "ipernity_provider"
+
+#: Room -> the rooms it may import from. Only those named `airflow` may know of Airflow.
+MAY_IMPORT = {
+    "api": {"api"},
+    "replacement": {"api", "replacement"},
+    "hooks": {"api", "replacement", "hooks", "airflow"},
+    "links": {"links", "airflow"},
+    "operators": {"api", "replacement", "hooks", "links", "operators", "airflow"},
+    "sensors": {"api", "replacement", "hooks", "operators", "sensors", "airflow"},
+    "sandbox": {"sandbox"},
+    "get_provider_info.py": set[str](),
+    "__init__.py": set[str](),
+}
+
+
+def imported(file: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file} imports relatively"
+            yield str(node.module)
+
+
+def rooms(file: Path) -> Iterator[str]:
+    for name in imported(file):
+        first, _, rest = name.partition(".")
+        if first == "ipernity_provider" and rest:
+            yield rest.partition(".")[0]
+        elif first == "airflow":
+            yield "airflow"
+
+
+def test_each_room_has_its_rule() -> None:
+    there = {path.name for path in PACKAGE.iterdir() if path.name not in {"py.typed", "__pycache__"}}
+    assert there == set(MAY_IMPORT)
+
+
+@pytest.mark.parametrize("room", MAY_IMPORT)
+def test_a_room_imports_only_from_those_below_it(room: str) -> None:
+    place = PACKAGE / room
+    for file in [place] if place.is_file() else place.rglob("*.py"):
+        assert set(rooms(file)) <= MAY_IMPORT[room], file
