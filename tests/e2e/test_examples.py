@@ -1,0 +1,107 @@
+"""The example DAGs, run by a real Airflow against the sandbox."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import re
+from pathlib import Path
+
+import pytest
+import requests
+
+from scripts.rig import AirflowApi
+from tests.conftest import BOAT, SECRETS, Service, draw
+
+RESULT = ("outcome", "doc_id", "ticket", "new_doc_id", "filename", "bytes", "md5", "verified_by", "url")
+
+
+def test_the_file_of_a_document_is_replaced_from_the_trigger_button(
+    airflow: AirflowApi, remote: Service, uploads: Path
+) -> None:
+    file = draw(uploads / "boat.jpg", "#336699")
+    run = airflow.trigger("ipernity_replace_file", document=BOAT, file=str(file))
+    assert airflow.wait_for_run("ipernity_replace_file", run) == "success"
+
+    (accepted,) = remote.ledger()
+    md5 = hashlib.md5(file.read_bytes()).hexdigest()
+    assert (accepted["method"], accepted["doc_id"], accepted["md5"]) == ("upload.replace", BOAT, md5)
+    result = airflow.xcom("ipernity_replace_file", run, "replace")
+    assert (result["outcome"], result["verified_by"], result["md5"]) == ("replaced", "md5", md5)
+    # Airflow's REST API shows text of digits as a number.
+    single = {key: airflow.xcom("ipernity_replace_file", run, "replace", key) for key in RESULT}
+    assert {key: str(value) for key, value in single.items()} == {key: str(result[key]) for key in RESULT}
+    assert airflow.xcom("ipernity_replace_file", run, "confirm") == {accepted["ticket"]: BOAT}
+
+    links = airflow.get(f"/dags/ipernity_replace_file/dagRuns/{run}/taskInstances/replace/links")
+    page = requests.get(links["extra_links"]["Document at ipernity"], timeout=10)
+    assert page.ok
+    assert md5 in page.text
+    log = airflow.log("ipernity_replace_file", run, "replace")
+    assert "replaces the file of document 5412" in log
+    assert not any(secret in log for secret in SECRETS)
+
+
+def test_a_new_document_fails_the_task_without_a_retry_and_both_are_named(
+    airflow: AirflowApi, remote: Service, uploads: Path
+) -> None:
+    remote.set(replace_mode="new_document")
+    file = draw(uploads / "stray.jpg", "#993366")
+    run = airflow.trigger("ipernity_replace_file", document=BOAT, file=str(file))
+    assert airflow.wait_for_run("ipernity_replace_file", run) == "failed"
+    (accepted,) = remote.ledger()
+    task = {found["task_id"]: found for found in airflow.tasks("ipernity_replace_file", run)}["replace"]
+    assert (task["state"], task["try_number"]) == ("failed", 1)
+    log = airflow.log("ipernity_replace_file", run, "replace")
+    assert re.search(
+        rf"made a new document, {accepted['new_doc_id']} .* instead of replacing .* document {BOAT}", log
+    )
+
+
+def test_a_file_outside_the_connections_roots_is_refused(airflow: AirflowApi, remote: Service) -> None:
+    run = airflow.trigger("ipernity_replace_file", document=BOAT, file="/etc/passwd")
+    assert airflow.wait_for_run("ipernity_replace_file", run) == "failed"
+    assert "/etc/passwd lies outside the folders" in airflow.log("ipernity_replace_file", run, "replace")
+    assert remote.ledger() == []
+
+
+def test_a_document_that_is_no_number_is_refused_by_the_form(airflow: AirflowApi, remote: Service) -> None:
+    with pytest.raises(RuntimeError, match="400.*document"):
+        airflow.trigger("ipernity_replace_file", document="a boat", file="/data/boat.jpg")
+
+
+def test_the_nightly_refresh_sends_what_has_changed_and_waits_for_all_of_it(
+    airflow: AirflowApi, remote: Service, uploads: Path
+) -> None:
+    airflow.send(
+        "POST", "/pools", {"name": "ipernity_uploads", "slots": 2, "description": "uploads at a time"}
+    )
+    with remote.client() as client:
+        unchanged = draw(uploads / "unchanged.jpg", "#111111")
+        seeded = [
+            client.upload_file(unchanged, asynchronous=False).doc_id,
+            *(
+                client.upload_file(draw(uploads / f"old{n}.jpg", f"#22{n}{n}22"), asynchronous=False).doc_id
+                for n in range(3)
+            ),
+        ]
+    remote.set(processing_seconds=2.0)
+    with (uploads / "manifest.csv").open("w", newline="") as out:
+        writer = csv.writer(out)
+        writer.writerow(["doc_id", "file"])
+        writer.writerow([seeded[0], "unchanged.jpg"])
+        for number, doc_id in enumerate(seeded[1:]):
+            draw(uploads / f"new{number}.jpg", f"#44{number}{number}44")
+            writer.writerow([doc_id, f"new{number}.jpg"])
+
+    run = airflow.trigger("ipernity_nightly_refresh", manifest=str(uploads / "manifest.csv"))
+    assert airflow.wait_for_run("ipernity_nightly_refresh", run) == "success"
+    replaced = {
+        accepted["ticket"]: accepted["doc_id"]
+        for accepted in remote.ledger()
+        if accepted["method"] == "upload.replace"
+    }
+    assert sorted(replaced.values()) == sorted(map(str, seeded[1:]))
+    assert airflow.xcom("ipernity_nightly_refresh", run, "all_processed") == replaced
+    assert airflow.xcom("ipernity_nightly_refresh", run, "replace", map_index=0)["outcome"] == "unchanged"
+    assert {ticket["asked_after_told"] for ticket in remote.tickets()} == {0}
