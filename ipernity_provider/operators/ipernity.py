@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 class ReplaceFileOperator(BaseOperator):
     """Replaces the file behind a document on ipernity.com: streamed, verified, never twice.
 
+    On Airflow 3.3 rate limits and maintenance are waited for longer than ``retry_delay`` says, by
+    :class:`~ipernity_provider.operators.retries.PatientRetryPolicy`; a ``retry_policy`` of one's own takes its place.
+
     A green task means that the document now carries these bytes. The service sometimes makes a *new* document instead
     of replacing; that fails the task, with both documents named. A retry first finds out what an earlier try has sent.
 
@@ -116,6 +119,10 @@ class ReplaceFileOperator(BaseOperator):
         self.require_backup = require_backup
         self.upload_roots = upload_roots
         self.ipernity_conn_id = ipernity_conn_id
+        if getattr(self, "retry_policy", self) is None:  # Airflow 3.3, and the user has not chosen one
+            from ipernity_provider.operators.retries import PatientRetryPolicy
+
+            self.retry_policy = PatientRetryPolicy()
         # Each key of the result is an XCom of its own, so that `output["ticket"]` works, mapped or not.
         self.multiple_outputs = True
 

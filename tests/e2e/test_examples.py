@@ -66,7 +66,7 @@ def test_a_file_outside_the_connections_roots_is_refused(airflow: AirflowApi, re
 
 
 def test_a_document_that_is_no_number_is_refused_by_the_form(airflow: AirflowApi, remote: Service) -> None:
-    with pytest.raises(RuntimeError, match="400.*document"):
+    with pytest.raises(RuntimeError, match=r"400.*document"):
         airflow.trigger("ipernity_replace_file", document="a boat", file="/data/boat.jpg")
 
 
@@ -105,3 +105,22 @@ def test_the_nightly_refresh_sends_what_has_changed_and_waits_for_all_of_it(
     assert airflow.xcom("ipernity_nightly_refresh", run, "all_processed") == replaced
     assert airflow.xcom("ipernity_nightly_refresh", run, "replace", map_index=0)["outcome"] == "unchanged"
     assert {ticket["asked_after_told"] for ticket in remote.tickets()} == {0}
+
+
+def test_a_cleared_task_attaches_to_its_upload_and_a_new_run_finds_the_file_unchanged(
+    airflow: AirflowApi, remote: Service, uploads: Path
+) -> None:
+    dag_id, file = "ipernity_replace_file", draw(uploads / "cleared.jpg", "#55aa11")
+    run = airflow.trigger(dag_id, document=BOAT, file=str(file))
+    assert airflow.wait_for_run(dag_id, run) == "success"
+    airflow.send(
+        "POST",
+        f"/dags/{dag_id}/clearTaskInstances",
+        {"dry_run": False, "dag_run_id": run, "only_failed": False, "reset_dag_runs": True},
+    )
+    assert airflow.wait_for_run(dag_id, run) == "success"
+    assert "Going on with the upload" in airflow.log(dag_id, run, "replace", try_number=2)
+    again = airflow.trigger(dag_id, document=BOAT, file=str(file))
+    assert airflow.wait_for_run(dag_id, again) == "success"
+    assert airflow.xcom(dag_id, again, "replace")["outcome"] == "unchanged"
+    assert len(remote.ledger()) == 1

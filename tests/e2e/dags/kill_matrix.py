@@ -6,13 +6,19 @@ import functools
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import requests
 from airflow.sdk import DAG, Context, task
 
+from ipernity_provider.api.client import IpernityClient
+from ipernity_provider.api.upload import MultipartBody
 from ipernity_provider.operators.ipernity import ReplaceFileOperator
+from ipernity_provider.operators.journal import TaskStateJournal
+from ipernity_provider.replacement import life
 
 
 def die(*_: Any, **__: Any) -> Any:
@@ -35,42 +41,44 @@ def before(owner: Any, name: str, act: Callable[..., Any], call: int = 1) -> Non
     setattr(owner, name, wrapped)
 
 
-def arm(boundary: str, delay: float) -> None:
-    """Make this process end at the boundary."""
-    from ipernity_provider.api import upload
-    from ipernity_provider.api.client import IpernityClient
-    from ipernity_provider.operators.journal import TaskStateJournal
-    from ipernity_provider.replacement import life, settle
+def die_when_accepted(service: str, doc_id: str) -> None:
+    """End this process once the service has the file; it holds its answer back meanwhile."""
+    while not any(
+        entry["doc_id"] == doc_id for entry in requests.get(f"{service}/_sandbox/ledger", timeout=5).json()
+    ):
+        time.sleep(0.05)
+    die()
 
-    if boundary == "before the intent":
-        before(TaskStateJournal, "write", die)
-    elif boundary == "between intent and POST":
-        before(IpernityClient, "upload_replace", die)
-    elif boundary == "mid-body":
-        # The head of the form is out, and the first block of the file; then the process ends.
-        original = upload.MultipartBody._blocks
 
-        def blocks(self: upload.MultipartBody) -> Any:
-            for number, block in enumerate(original(self)):
-                if number == 1:
-                    die()
-                yield block
+def kill_mid_body(*_: Any) -> None:
+    """The head of the form is out, and the first block of the file; then the process ends."""
+    original = MultipartBody._blocks
 
-        upload.MultipartBody._blocks = blocks  # type: ignore[method-assign]
-    elif boundary == "accepted, before the answer":
-        # By then the body is out; the service holds its answer back.
-        before(IpernityClient, "upload_replace", lambda *_, **__: threading.Timer(delay, die).start())
-    elif boundary == "before the ticket is stored":
-        before(TaskStateJournal, "write", die, call=2)
-    elif boundary == "while waiting":
-        before(IpernityClient, "check_tickets", die, call=2)
-    elif boundary == "before verify":
-        before(life, "verify", die)
-    elif boundary == "at random":
-        threading.Timer(delay, die).start()
-    else:
-        raise ValueError(boundary)
-    assert settle
+    def blocks(self: MultipartBody) -> Any:
+        for number, block in enumerate(original(self)):
+            if number == 1:
+                die()
+            yield block
+
+    MultipartBody._blocks = blocks  # type: ignore[method-assign]
+
+
+def kill_when_accepted(service: str, doc_id: str, _delay: float) -> None:
+    watch = threading.Thread(target=die_when_accepted, args=(service, doc_id), daemon=True)
+    before(IpernityClient, "upload_replace", lambda *_, **__: watch.start())
+
+
+#: What makes the process end at a boundary, given the service, the document, and a delay in seconds.
+BOUNDARIES: dict[str, Callable[[str, str, float], Any]] = {
+    "before the intent": lambda *_: before(TaskStateJournal, "write", die),
+    "between intent and POST": lambda *_: before(IpernityClient, "upload_replace", die),
+    "mid-body": kill_mid_body,
+    "accepted, before the answer": kill_when_accepted,
+    "before the ticket is stored": lambda *_: before(TaskStateJournal, "write", die, call=2),
+    "while waiting": lambda *_: before(IpernityClient, "check_tickets", die, call=2),
+    "before verify": lambda *_: before(life, "verify", die),
+    "at random": lambda _service, _doc_id, delay: threading.Timer(delay, die).start(),
+}
 
 
 class KilledOperator(ReplaceFileOperator):
@@ -83,7 +91,7 @@ class KilledOperator(ReplaceFileOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         if context["ti"].try_number == 1:
-            arm(self.boundary, float(self.delay))
+            BOUNDARIES[self.boundary](str(self.hook.settings.base_url), str(self.doc_id), float(self.delay))
         return super().execute(context)
 
 

@@ -1,0 +1,48 @@
+"""How long a task waits before it tries again: longer where the service asks for patience. Needs Airflow 3.3."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from airflow.sdk import RetryPolicy
+from airflow.sdk.definitions.retry_policy import RetryDecision
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+_LONGEST = timedelta(hours=6)
+
+
+class PatientRetryPolicy(RetryPolicy):
+    """Waits for rate limits and maintenance as long as they tend to last; all else keeps the task's own delay.
+
+    The first wait is 5 minutes after code 113 (too many calls from this address) and HTTP 429, 10 minutes after codes
+    501 and 503 (maintenance, outage), and one hour after code 112 (the key's calls are used up). Each further one is
+    twice as long, up to 6 hours; the task's own ``retry_delay`` is waited at the least. The number of tries stays the
+    task's ``retries``.
+    """
+
+    def evaluate(
+        self,
+        exception: BaseException,
+        try_number: int,
+        max_tries: int,
+        context: Context | None = None,  # noqa: ARG002
+    ) -> RetryDecision:
+        first = _first_wait(exception)
+        if first is None:
+            return RetryDecision.default()
+        delay = min(first * 2 ** (min(try_number, 10) - 1), _LONGEST)
+        own = getattr(context.get("task"), "retry_delay", None) if context else None
+        if isinstance(own, timedelta):
+            delay = max(delay, own)
+        return RetryDecision.retry(delay, f"The service asks for patience: waiting {delay}. ({exception})")
+
+
+def _first_wait(error: BaseException) -> timedelta | None:
+    from ipernity_provider.api.errors import RateLimited, ServiceDown
+
+    if isinstance(error, RateLimited):
+        return timedelta(hours=1) if error.code == 112 else timedelta(minutes=5)
+    return timedelta(minutes=10) if isinstance(error, ServiceDown) else None

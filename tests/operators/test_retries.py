@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, cast
+
+import pytest
+from airflow.sdk import DAG, BaseOperator, Context
+from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction
+
+from ipernity_provider.api.errors import AnswerLost, Unreachable, api_error
+from ipernity_provider.operators.ipernity import ReplaceFileOperator
+from ipernity_provider.operators.retries import PatientRetryPolicy
+
+
+def wait(
+    error: BaseException, try_number: int = 1, retry_delay: timedelta = timedelta(seconds=30)
+) -> timedelta | None:
+    task = BaseOperator(task_id="replace", retry_delay=retry_delay)
+    decision = PatientRetryPolicy().evaluate(error, try_number, 5, cast("Context", {"task": task}))
+    assert decision.action is not RetryAction.FAIL
+    return decision.retry_delay
+
+
+@pytest.mark.parametrize(("code", "minutes"), [(113, 5), (501, 10), (503, 10), (112, 60)])
+def test_the_service_is_given_time_where_it_asks_for_it(code: int, minutes: int) -> None:
+    assert wait(api_error("upload.replace", code)) == timedelta(minutes=minutes)
+    assert wait(api_error("upload.replace", code), 2) == timedelta(minutes=2 * minutes)
+    assert wait(api_error("upload.replace", code), 50) == timedelta(hours=6)
+
+
+@pytest.mark.parametrize("error", [Unreachable("x"), AnswerLost("x"), api_error("m", 500), ValueError("x")])
+def test_anything_else_keeps_the_tasks_own_delay(error: BaseException) -> None:
+    assert wait(error) is None
+
+
+def test_a_longer_delay_of_the_user_is_kept() -> None:
+    assert wait(api_error("m", 113), retry_delay=timedelta(hours=2)) == timedelta(hours=2)
+
+
+def test_a_policy_from_default_args_wins() -> None:
+    own = ExceptionRetryPolicy(rules=[])
+    options: dict[str, Any] = {"doc_id": "5412", "file": "/data/boat.jpg"}
+    with DAG("d", schedule=None, default_args={"retry_policy": own}):
+        assert ReplaceFileOperator(task_id="theirs", **options).retry_policy is own
+    assert isinstance(ReplaceFileOperator(task_id="ours", **options).retry_policy, PatientRetryPolicy)
