@@ -27,8 +27,8 @@ class PatientRetryPolicy(RetryPolicy):
         self,
         exception: BaseException,
         try_number: int,
-        max_tries: int,
-        context: Context | None = None,  # noqa: ARG002
+        max_tries: int,  # noqa: ARG002
+        context: Context | None = None,
     ) -> RetryDecision:
         first = _first_wait(exception)
         if first is None:

@@ -5,10 +5,14 @@ from typing import Any, cast
 
 import pytest
 from airflow.sdk import DAG, BaseOperator, Context
-from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction
 
 from ipernity_provider.api.errors import AnswerLost, Unreachable, api_error
 from ipernity_provider.operators.ipernity import ReplaceFileOperator
+
+retry_policy = pytest.importorskip(
+    "airflow.sdk.definitions.retry_policy", reason="retry policies came with Airflow 3.3"
+)
+
 from ipernity_provider.operators.retries import PatientRetryPolicy
 
 
@@ -17,7 +21,7 @@ def wait(
 ) -> timedelta | None:
     task = BaseOperator(task_id="replace", retry_delay=retry_delay)
     decision = PatientRetryPolicy().evaluate(error, try_number, 5, cast("Context", {"task": task}))
-    assert decision.action is not RetryAction.FAIL
+    assert decision.action is not retry_policy.RetryAction.FAIL
     return decision.retry_delay
 
 
@@ -38,7 +42,7 @@ def test_a_longer_delay_of_the_user_is_kept() -> None:
 
 
 def test_a_policy_from_default_args_wins() -> None:
-    own = ExceptionRetryPolicy(rules=[])
+    own = retry_policy.ExceptionRetryPolicy(rules=[])
     options: dict[str, Any] = {"doc_id": "5412", "file": "/data/boat.jpg"}
     with DAG("d", schedule=None, default_args={"retry_policy": own}):
         assert ReplaceFileOperator(task_id="theirs", **options).retry_policy is own
