@@ -43,7 +43,13 @@ def airflow(
         AIRFLOW_CONN_IPERNITY_DEFAULT=connection_json(e2e_service.url, upload_roots=[str(uploads)]),
     )
     with running_airflow(env) as api:
-        api.wait_for_dags(*(file.stem for file in dags.glob("*.py")))
+        api.wait_for_dags(
+            "ipernity_replace_file",
+            "ipernity_nightly_refresh",
+            "ipernity_restore_backup",
+            "canary",
+            "kill_matrix",
+        )
         yield api
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from scripts.rig import AirflowApi
+from scripts.rig import AirflowApi, wait_for
 from tests.conftest import BOAT, SECRETS, Service, draw
 
 RESULT = ("outcome", "doc_id", "ticket", "new_doc_id", "filename", "bytes", "md5", "verified_by", "url")
@@ -124,3 +124,49 @@ def test_a_cleared_task_attaches_to_its_upload_and_a_new_run_finds_the_file_unch
     assert airflow.wait_for_run(dag_id, again) == "success"
     assert airflow.xcom(dag_id, again, "replace")["outcome"] == "unchanged"
     assert len(remote.ledger()) == 1
+
+
+def test_a_backup_is_kept_and_restored(airflow: AirflowApi, remote: Service, uploads: Path) -> None:
+    with remote.client() as client:
+        before = client.get_document(BOAT)
+    file, backups = draw(uploads / "edited.jpg", "#88ccee"), uploads / "backups"
+    run = airflow.trigger(
+        "ipernity_replace_with_backup", document=BOAT, file=str(file), backup_to=str(backups)
+    )
+    assert airflow.wait_for_run("ipernity_replace_with_backup", run) == "success"
+    backup = airflow.xcom("ipernity_replace_with_backup", run, "replace")["backup"]
+    assert hashlib.md5(Path(backup).read_bytes()).hexdigest() == before.md5
+
+    run = airflow.trigger("ipernity_restore_backup", document=BOAT, backup=backup)
+    assert airflow.wait_for_run("ipernity_restore_backup", run) == "success"
+    with remote.client() as client:
+        assert client.get_document(BOAT).md5 == before.md5
+
+
+def test_a_document_that_goes_ahead_alone_keeps_the_others_from_being_sent(
+    airflow: AirflowApi, remote: Service, uploads: Path
+) -> None:
+    with remote.client() as client:
+        old = draw(uploads / "old.jpg", "#010203")
+        documents = [client.upload_file(old, asynchronous=False).doc_id for _ in range(4)]
+    remote.set(replace_mode="new_document")
+    new = draw(uploads / "new.jpg", "#040506")
+    run = airflow.trigger("canary", pairs=[{"doc_id": doc_id, "file": str(new)} for doc_id in documents])
+    assert airflow.wait_for_run("canary", run) == "failed"
+    assert [entry["method"] for entry in remote.ledger()].count("upload.replace") == 1
+
+
+def test_a_rate_limit_is_waited_for_longer_than_the_tasks_own_delay(
+    airflow: AirflowApi, remote: Service, uploads: Path
+) -> None:
+    remote.fail("code:113", "upload.replace")
+    dag_id = "ipernity_replace_file"
+    run = airflow.trigger(dag_id, document=BOAT, file=str(draw(uploads / "limited.jpg", "#778899")))
+
+    def waiting() -> bool:
+        return any(found["state"] == "up_for_retry" for found in airflow.tasks(dag_id, run))
+
+    wait_for("the retry", waiting, 60)
+    assert "waiting 0:05:00" in airflow.log(dag_id, run, "replace")
+    airflow.send("PATCH", f"/dags/{dag_id}/dagRuns/{run}", {"state": "failed"})
+    assert remote.ledger() == []
