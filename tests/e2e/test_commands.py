@@ -1,0 +1,88 @@
+"""The commands of the Makefile, and the package as users install it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+from scripts.rig import ROOT, wait_for
+
+DEMO = [sys.executable, "-m", "scripts.demo"]
+
+
+def running_below(temp: Path) -> list[str]:
+    """What runs with this folder for its temporary files: whatever the demo has started."""
+    found = []
+    for environ in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if f"TMPDIR={temp}".encode() in environ.read_bytes().split(b"\0"):
+                found.append((environ.parent / "cmdline").read_text().replace("\0", " "))
+        except OSError:
+            continue
+    return found
+
+
+def demo_env(temp: Path) -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | {
+        "TMPDIR": str(temp)
+    }
+
+
+def test_the_demo_replaces_the_file_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    done = subprocess.run(DEMO, cwd=ROOT, env=demo_env(tmp_path), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    *story, last = done.stdout.strip().splitlines()
+    result = json.loads(last)
+    assert (result["outcome"], result["doc_id"], result["verified_by"]) == ("replaced", "5412", "md5")
+    assert any(f"md5 {result['md5']}" in line for line in story)
+    assert running_below(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_demo_stops_what_it_has_started_on_ctrl_c(tmp_path: Path) -> None:
+    demo = subprocess.Popen(DEMO, cwd=ROOT, env=demo_env(tmp_path), stdout=subprocess.PIPE, text=True)
+    assert demo.stdout is not None
+    while not demo.stdout.readline().startswith("Airflow runs the DAG"):
+        assert demo.poll() is None
+    wait_for(
+        "the DAG's process",
+        lambda: any("scripts.run_dag" in process for process in running_below(tmp_path)),
+        20,
+    )
+    time.sleep(1.0)
+    demo.send_signal(signal.SIGINT)
+    assert demo.wait(timeout=30) == 130
+    assert demo.stdout.read().strip() == "Interrupted; everything that was started is stopped."
+    assert running_below(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_wheel_holds_all_that_users_need(tmp_path: Path) -> None:
+    build = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--wheel-dir",
+        str(tmp_path),
+        str(ROOT),
+    ]
+    subprocess.run(build, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("airflow_provider_ipernity-*.whl")
+    with zipfile.ZipFile(wheel) as packed:
+        names = set(packed.namelist())
+        (entry_points,) = [name for name in names if name.endswith("entry_points.txt")]
+        assert b"ipernity_provider.get_provider_info:get_provider_info" in packed.read(entry_points)
+    sources = {
+        str(file.relative_to(ROOT)) for file in (ROOT / "ipernity_provider").rglob("*") if file.is_file()
+    }
+    assert {name for name in sources if "__pycache__" not in name} <= names
+    assert not any(name.startswith(("tests", "scripts", "dags_examples")) for name in names)
