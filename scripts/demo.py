@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 from ipernity_provider.api.client import IpernityClient
 from ipernity_provider.api.models import Document
@@ -53,7 +53,8 @@ def draw_picture(path: Path) -> Path:
     draw.polygon([(330, 440), (630, 440), (580, 500), (380, 500)], fill="#8a4b2d")
     draw.polygon([(470, 170), (470, 425), (620, 425)], fill="#f2e8cf")
     draw.ellipse((740, 70, 830, 160), fill="#f5f1d6")
-    draw.text((24, 600), f"Replaced by Airflow, {time.strftime('%Y-%m-%d %H:%M:%S')}", fill="#dddddd")
+    words = f"Replaced by Airflow, {time.strftime('%Y-%m-%d %H:%M:%S')}"
+    draw.text((32, 580), words, fill="#dddddd", font=ImageFont.load_default(32))
     picture.save(path, quality=90)
     return path
 

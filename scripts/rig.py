@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +100,7 @@ def session_of(command: list[str], env: Mapping[str, str], log: Path) -> Iterato
 
 def _end_session(server: subprocess.Popen[bytes]) -> None:
     # Airflow ends its children on SIGINT only; what it forgets is ended by its session.
-    for how, seconds in ((signal.SIGINT, 10.0), (signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
+    for how, seconds in ((signal.SIGINT, 5.0), (signal.SIGTERM, 3.0), (signal.SIGKILL, 5.0)):
         pids = _pids_of_session(server.pid) if how != signal.SIGINT else [server.pid]
         for pid in pids:
             try:
@@ -134,6 +134,9 @@ class AirflowApi:
         self.base = base
         self._http = requests.Session()
         self._http.trust_env = False
+
+    def close(self) -> None:
+        self._http.close()
 
     def get(self, path: str, **query: Any) -> Any:
         answer = self._http.get(f"{self.base}/api/v2{path}", params=query, timeout=30)
@@ -211,8 +214,11 @@ def running_airflow(env: Mapping[str, str]) -> Iterator[AirflowApi]:
     home = Path(env["AIRFLOW_HOME"])
     home.mkdir(parents=True, exist_ok=True)
     migrate(env)
-    with session_of(["airflow", "standalone"], env, home / "standalone.log"):
-        api = AirflowApi(env["AIRFLOW__API__BASE_URL"])
+    # The API server waits for open connections when it stops: ours is closed first.
+    with (
+        session_of(["airflow", "standalone"], env, home / "standalone.log"),
+        closing(AirflowApi(env["AIRFLOW__API__BASE_URL"])) as api,
+    ):
         try:
             api.wait_until_healthy()
         except TimeoutError:

@@ -22,7 +22,10 @@ def main() -> None:
             say(f"  sandbox  {sandbox}")
             say(f"  Airflow  {airflow.base}/dags/ipernity_replace_file  (no login)")
             say(f"Press Trigger there, with document 5412 and the file {picture}. Ctrl-C ends both.")
-            signal.pause()
+            try:
+                signal.pause()
+            finally:
+                say("Stopping, some seconds ...")
 
 
 if __name__ == "__main__":

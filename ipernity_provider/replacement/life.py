@@ -96,7 +96,9 @@ def complete(
             f"Ticket {ticket.id} is invalid: the service took {entry.filename} for document {entry.doc_id} but could not "
             "use it; it gives no reason. Check that the file opens and is of the document's kind."
         )
-    return verify(client, order, entry, ticket)
+    result = verify(client, order, entry, ticket)
+    log.info(result.reason)
+    return result
 
 
 def _earlier(journal: Journal, order: Order, md5: str) -> Entry | None:
