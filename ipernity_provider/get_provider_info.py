@@ -24,6 +24,9 @@ def get_provider_info() -> dict[str, Any]:
         "sensors": [
             {"integration-name": "ipernity", "python-modules": ["ipernity_provider.sensors.ipernity"]}
         ],
+        "triggers": [
+            {"integration-name": "ipernity", "python-modules": ["ipernity_provider.triggers.ipernity"]}
+        ],
         "extra-links": ["ipernity_provider.links.ipernity.DocumentLink"],
         "connection-types": [
             {

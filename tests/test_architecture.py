@@ -1,4 +1,4 @@
-"""The one direction of imports: api <- replacement <- hooks <- operators, sensors; and the sandbox alone."""
+"""The one direction of imports: api <- replacement <- hooks <- triggers <- operators, sensors; and the sandbox alone."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ MAY_IMPORT = {
     "replacement": {"api", "replacement"},
     "hooks": {"api", "replacement", "hooks", "airflow"},
     "links": {"links", "airflow"},
-    "operators": {"api", "replacement", "hooks", "links", "operators", "airflow"},
-    "sensors": {"api", "replacement", "hooks", "operators", "sensors", "airflow"},
+    "triggers": {"api", "replacement", "hooks", "triggers", "airflow"},
+    "operators": {"api", "replacement", "hooks", "links", "triggers", "operators", "airflow"},
+    "sensors": {"api", "replacement", "hooks", "triggers", "sensors", "airflow"},
     "sandbox": {"sandbox"},
     "get_provider_info.py": set[str](),
     "__init__.py": set[str](),

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 
 import requests
 import tenacity
+from requests.adapters import HTTPAdapter
 
 from ipernity_provider import __version__
 from ipernity_provider.api.errors import (
@@ -103,6 +104,12 @@ class IpernityClient:
 
     def close(self) -> None:
         """Close the connections that are kept open between calls."""
+        # urllib3 does that when a pool is collected, which the traceback of some exception can put off.
+        for adapter in self._session.adapters.values():
+            if isinstance(adapter, HTTPAdapter):
+                for manager in (adapter.poolmanager, *adapter.proxy_manager.values()):
+                    for key in manager.pools.keys():  # noqa: SIM118 - it is no dict
+                        manager.pools[key].close()
         self._session.close()
 
     # -- any method ----------------------------------------------------------------------------------------------
@@ -117,7 +124,7 @@ class IpernityClient:
 
     def _call(self, method: str, params: Mapping[str, Param]) -> Payload:
         fields = self._fields(params)
-        if not _is_reading(method):
+        if self._attempts == 1 or not _is_reading(method):
             return self._post(method, fields)
         trying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(_worth_waiting),

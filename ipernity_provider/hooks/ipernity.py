@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import cached_property
+from collections.abc import Callable, Iterable
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseHook
@@ -41,27 +41,26 @@ class IpernityHook(BaseHook):
         """
         from ipernity_provider.hooks.settings import ConnectionSettings
 
-        return ConnectionSettings.of(self.get_connection(self.ipernity_conn_id))
+        connection = self.get_connection(self.ipernity_conn_id)
+        return ConnectionSettings.of(connection, connection.extra_dejson)
 
     def get_conn(self) -> IpernityClient:
         """A client of one's own; close it, or use it in a ``with``."""
-        return self._client()
+        return _client_of(self.settings)
 
-    def _client(self, **overrides: Any) -> IpernityClient:
-        from ipernity_provider.api.client import DEFAULT_BASE_URL, IpernityClient
+    async def aget_conn_maker(self) -> Callable[[], IpernityClient]:
+        """What makes such a client in an event loop: the connection is read here without blocking the loop; the call
+        of what is returned loads HTTP libraries and certificates, and belongs into a thread.
 
-        settings = self.settings
-        options = {
-            "auth": settings.auth,
-            "token": settings.token,
-            "token_secret": settings.token_secret,
-            "base_url": settings.base_url or DEFAULT_BASE_URL,
-            "lg": settings.lg,
-            "timeout": settings.timeout,
-            "verify": settings.verify,
-            "proxy": settings.proxy,
-        }
-        return IpernityClient(settings.api_key, settings.api_secret, **{**options, **overrides})
+        The client tries each call once: whoever waits in an event loop has a pace of their own.
+        """
+        from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
+
+        from ipernity_provider.hooks.settings import ConnectionSettings
+
+        connection = await get_async_connection(self.ipernity_conn_id, hook=self)
+        settings = ConnectionSettings.of(connection, await get_async_extra_dejson(connection))
+        return partial(_client_of, settings, attempts=1)
 
     def call(self, method: str, /, **params: Param) -> dict[str, Any]:
         """Call any API method, e.g. ``hook.call("doc.set", doc_id="5412", title="A boat")``, and return its payload."""
@@ -109,13 +108,29 @@ class IpernityHook(BaseHook):
     def test_connection(self) -> tuple[bool, str]:
         """Whether the service knows key, secret and token, in one sentence; never raises."""
         try:
-            with self._client(timeout=_TEST_SECONDS, attempts=1) as client:
+            with _client_of(self.settings, timeout=_TEST_SECONDS, attempts=1) as client:
                 return True, _introduce(client, with_token=bool(self.settings.token))
         except Exception as error:  # noqa: BLE001 - Airflow shows the sentence, and only what is ours is safe to show
             from ipernity_provider.api.errors import IpernityError
 
             known = isinstance(error, IpernityError)
             return False, str(error) if known else f"The test itself failed ({type(error).__name__})."
+
+
+def _client_of(settings: ConnectionSettings, **overrides: Any) -> IpernityClient:
+    from ipernity_provider.api.client import DEFAULT_BASE_URL, IpernityClient
+
+    options = {
+        "auth": settings.auth,
+        "token": settings.token,
+        "token_secret": settings.token_secret,
+        "base_url": settings.base_url or DEFAULT_BASE_URL,
+        "lg": settings.lg,
+        "timeout": settings.timeout,
+        "verify": settings.verify,
+        "proxy": settings.proxy,
+    }
+    return IpernityClient(settings.api_key, settings.api_secret, **{**options, **overrides})
 
 
 def _introduce(client: IpernityClient, *, with_token: bool) -> str:

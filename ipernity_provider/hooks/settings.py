@@ -43,9 +43,13 @@ class ConnectionSettings:
     upload_roots: tuple[str, ...]
 
     @classmethod
-    def of(cls, connection: Connection) -> ConnectionSettings:
-        """:raises ConnectionSettingError: one sentence that names the connection and the field."""
-        extra = _Extra(connection)
+    def of(cls, connection: Connection, extra_fields: dict[str, Any]) -> ConnectionSettings:
+        """Read and check a connection.
+
+        :param extra_fields: its extra, decoded: in an event loop that takes another way than elsewhere.
+        :raises ConnectionSettingError: one sentence that names the connection and the field.
+        """
+        extra = _Extra(connection.conn_id, extra_fields)
         auth = extra.get("auth", _one_of("signature", "oauth"), "signature")
         token = extra.get("token", _text, None)
         token_secret = extra.get("token_secret", _text, None)
@@ -71,12 +75,9 @@ class ConnectionSettings:
 class _Extra:
     """The extra of a connection; a null or empty value counts as missing."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._conn_id = connection.conn_id
-        try:
-            self._values: dict[str, Any] = connection.extra_dejson
-        except ValueError:
-            raise self.error("the extra is not valid JSON") from None
+    def __init__(self, conn_id: str, values: dict[str, Any]) -> None:
+        self._conn_id = conn_id
+        self._values = values
 
     def get(self, name: str, read: Callable[[Any], T], default: D) -> T | D:
         value = self._values.get(name)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
+from airflow.sdk import BaseOperator, conf
 
 from ipernity_provider.hooks.ipernity import IpernityHook
 from ipernity_provider.links.ipernity import DocumentLink
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context, ObjectStoragePath, XComArg
 
+    from ipernity_provider.api.client import IpernityClient
+    from ipernity_provider.api.models import Ticket
+    from ipernity_provider.replacement import Entry
     from ipernity_provider.replacement.order import (
         IfUnchanged,
         OnNewDocument,
@@ -43,6 +47,7 @@ class ReplaceFileOperator(BaseOperator):
         the outcome ``sent`` and a ticket for :class:`~ipernity_provider.sensors.ipernity.TicketSensor`.
     :param asynchronous: let the service answer at once with a ticket (``async=1``); if False the upload call itself
         waits until the document is complete (``async=0``).
+    :param deferrable: wait in the triggerer, without a worker slot. The upload itself is always sent by a worker.
     :param poll_interval: longest pause between two looks at the ticket, in seconds.
     :param timeout: how long to wait for the service, in seconds or as timedelta; a retry goes on waiting.
     :param if_unchanged: what to do if the document already carries these bytes: ``succeed`` (outcome ``unchanged``),
@@ -83,6 +88,7 @@ class ReplaceFileOperator(BaseOperator):
         filename: str | None = None,
         wait_for_completion: bool = True,
         asynchronous: bool = True,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         poll_interval: float = 30.0,
         timeout: float | timedelta = 3600.0,
         if_unchanged: IfUnchanged = "succeed",
@@ -105,6 +111,7 @@ class ReplaceFileOperator(BaseOperator):
         self.filename = filename
         self.wait_for_completion = wait_for_completion
         self.asynchronous = asynchronous
+        self.deferrable = deferrable
         self.poll_interval = poll_interval
         self.timeout = timeout
         self.if_unchanged = if_unchanged
@@ -132,14 +139,35 @@ class ReplaceFileOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """:raises AirflowFailException: for what no retry can mend; other errors are left to Airflow's retries."""
-        from ipernity_provider.operators.failures import permanent_errors_end_the_task
+        from ipernity_provider.hooks.failures import permanent_errors_end_the_task
 
         with permanent_errors_end_the_task():
             return self._replace(context).as_dict()
 
+    def execute_complete(self, context: Context, event: Any, entry: dict[str, Any]) -> dict[str, Any]:
+        """Go on where the trigger has waited: prove what the upload has led to.
+
+        :param entry: the upload under way, as it was when the task deferred itself.
+        """
+        from ipernity_provider.hooks.failures import permanent_errors_end_the_task
+        from ipernity_provider.operators.journal import journal_of
+        from ipernity_provider.replacement import Entry, complete
+        from ipernity_provider.replacement.order import NotFinished
+        from ipernity_provider.triggers.events import read_event
+
+        with permanent_errors_end_the_task():
+            tickets, timed_out = read_event(event)
+            if not tickets or timed_out:
+                raise NotFinished.after(self._timeout, str(entry["ticket"]))
+            with self.hook.get_conn() as client:
+                begun = Entry.from_json(entry)
+                return complete(
+                    client, self._order(context), journal_of(context), begun, tickets[0]
+                ).as_dict()
+
     def _replace(self, context: Context) -> Result:
         from ipernity_provider.operators.journal import journal_of
-        from ipernity_provider.replacement import Result, begin, complete, settle
+        from ipernity_provider.replacement import Result, begin, complete
 
         order = self._order(context)
         journal = journal_of(context)
@@ -151,12 +179,39 @@ class ReplaceFileOperator(BaseOperator):
                 return self._unless_skipped(begun)
             if not self.wait_for_completion:
                 return begun.sent()
-            ticket = None
-            if begun.waiting_for:
-                ticket = settle(
-                    client, begun.waiting_for, poll_interval=self.poll_interval, timeout=self._timeout
-                )
-            return complete(client, order, journal, begun, ticket)
+            return complete(client, order, journal, begun, self._settled(client, begun))
+
+    def _settled(self, client: IpernityClient, begun: Entry) -> Ticket | None:
+        """The ticket, no longer pending; None where there is none to wait for.
+
+        :raises TaskDeferred: it is pending, and the triggerer is to wait for it.
+        """
+        from ipernity_provider.replacement.settle import look, settle
+
+        ticket = begun.waiting_for
+        if not ticket:
+            return None
+        if not self.deferrable:
+            return settle(client, ticket, poll_interval=self.poll_interval, timeout=self._timeout)
+        state = look(client, ticket)
+        if state.pending:
+            self._defer(ticket, begun)
+        return state
+
+    def _defer(self, ticket: str, begun: Entry) -> None:
+        from ipernity_provider.triggers.ipernity import TicketTrigger, within
+
+        self.defer(
+            trigger=TicketTrigger(
+                tickets={ticket: begun.doc_id},
+                ipernity_conn_id=self.ipernity_conn_id,
+                poll_interval=self.poll_interval,
+                deadline=time.time() + self._timeout,
+            ),
+            method_name="execute_complete",
+            kwargs={"entry": begun.to_json()},
+            timeout=within(self._timeout),
+        )
 
     def _order(self, context: Context) -> Order:
         from ipernity_provider.hooks.files import as_folder, as_path

@@ -12,9 +12,19 @@ so that the wait can be spent elsewhere: in another task, or in no worker at all
 
 from __future__ import annotations
 
-from ipernity_provider.replacement.journal import Journal, MemoryJournal
+from ipernity_provider.replacement.journal import Entry, Journal, MemoryJournal
 from ipernity_provider.replacement.life import begin, complete, replace_file
 from ipernity_provider.replacement.order import Order, Result
 from ipernity_provider.replacement.settle import settle
 
-__all__ = ["Journal", "MemoryJournal", "Order", "Result", "begin", "complete", "replace_file", "settle"]
+__all__ = [
+    "Entry",
+    "Journal",
+    "MemoryJournal",
+    "Order",
+    "Result",
+    "begin",
+    "complete",
+    "replace_file",
+    "settle",
+]

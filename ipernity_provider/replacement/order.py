@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, Protocol, Self, get_args
 
 from ipernity_provider.api.errors import PermanentError, TransientError
 from ipernity_provider.api.upload import FilePath
@@ -47,6 +47,12 @@ class NotVerified(PermanentError):
 
 class NotFinished(TransientError):
     """The time limit passed while the service was still working on the upload."""
+
+    @classmethod
+    def after(cls, seconds: float, ticket: str) -> Self:
+        return cls(
+            f"Ticket {ticket} was not finished within {seconds:.0f} s; a retry goes on waiting for it."
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -49,21 +49,20 @@ def settle(
     end = time.monotonic() + timeout
     looks = 0
     while True:
-        state = _look(client, ticket)
+        state = look(client, ticket)
         if not state.pending:
             return state
         delay = next_delay(looks, state.eta, poll_interval)
         left = end - time.monotonic()
         if left <= 0:
-            raise NotFinished(
-                f"Ticket {ticket} was not finished within {timeout:.0f} s; a retry goes on waiting for it."
-            )
+            raise NotFinished.after(timeout, ticket)
         log.info("Ticket %s is being processed; next look in %.0f s.", ticket, min(delay, left))
         sleep(min(delay, left))
         looks += 1
 
 
-def _look(client: IpernityClient, ticket: str) -> Ticket:
+def look(client: IpernityClient, ticket: str) -> Ticket:
+    """The ticket as it is now; pending if the service cannot say."""
     try:
         return client.check_tickets([ticket])[0]
     except TransientError as error:

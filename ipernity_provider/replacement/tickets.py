@@ -34,6 +34,11 @@ class Tickets:
         return [ticket for ticket in self._expected if ticket not in self._finished]
 
     @property
+    def expected(self) -> dict[str, str | None]:
+        """The pending tickets, each with the document that it should lead to."""
+        return {ticket: self._expected[ticket] for ticket in self.pending}
+
+    @property
     def finished(self) -> dict[str, str]:
         return dict(self._finished)
 

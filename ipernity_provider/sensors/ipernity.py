@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from airflow.sdk import BaseSensorOperator, PokeReturnValue
-from airflow.sdk.exceptions import AirflowSensorTimeout
+from airflow.sdk import BaseSensorOperator, PokeReturnValue, conf
+from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
 
 from ipernity_provider.hooks.ipernity import IpernityHook
 
@@ -29,6 +30,7 @@ class TicketSensor(BaseSensorOperator):
         result (``replace.output``) the sensor also knows which document was to be replaced, and fails if the service
         made a new one instead. None stands for nothing to wait for.
     :param poke_interval: longest pause between two rounds, in seconds.
+    :param deferrable: wait in the triggerer, without a worker slot, all tickets together.
     :param ipernity_conn_id: the connection (templated).
     :return: ticket -> document id.
     """
@@ -40,35 +42,86 @@ class TicketSensor(BaseSensorOperator):
         *,
         tickets: XComArg | str | Mapping[str, Any] | Iterable[str | Mapping[str, Any] | None] | None,
         poke_interval: float = 30.0,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         ipernity_conn_id: str = IpernityHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
         super().__init__(poke_interval=poke_interval, **kwargs)
+        self.deferrable = deferrable
         self.tickets = tickets
         self.ipernity_conn_id = ipernity_conn_id
         self._known: Tickets | None = None
 
     def execute(self, context: Context) -> Any:
+        if self.deferrable:
+            return self._look_once_or_defer(context)
         try:
             return super().execute(context)
         except AirflowSensorTimeout as error:
-            from ipernity_provider.replacement.tickets import named
+            raise AirflowSensorTimeout(f"{error} {self._not_finished()}") from None
 
-            pending = self._known.pending if self._known else []
-            raise AirflowSensorTimeout(f"{error} Not finished: {named(pending)}.") from None
+    def execute_complete(self, context: Context, event: Any, finished: dict[str, str]) -> dict[str, str]:  # noqa: ARG002
+        """Judge what the trigger has seen.
+
+        :param finished: ticket -> document, as known when the task deferred itself.
+        """
+        from ipernity_provider.hooks.failures import permanent_errors_end_the_task
+        from ipernity_provider.replacement.tickets import Tickets, read_tickets
+        from ipernity_provider.triggers.events import read_event
+
+        with permanent_errors_end_the_task():
+            states, timed_out = read_event(event)
+            self._known = Tickets(read_tickets(self.tickets), finished)
+            self._known.note(states)
+        if timed_out or self._known.pending:
+            raise AirflowSensorTimeout(
+                f"Sensor has timed out after {self.timeout:.0f} s. {self._not_finished()}"
+            )
+        return self._known.finished
+
+    def _look_once_or_defer(self, context: Context) -> dict[str, str]:
+        from ipernity_provider.triggers.ipernity import TicketTrigger, within
+
+        try:
+            tickets = self._round(context)
+        except AirflowFailException as error:
+            if self.soft_fail or self.never_fail:
+                raise AirflowSkipException(f"Skipping: {error}") from error
+            raise
+        if tickets.pending:
+            self.defer(
+                trigger=TicketTrigger(
+                    tickets=tickets.expected,
+                    ipernity_conn_id=self.ipernity_conn_id,
+                    poll_interval=self.poke_interval,
+                    deadline=time.time() + self.timeout,
+                ),
+                method_name="execute_complete",
+                kwargs={"finished": tickets.finished},
+                timeout=within(self.timeout),
+            )
+        return tickets.finished
+
+    def _not_finished(self) -> str:
+        from ipernity_provider.replacement.tickets import named
+
+        return f"Not finished: {named(self._known.pending if self._known else [])}."
 
     def poke(self, context: Context) -> PokeReturnValue:
         """:raises AirflowFailException: a ticket is invalid, unknown, or led to another document."""
-        from ipernity_provider.operators.failures import permanent_errors_end_the_task
+        tickets = self._round(context)
+        return PokeReturnValue(is_done=not tickets.pending, xcom_value=tickets.finished)
+
+    def _round(self, context: Context) -> Tickets:
+        from ipernity_provider.hooks.failures import permanent_errors_end_the_task
 
         with permanent_errors_end_the_task():
-            if self._known is None:
-                self._known = self._recall(context)
-            self._look(self._known)
-        self._remember(context, self._known)
-        done, pending = self._known.finished, self._known.pending
-        self.log.info("%d of %d tickets are finished.", len(done), len(done) + len(pending))
-        return PokeReturnValue(is_done=not pending, xcom_value=done)
+            tickets = self._known = self._known or self._recall(context)
+            self._look(tickets)
+        self._remember(context, tickets)
+        done, pending = len(tickets.finished), len(tickets.pending)
+        self.log.info("%d of %d tickets are finished.", done, done + pending)
+        return tickets
 
     def _look(self, tickets: Tickets) -> None:
         from ipernity_provider.api.errors import TransientError

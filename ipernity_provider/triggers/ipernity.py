@@ -1,0 +1,117 @@
+"""TicketTrigger: waits for upload tickets in the triggerer, where waiting holds no worker slot."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from ipernity_provider.triggers.poller import poller_of
+
+if TYPE_CHECKING:
+    from ipernity_provider.api.models import Ticket
+    from ipernity_provider.triggers.poller import Watch
+
+_LOG_SECONDS = 10.0
+_SPARE_SECONDS = 60.0
+
+
+def within(seconds: float) -> timedelta:
+    """The limit for Airflow's own watch over a deferred task.
+
+    A little more than the user's: the trigger ends in time by itself, and says what was not finished. Airflow's limit is
+    for a triggerer that is down.
+    """
+    return timedelta(seconds=seconds + _SPARE_SECONDS)
+
+
+class TicketTrigger(BaseTrigger):
+    """Fires once: when all tickets are finished, as soon as one cannot end well, or at the deadline.
+
+    All triggers of one connection share their status calls, 50 tickets a call. What becomes of the tickets is judged on
+    the worker, which resumes the task.
+
+    :param tickets: ticket -> the document that it should lead to; None where that is not known.
+    :param ipernity_conn_id: the connection.
+    :param poll_interval: longest pause between two looks at a ticket, in seconds.
+    :param deadline: when to give up, in unix seconds: a restarted triggerer does not wait longer.
+    """
+
+    def __init__(
+        self,
+        *,
+        tickets: Mapping[str, str | None],
+        ipernity_conn_id: str,
+        poll_interval: float,
+        deadline: float,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.tickets = dict(tickets)
+        self.ipernity_conn_id = ipernity_conn_id
+        self.poll_interval = poll_interval
+        self.deadline = deadline
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        return (
+            f"{type(self).__module__}.{type(self).__qualname__}",
+            {
+                "tickets": self.tickets,
+                "ipernity_conn_id": self.ipernity_conn_id,
+                "poll_interval": self.poll_interval,
+                "deadline": self.deadline,
+            },
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        from ipernity_provider.hooks.ipernity import IpernityHook
+
+        poller = poller_of(self.ipernity_conn_id, IpernityHook(self.ipernity_conn_id).aget_conn_maker)
+        async with poller.watching(self.tickets, self.poll_interval) as watch:
+            event = await self._wait(watch)
+        yield event
+
+    async def _wait(self, watch: Watch) -> TriggerEvent:
+        from ipernity_provider.api.errors import IpernityError
+        from ipernity_provider.triggers import events
+
+        self.log.info("Waiting for %s.", _count(len(self.tickets)))
+        told = time.monotonic()
+        try:
+            async with asyncio.timeout(self.deadline - time.time()):
+                while watch.pending and not any(map(self._cannot_end_well, watch.states.values())):
+                    await watch.news()
+                    if time.monotonic() - told >= _LOG_SECONDS or watch.trouble:
+                        self._tell(watch)
+                        told = time.monotonic()
+        except TimeoutError:
+            self.log.info("The time limit has come; %s not finished.", _count(len(watch.pending)))
+            return TriggerEvent(events.timed_out(watch.states.values()))
+        except IpernityError as error:
+            self.log.error("%s", error)
+            return TriggerEvent(events.failed(error))
+        self.log.info("%s settled, %d pending.", _count(len(watch.states)), len(watch.pending))
+        return TriggerEvent(events.settled(watch.states.values()))
+
+    def _cannot_end_well(self, ticket: Ticket) -> bool:
+        expected = self.tickets[ticket.id]
+        return ticket.state != "done" or (expected is not None and ticket.doc_id not in {None, expected})
+
+    def _tell(self, watch: Watch) -> None:
+        in_seconds = max(0.0, watch.next_look - asyncio.get_running_loop().time())
+        if watch.trouble:
+            self.log.warning("%s The uploads are safe; next look in %.0f s.", watch.trouble, in_seconds)
+        else:
+            self.log.info(
+                "Waiting for %s, %d done; next look in %.0f s.",
+                _count(len(watch.pending)),
+                len(watch.states),
+                in_seconds,
+            )
+
+
+def _count(tickets: int) -> str:
+    return f"{tickets} ticket" if tickets == 1 else f"{tickets} tickets"
