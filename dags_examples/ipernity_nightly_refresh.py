@@ -28,8 +28,8 @@ with DAG(
         ),
     },
     doc_md="""
-Sends the files that have changed, two at a time, and waits for all of them together.
-Unchanged files cost one cheap question each. Before the first run, make the pool:
+Sends the files that have changed, two at a time, and proves each. Waiting holds no worker slot, and all
+waiting documents share their status calls, 50 a call. Unchanged files cost one cheap question each. Before the first run, make the pool:
 `airflow pools set ipernity_uploads 2 "Uploads to ipernity at a time"`.
 """,
 ) as dag:
@@ -46,11 +46,10 @@ Unchanged files cost one cheap question each. Before the first run, make the poo
     replace = ReplaceFileOperator.partial(
         task_id="replace",
         pool="ipernity_uploads",
-        wait_for_completion=False,
+        deferrable=True,
         map_index_template="{{ task.doc_id }}",
     ).expand_kwargs(read_manifest("{{ params.manifest }}"))
 
-    # One sensor asks for all tickets, 50 a call, and fails if a new document was made instead of a replacement.
-    TicketSensor(
-        task_id="all_processed", tickets=replace.output, mode="reschedule", timeout=timedelta(hours=6)
-    )
+    # One sensor for all tickets: the service's own word on which document each upload has led to. With
+    # wait_for_completion=False above, it would be the only one to wait, and nobody would prove the bytes.
+    TicketSensor(task_id="all_processed", tickets=replace.output, deferrable=True, timeout=timedelta(hours=6))

@@ -39,7 +39,12 @@ The task `replace` is green only when the document has been seen to carry the ne
 If the service makes a *new* document instead, the task fails and names both.
 """,
 ) as dag:
-    replace = ReplaceFileOperator(task_id="replace", doc_id="{{ params.document }}", file="{{ params.file }}")
+    replace = ReplaceFileOperator(
+        task_id="replace",
+        doc_id="{{ params.document }}",
+        file="{{ params.file }}",
+        deferrable=True,  # while the service works, no worker slot is held
+    )
 
     # The service's own word: which document has the upload led to?
-    TicketSensor(task_id="confirm", tickets=replace.output, timeout=timedelta(hours=1))
+    TicketSensor(task_id="confirm", tickets=replace.output, deferrable=True, timeout=timedelta(hours=1))

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ipernity_provider.sandbox import running_sandbox
 from scripts.rig import EXAMPLES, AirflowApi, airflow_env, connection_json, running_airflow
-from tests.conftest import Service
+from tests.conftest import Service, draw
+
+DAGS = (
+    "ipernity_replace_file",
+    "ipernity_nightly_refresh",
+    "ipernity_restore_backup",
+    "canary",
+    "kill_matrix",
+    "deferrable",
+)
 
 
 @pytest.fixture(scope="session")
@@ -25,32 +37,60 @@ def uploads(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("uploads")
 
 
+MakeEnv = Callable[..., dict[str, str]]
+
+
 @pytest.fixture(scope="session")
-def airflow(
-    tmp_path_factory: pytest.TempPathFactory, e2e_service: Service, uploads: Path
-) -> Iterator[AirflowApi]:
-    home = tmp_path_factory.mktemp("airflow")
-    dags = home / "dags"
-    for folder in (EXAMPLES, Path(__file__).parent / "dags"):
-        shutil.copytree(folder, dags, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
-    env = airflow_env(
-        home,
-        dags,
-        AIRFLOW__CORE__PARALLELISM="6",
-        # Airflow 3.3.2 notices the end of a deferring task late otherwise; the journal's own test keeps the default.
-        AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL="1",
-        AIRFLOW__LOGGING__LOGGING_LEVEL="DEBUG",
-        AIRFLOW_CONN_IPERNITY_DEFAULT=connection_json(e2e_service.url, upload_roots=[str(uploads)]),
-    )
-    with running_airflow(env) as api:
-        api.wait_for_dags(
-            "ipernity_replace_file",
-            "ipernity_nightly_refresh",
-            "ipernity_restore_backup",
-            "canary",
-            "kill_matrix",
+def make_env(tmp_path_factory: pytest.TempPathFactory, e2e_service: Service, uploads: Path) -> MakeEnv:
+    """Makes the environment of an Airflow that knows all DAGs and the sandbox."""
+
+    def make(**settings: Any) -> dict[str, str]:
+        home = tmp_path_factory.mktemp("airflow")
+        dags = home / "dags"
+        for folder in (EXAMPLES, Path(__file__).parent / "dags"):
+            shutil.copytree(folder, dags, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+        return airflow_env(
+            home,
+            dags,
+            AIRFLOW__CORE__PARALLELISM="6",
+            AIRFLOW__LOGGING__LOGGING_LEVEL="DEBUG",
+            AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC="2",
+            AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD="8",
+            AIRFLOW_CONN_IPERNITY_DEFAULT=connection_json(e2e_service.url, upload_roots=[str(uploads)]),
+            **settings,
         )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def airflow_settings(make_env: MakeEnv) -> dict[str, str]:
+    # Airflow 3.3.2 notices the end of a deferring task late otherwise, and everything takes longer.
+    return make_env(AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL="1")
+
+
+@pytest.fixture(scope="session")
+def airflow(airflow_settings: dict[str, str], e2e_service: Service) -> Iterator[AirflowApi]:
+    with running_airflow(airflow_settings) as api:
+        prepare(api, e2e_service)
         yield api
+
+
+def prepare(api: AirflowApi, service: Service) -> None:
+    api.wait_for_dags(*DAGS)
+    connection = json.loads(connection_json(service.url))
+    api.send(
+        "POST",
+        "/connections",
+        {**connection, "connection_id": "ipernity_stored", "extra": json.dumps(connection["extra"])},
+    )
+
+
+@pytest.fixture(scope="session")
+def processes() -> Iterator[ExitStack]:
+    """Ends at the end of all tests what one of them has started for the others."""
+    with ExitStack() as stack:
+        yield stack
 
 
 @pytest.fixture
@@ -58,3 +98,21 @@ def remote(e2e_service: Service) -> Service:
     """The sandbox that the Airflow of this folder speaks to, as new."""
     e2e_service.reset()
     return e2e_service
+
+
+def make_pairs(remote: Service, uploads: Path, count: int) -> list[dict[str, Any]]:
+    """Documents of their own, each with a new file for it."""
+    pairs = []
+    with remote.client() as client:
+        for number in range(count):
+            old = draw(uploads / "old.jpg", f"#{number:06x}")
+            doc_id = client.upload_file(old, asynchronous=False).doc_id
+            pairs.append(
+                {"doc_id": doc_id, "file": str(draw(uploads / f"new{number}.jpg", f"#ff{number:04x}"))}
+            )
+    return pairs
+
+
+def replacements(remote: Service) -> list[dict[str, Any]]:
+    """The uploads that the service has accepted as replacements."""
+    return [entry for entry in remote.ledger() if entry["method"] == "upload.replace"]

@@ -1,0 +1,130 @@
+"""Waiting in a real triggerer, with a connection from Airflow's database."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections import Counter
+from contextlib import ExitStack
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from scripts.rig import AirflowApi, running_airflow, session_of, wait_for
+from tests.conftest import SECRETS, Service
+from tests.e2e.conftest import MakeEnv, make_pairs, prepare, replacements
+
+DAG_ID = "deferrable"
+PROCESSING = 45.0
+
+
+def states(airflow: AirflowApi, run: str) -> Counter[str]:
+    return Counter(task["state"] for task in airflow.tasks(DAG_ID, run) if task["task_id"] == "replace")
+
+
+def tries(airflow: AirflowApi, run: str) -> Counter[int]:
+    return Counter(task["try_number"] for task in airflow.tasks(DAG_ID, run) if task["task_id"] == "replace")
+
+
+def triggerers(home: Path) -> list[int]:
+    """The processes of this Airflow's triggerer."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            ours = f"AIRFLOW_HOME={home}".encode() in (process / "environ").read_bytes().split(b"\0")
+            if ours and b"triggerer" in (process / "cmdline").read_bytes():
+                found.append(int(process.name))
+        except OSError:
+            continue
+    return found
+
+
+def connections_to(service: Service) -> int:
+    """How many established connections lead to the service."""
+    port = f":{urlsplit(service.url).port:04X}"
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(row[2].endswith(port) and row[3] == "01" for row in rows)
+
+
+def test_a_hundred_deferred_replacements_survive_the_death_of_the_triggerer(
+    airflow: AirflowApi,
+    airflow_settings: dict[str, str],
+    remote: Service,
+    uploads: Path,
+    processes: ExitStack,
+) -> None:
+    pairs = make_pairs(remote, uploads, 100)
+    remote.set(processing_seconds=PROCESSING)
+    run = airflow.trigger(DAG_ID, runs=pairs, poll_interval=5.0)
+    wait_for("many deferred tasks", lambda: states(airflow, run)["deferred"] >= 40, 200, every=1.0)
+    home = Path(airflow_settings["AIRFLOW_HOME"])
+    for pid in triggerers(home):
+        os.kill(pid, signal.SIGKILL)
+    processes.enter_context(session_of(["airflow", "triggerer"], airflow_settings, home / "triggerer.log"))
+    assert airflow.wait_for_run(DAG_ID, run, seconds=500) == "success"
+
+    accepted = replacements(remote)
+    assert sorted(entry["doc_id"] for entry in accepted) == sorted(pair["doc_id"] for pair in pairs)
+    assert tries(airflow, run) == {1: 100}
+    # At best: one look by each worker, and 50 tickets a call while any of them waits.
+    waiting = accepted[-1]["at"] + PROCESSING - accepted[0]["at"]
+    assert remote.calls()["upload.checkTickets"] <= 2 * (100 + 2 * waiting / 5.0)
+    assert {ticket["asked_after_told"] for ticket in remote.tickets()} == {0}
+
+
+def test_a_permanent_error_while_waiting_is_told_in_the_log_of_each_task(
+    airflow: AirflowApi, remote: Service, uploads: Path
+) -> None:
+    pairs = make_pairs(remote, uploads, 6)
+    remote.set(processing_seconds=600)
+    run = airflow.trigger(DAG_ID, runs=pairs, poll_interval=1.0)
+    wait_for("all deferred", lambda: states(airflow, run) == {"deferred": 6}, 60)
+    remote.fail("code:107", "upload.checkTickets", times=9)
+    assert airflow.wait_for_run(DAG_ID, run) == "failed"
+    assert tries(airflow, run) == {1: 6}
+    for map_index in range(6):
+        log = airflow.log(DAG_ID, run, "replace", map_index=map_index)
+        assert "Waiting for 1 ticket." in log
+        assert "AirflowFailException" in log
+        assert "upload.checkTickets: Token invalid (code 107). It is wrong or was revoked." in log
+        assert not any(secret in log for secret in SECRETS)
+
+
+def test_marking_a_deferred_task_failed_leaves_nothing_behind(
+    airflow: AirflowApi, remote: Service, uploads: Path
+) -> None:
+    pairs = make_pairs(remote, uploads, 3)
+    remote.set(processing_seconds=600)
+    run = airflow.trigger(DAG_ID, runs=pairs, poll_interval=0.5)
+    wait_for("all deferred", lambda: states(airflow, run) == {"deferred": 3}, 60)
+    wait_for("a connection of the triggerer", lambda: connections_to(remote), 20)
+    airflow.send("PATCH", f"/dags/{DAG_ID}/dagRuns/{run}", {"state": "failed"})
+    wait_for("the triggerer's connections to be closed", lambda: not connections_to(remote), 20)
+    calls = remote.calls()["upload.checkTickets"]
+    time.sleep(3)
+    assert remote.calls()["upload.checkTickets"] == calls
+
+
+def test_short_deferrals_are_sent_once_at_airflows_default_settings(
+    make_env: MakeEnv, remote: Service, uploads: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Airflow 3.3.2 with the LocalExecutor loses some short deferrals and tries their tasks again."""
+    seen: Counter[int] = Counter()
+    with running_airflow(make_env()) as airflow:
+        prepare(airflow, remote)
+        for _ in range(2):
+            remote.reset()
+            pairs = make_pairs(remote, uploads, 40)
+            remote.set(processing_seconds=2)
+            run = airflow.trigger(DAG_ID, runs=pairs, poll_interval=2.0)
+            assert airflow.wait_for_run(DAG_ID, run, seconds=400) == "success"
+            assert sorted(entry["doc_id"] for entry in replacements(remote)) == sorted(
+                pair["doc_id"] for pair in pairs
+            )
+            seen += tries(airflow, run)
+    with capsys.disabled():
+        print(
+            f"\n80 short deferrals, 80 accepted uploads; tasks by number of tries: {dict(sorted(seen.items()))}"
+        )
