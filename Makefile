@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 # Airflow starts seconds faster when Python may keep what it has compiled.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo ui test lint clean
+.PHONY: help demo ui test bench lint clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 8
@@ -19,6 +19,9 @@ ui: $(VENV)/demo  ## start the sandbox and Airflow's web UI, print their address
 
 test: $(VENV)/dev lint  ## run everything: style, types, unit tests, tests over sockets, real Airflow processes
 	$(BIN)/python -m pytest
+
+bench: $(VENV)/dev  ## measure against other ways to do the same, in tables of ratios
+	$(BIN)/python -m benchmarks.waiting
 
 lint: $(VENV)/dev  ## ruff, ruff format, mypy --strict
 	$(BIN)/ruff check .

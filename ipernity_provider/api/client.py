@@ -93,8 +93,11 @@ class IpernityClient:
         self._session.headers["User-Agent"] = (
             f"airflow-provider-ipernity/{__version__} {requests.utils.default_user_agent()}"
         )
-        if proxy:
-            self._session.proxies = {"http": proxy, "https": proxy}
+        self._proxies = {"http": proxy, "https": proxy} if proxy else {}
+        # What the environment says is asked for once. Left to itself, requests asks at each call, and lets a .netrc file
+        # take the place of our Authorization header.
+        self._session.trust_env = False
+        self._route = self._route_to(self._base_url)
 
     def __enter__(self) -> Self:
         return self
@@ -144,6 +147,11 @@ class IpernityClient:
         body = {"params": call.fields} if http == "GET" else {"data": call.fields}
         return self._send(http, method, fields, call, timeout=(self._timeout, self._timeout), **body)
 
+    def _route_to(self, url: str) -> dict[str, Any]:
+        """Proxies and trusted certificates for an address: the client's own settings, then the environment's."""
+        route = requests.Session().merge_environment_settings(url, self._proxies, None, self._verify, None)
+        return {"proxies": route["proxies"], "verify": route["verify"]}
+
     def _url(self, method: str) -> str:
         return f"{self._base_url}/api/{method}/json"
 
@@ -156,9 +164,8 @@ class IpernityClient:
                 http,
                 self._url(method),
                 headers=headers,
-                auth=_keep_headers,
-                verify=self._verify,
                 allow_redirects=False,
+                **self._route,
                 **request,
             )
         except (requests.RequestException, OSError) as error:
@@ -303,7 +310,7 @@ class IpernityClient:
         """The bytes of a media file, block by block; the address comes from :meth:`get_medias` and is not signed."""
         timeout = (self._timeout, self._timeout)
         try:
-            with self._session.get(url, stream=True, timeout=timeout, verify=self._verify) as answer:
+            with self._session.get(url, stream=True, timeout=timeout, **self._route_to(url)) as answer:
                 if answer.status_code != requests.codes.ok:
                     error = AnswerLost if answer.status_code >= 500 else PermanentError
                     raise error(
@@ -320,11 +327,6 @@ def _is_reading(method: str) -> bool:
 
 def _worth_waiting(error: BaseException) -> bool:
     return isinstance(error, TransientError) and error.code not in _NOT_WORTH_WAITING
-
-
-def _keep_headers(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Stands where requests would otherwise replace our Authorization header by what a .netrc file says."""
-    return request
 
 
 def _as_field(value: str | float | bool | Sequence[str]) -> str:

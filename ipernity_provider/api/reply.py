@@ -72,19 +72,19 @@ def _not_the_service(method: str, status: int, body: bytes) -> IpernityError:
 
 def as_int(value: object) -> int | None:
     """A number given as a number, a string or a flag; None for anything else."""
-    if isinstance(value, bool | int | float):
-        return int(value)
-    if isinstance(value, str):
-        try:
-            return int(float(value))
-        except (ValueError, OverflowError):
-            return None
-    return None
+    try:
+        return int(value)  # type: ignore[call-overload, no-any-return]
+    except (TypeError, ValueError, OverflowError):
+        pass
+    try:
+        return int(float(value))  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def as_flag(value: object) -> bool:
     """A flag given as ``1``, ``"1"`` or ``true``; anything else, and a missing one, is False."""
-    return as_int(value) == 1 or value == "true"
+    return value in ("1", 1, "true")
 
 
 def as_text(value: object) -> str:

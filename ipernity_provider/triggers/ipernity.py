@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from ipernity_provider.api.models import Ticket
     from ipernity_provider.triggers.poller import Watch
 
-_LOG_SECONDS = 10.0
 _SPARE_SECONDS = 60.0
+_FIRST_QUIET = 10.0
+_LONGEST_QUIET = 300.0
 
 
 def within(seconds: float) -> timedelta:
@@ -79,14 +80,12 @@ class TicketTrigger(BaseTrigger):
         from ipernity_provider.triggers import events
 
         self.log.info("Waiting for %s.", _count(len(self.tickets)))
-        told = time.monotonic()
+        self._quiet = _FIRST_QUIET
+        self._sign_of_life = asyncio.get_running_loop().time() + self._quiet
         try:
             async with asyncio.timeout(self.deadline - time.time()):
                 while watch.pending and not any(map(self._cannot_end_well, watch.states.values())):
-                    await watch.news()
-                    if time.monotonic() - told >= _LOG_SECONDS or watch.trouble:
-                        self._tell(watch)
-                        told = time.monotonic()
+                    await self._news_or_sign_of_life(watch)
         except TimeoutError:
             self.log.info("The time limit has come; %s not finished.", _count(len(watch.pending)))
             return TriggerEvent(events.timed_out(watch.states.values()))
@@ -100,17 +99,26 @@ class TicketTrigger(BaseTrigger):
         expected = self.tickets[ticket.id]
         return ticket.state != "done" or (expected is not None and ticket.doc_id not in {None, expected})
 
-    def _tell(self, watch: Watch) -> None:
-        in_seconds = max(0.0, watch.next_look - asyncio.get_running_loop().time())
+    async def _news_or_sign_of_life(self, watch: Watch) -> None:
+        """Wait for news, and say now and then that the task is alive: rarer and rarer, not to fill its log."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout_at(self._sign_of_life):
+                await watch.news()
+        except TimeoutError:
+            self._quiet = min(2 * self._quiet, _LONGEST_QUIET)
+        else:
+            if not watch.trouble:
+                return
+        self._sign_of_life = loop.time() + self._quiet
+        self._tell(watch, max(0.0, watch.next_look - loop.time()))
+
+    def _tell(self, watch: Watch, in_seconds: float) -> None:
         if watch.trouble:
             self.log.warning("%s The uploads are safe; next look in %.0f s.", watch.trouble, in_seconds)
         else:
-            self.log.info(
-                "Waiting for %s, %d done; next look in %.0f s.",
-                _count(len(watch.pending)),
-                len(watch.states),
-                in_seconds,
-            )
+            pending, done = len(watch.pending), len(watch.states)
+            self.log.info("Waiting for %s, %d done; next look in %.0f s.", _count(pending), done, in_seconds)
 
 
 def _count(tickets: int) -> str:

@@ -41,6 +41,8 @@ _LONGEST_PAUSE = 120.0
 class Watch:
     """What one waiter sees of its tickets.
 
+    It is woken for news only, not for each look.
+
     :ivar states: the tickets that are no longer pending.
     :ivar trouble: why the last status call failed; empty after one that succeeded.
     :ivar next_look: loop time of the next look at any of the tickets.
@@ -56,7 +58,7 @@ class Watch:
         self._news = asyncio.Event()
 
     async def news(self) -> None:
-        """Wait until any of the tickets was looked at.
+        """Wait until a ticket is finished, or there is trouble.
 
         :raises IpernityError: a permanent one: looking again would not help.
         """
@@ -66,16 +68,16 @@ class Watch:
             raise self._error
 
     def tell(self, ticket: Ticket, next_look: float) -> None:
+        self.next_look = next_look
+        self.trouble = ""
         if not ticket.pending:
             self.states[ticket.id] = ticket
             self.pending.discard(ticket.id)
-        self.next_look = next_look
-        self.trouble = ""
-        self._news.set()
+            self._news.set()
 
     def tell_trouble(self, trouble: str, next_look: float) -> None:
-        self.trouble = trouble
         self.next_look = next_look
+        self.trouble = trouble
         self._news.set()
 
     def fail(self, error: BaseException) -> None:
