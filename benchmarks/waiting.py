@@ -2,7 +2,8 @@
 
 Three ways to wait, each in a process of its own, against the same sandbox:
 
-- ``coalesced``: N TicketTriggers, as a triggerer runs them;
+- ``coalesced``: N TicketTriggers of one ticket each, as a triggerer runs them for mapped tasks;
+- ``one sensor``: one TicketTrigger with all of them, as a deferred TicketSensor;
 - ``one call a ticket``: the same client, a loop for each ticket, calls in 32 threads;
 - ``http sensor's pattern``: a loop for each ticket with an aiohttp session for each poll, as the deferrable sensor of
   Airflow's http provider does it, signed by the same code.
@@ -20,13 +21,14 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import requests
 
 from benchmarks.measure import Usage, table
+from ipernity_provider.api.models import Ticket
 from ipernity_provider.sandbox import running_sandbox
 from scripts.rig import SANDBOX_ACCOUNT, connection_json
 
@@ -38,22 +40,40 @@ Seen = Callable[[str], None]
 
 
 async def coalesced(tickets: list[str], seen: Seen, sandbox: str) -> None:
+    await asyncio.gather(*(_fire([ticket], seen, sandbox) for ticket in tickets))
+
+
+async def one_sensor(tickets: list[str], seen: Seen, sandbox: str) -> None:
+    from ipernity_provider.triggers.poller import Watch
+
+    tell = Watch.tell
+
+    def told(watch: Watch, ticket: Ticket, next_look: float) -> None:
+        tell(watch, ticket, next_look)
+        if not ticket.pending:
+            seen(ticket.id)
+
+    Watch.tell = told  # type: ignore[method-assign]
+    try:
+        await _fire(tickets, seen, sandbox)
+    finally:
+        Watch.tell = tell  # type: ignore[method-assign]
+
+
+async def _fire(tickets: list[str], seen: Seen, sandbox: str) -> None:
     from ipernity_provider.triggers.ipernity import TicketTrigger
 
     os.environ[f"AIRFLOW_CONN_{CONN_ID.upper()}"] = connection_json(sandbox)
-
-    async def wait(ticket: str) -> None:
-        trigger = TicketTrigger(
-            tickets={ticket: None},
-            ipernity_conn_id=CONN_ID,
-            poll_interval=POLL_SECONDS,
-            deadline=time.time() + 600,
-        )
-        async for event in trigger.run():
-            assert event.payload["status"] == "settled", event
-            seen(ticket)
-
-    await asyncio.gather(*map(wait, tickets))
+    trigger = TicketTrigger(
+        tickets=dict.fromkeys(tickets),
+        ipernity_conn_id=CONN_ID,
+        poll_interval=POLL_SECONDS,
+        deadline=time.time() + 600,
+    )
+    async for event in trigger.run():
+        assert event.payload["status"] == "settled", event
+    for ticket in tickets:
+        seen(ticket)
 
 
 async def one_call_a_ticket(tickets: list[str], seen: Seen, sandbox: str) -> None:
@@ -98,6 +118,7 @@ async def http_sensors_pattern(tickets: list[str], seen: Seen, sandbox: str) -> 
 
 WAYS: dict[str, Callable[[list[str], Seen, str], Awaitable[None]]] = {
     "coalesced": coalesced,
+    "one sensor": one_sensor,
     "one call a ticket": one_call_a_ticket,
     "http sensor's pattern": http_sensors_pattern,
 }
@@ -112,7 +133,9 @@ def make_tickets(sandbox: str, count: int, ready_in: tuple[float, float]) -> lis
 
 def measure(way: str, count: int, sandbox: str) -> dict[str, float]:
     """Wait in this way, in this process."""
+    in_calls = _time_the_calls()
     asyncio.run(_to_end(WAYS[way], make_tickets(sandbox, 1, (0, 0)), sandbox))
+    in_calls.clear()
     calls_before = calls(sandbox)
     before = Usage.baseline()
     made = time.monotonic()
@@ -125,11 +148,55 @@ def measure(way: str, count: int, sandbox: str) -> dict[str, float]:
     return {
         "calls": calls(sandbox) - calls_before,
         "cpu": after.cpu - before.cpu,
+        "cpu_in_calls": sum(in_calls),
         "lag_median": statistics.median(lags),
         "lag_p99": lags[min(len(lags) - 1, int(len(lags) * 0.99))],
         "memory": after.peak - before.resident,
         "wall": max(known.values()) - made,
     }
+
+
+def _time_the_calls() -> list[float]:
+    """Collects the CPU seconds of each status call of our client."""
+    from ipernity_provider.api.client import IpernityClient
+
+    seconds: list[float] = []
+    original = IpernityClient.check_tickets
+
+    def timed(client: IpernityClient, tickets: Iterable[str]) -> list[Ticket]:
+        started = time.thread_time()
+        try:
+            return original(client, tickets)
+        finally:
+            seconds.append(time.thread_time() - started)
+
+    IpernityClient.check_tickets = timed  # type: ignore[method-assign]
+    return seconds
+
+
+def stall(count: int, sandbox: str) -> dict[str, float]:
+    """The longest time for which the event loop was held up while the service answers each call after 2 s."""
+    asyncio.run(_to_end(coalesced, make_tickets(sandbox, 1, (0, 0)), sandbox))
+    fault = {"method": "upload.checkTickets", "times": 10 * count, "kind": "slow:2"}
+    requests.put(f"{sandbox}/_sandbox/settings", json={"faults": [fault]}, timeout=30)
+    tickets = make_tickets(sandbox, count, (0, 0))
+    longest = 0.0
+
+    async def beat() -> None:
+        nonlocal longest
+        await asyncio.sleep(1.0)  # the start of so many triggers at once is another matter
+        while True:
+            started = time.perf_counter()
+            await asyncio.sleep(0.005)
+            longest = max(longest, time.perf_counter() - started - 0.005)
+
+    async def together() -> None:
+        heart = asyncio.create_task(beat())
+        await coalesced(tickets, lambda _: None, sandbox)
+        heart.cancel()
+
+    asyncio.run(together())
+    return {"stall": longest}
 
 
 async def _to_end(way: Callable[..., Awaitable[None]], tickets: list[str], sandbox: str) -> dict[str, float]:
@@ -142,9 +209,9 @@ def calls(sandbox: str) -> int:
     return int(requests.get(f"{sandbox}/_sandbox/calls", timeout=30).json().get("upload.checkTickets", 0))
 
 
-def in_a_process(way: str, count: int) -> dict[str, float]:
+def in_a_process(what: str, count: int) -> dict[str, float]:
     with running_sandbox() as sandbox:
-        command = [sys.executable, "-m", "benchmarks.waiting", "--child", way, str(count), sandbox]
+        command = [sys.executable, "-m", "benchmarks.waiting", "--child", what, str(count), sandbox]
         # The triggers' lines for their tasks' logs are Airflow's matter: three a ticket, at 0.2 ms each.
         env = {**os.environ, "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR"}
         done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
@@ -162,6 +229,7 @@ def main(counts: list[int]) -> None:
         "ratio",
         "CPU s",
         "ratio",
+        "in calls",
         "lag median s",
         "lag p99 s",
         "memory MiB",
@@ -180,6 +248,7 @@ def main(counts: list[int]) -> None:
                     f"{got['calls'] / base['calls']:.1f}",
                     f"{got['cpu']:.2f}",
                     f"{got['cpu'] / base['cpu']:.1f}",
+                    f"{got['cpu_in_calls']:.2f}" if got["cpu_in_calls"] else "-",
                     f"{got['lag_median']:.2f}",
                     f"{got['lag_p99']:.2f}",
                     f"{got['memory']:.0f}",
@@ -188,6 +257,10 @@ def main(counts: list[int]) -> None:
             )
             print(f"  measured: {rows[-1][0]}", file=sys.stderr, flush=True)
     print(table(columns, rows))
+    held = in_a_process("stall", 1000)["stall"]
+    print(
+        f"1,000 coalesced while each status call takes 2 s: the event loop was held up for {held * 1000:.0f} ms at most."
+    )
 
 
 if __name__ == "__main__":
@@ -198,6 +271,7 @@ if __name__ == "__main__":
     parser.add_argument("--child", nargs=3, metavar=("WAY", "N", "SANDBOX"), help=argparse.SUPPRESS)
     options: Any = parser.parse_args()
     if options.child:
-        print(json.dumps(measure(options.child[0], int(options.child[1]), options.child[2])))
+        what, n, address = options.child
+        print(json.dumps(stall(int(n), address) if what == "stall" else measure(what, int(n), address)))
     else:
         main(options.counts)
