@@ -53,7 +53,7 @@ async def one_sensor(tickets: list[str], seen: Seen, sandbox: str) -> None:
         if not ticket.pending:
             seen(ticket.id)
 
-    Watch.tell = told  # type: ignore[method-assign]
+    Watch.tell = told  # type: ignore[method-assign, assignment]
     try:
         await _fire(tickets, seen, sandbox)
     finally:
@@ -170,7 +170,7 @@ def _time_the_calls() -> list[float]:
         finally:
             seconds.append(time.thread_time() - started)
 
-    IpernityClient.check_tickets = timed  # type: ignore[method-assign]
+    IpernityClient.check_tickets = timed  # type: ignore[method-assign, assignment]
     return seconds
 
 

@@ -96,8 +96,10 @@ class MultipartBody:
         digest = hashlib.md5()
         buffer = memoryview(bytearray(BLOCK_BYTES))
         sent = 0
-        with reading(self.filename), self.file.open("rb") as stream:
-            while count := stream.readinto(buffer):
+        with reading(self.filename):
+            stream = self.file.open("rb")
+        with stream:
+            while count := self._read(stream, buffer):
                 sent += count
                 if sent > self.size:
                     raise SourceChanged(f"{self.filename} has grown while it was read; nothing was replaced.")
@@ -110,3 +112,7 @@ class MultipartBody:
             raise SourceChanged(f"{self.filename} has shrunk while it was read; nothing was replaced.")
         if self.md5 and digest.hexdigest() != self.md5:
             raise SourceChanged(f"{self.filename} was changed while it was read; nothing was replaced.")
+
+    def _read(self, stream: Any, buffer: memoryview) -> int:
+        with reading(self.filename):
+            return int(stream.readinto(buffer))

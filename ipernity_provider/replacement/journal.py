@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol, Self
 
@@ -34,6 +35,7 @@ class Entry:
     :param url: the document's page.
     :param run: the run that began it.
     :param at: when it began, UTC, for a person who reads it.
+    :param alive_at: unix time of the sender's last sign of life.
     :param backup: where the previous original was stored.
     :param ticket: known once the service has answered.
     :param result_id: the document that resulted, where it is known without the ticket.
@@ -49,6 +51,7 @@ class Entry:
     url: str | None
     run: str
     at: str
+    alive_at: float
     backup: str | None = None
     ticket: str | None = None
     result_id: str | None = None
@@ -61,6 +64,9 @@ class Entry:
     def waiting_for(self) -> str | None:
         """The ticket to wait for; None where the resulting document is known."""
         return None if self.result_id else self.ticket
+
+    def renewed(self) -> Self:
+        return replace(self, alive_at=time.time())
 
     def with_answer(self, ticket: str | None, result_id: str | None) -> Self:
         return replace(self, ticket=ticket, result_id=result_id)

@@ -39,6 +39,7 @@ class Plan:
 
     def entry(self, twins: list[str], run: str, backup: str | None) -> Entry:
         """The intent to send."""
+        now = datetime.now(UTC)
         return Entry(
             doc_id=self.document.doc_id,
             filename=self.source.name,
@@ -49,7 +50,8 @@ class Plan:
             owner_id=self.document.owner_id,
             url=self.document.link,
             run=run,
-            at=datetime.now(UTC).isoformat(timespec="seconds"),
+            at=now.isoformat(timespec="seconds"),
+            alive_at=now.timestamp(),
             backup=backup,
         )
 

@@ -20,6 +20,7 @@ from ipernity_provider.replacement.source import Source
 
 log = logging.getLogger(__name__)
 
+SIGN_OF_LIFE_SECONDS = 10.0
 _FIRST_LOOK = 2.0
 _LONGEST_PAUSE = 10.0
 
@@ -38,6 +39,7 @@ def send(
     :raises Uncertain: nobody can tell.
     """
     journal.write(intent)
+    signs = SignsOfLife(journal, intent, progress)
     try:
         upload = client.upload_replace(
             order.doc_id,
@@ -45,7 +47,7 @@ def send(
             filename=source.name,
             asynchronous=order.asynchronous,
             md5=source.md5,
-            progress=progress,
+            progress=signs.after_block,
         )
     except IpernityError as error:
         if not error.maybe_accepted:
@@ -59,6 +61,40 @@ def send(
         "The service has taken %s (%d bytes), ticket %s.", source.name, source.size, upload.ticket or "none"
     )
     return answered
+
+
+class GivenUp(RuntimeError):
+    """Airflow has given this process up: another one may have taken its place."""
+
+
+class SignsOfLife:
+    """Renews the intent while a long upload runs.
+
+    A task that is given up for dead may live on and send beside the try that takes its place. That try sees the signs and
+    waits; and where Airflow does not let this process write any more, the upload is broken off by that error.
+    """
+
+    def __init__(self, journal: Journal, intent: Entry, progress: Progress | None) -> None:
+        self._journal = journal
+        self._intent = intent
+        self._progress = progress
+        self._next = time.monotonic() + SIGN_OF_LIFE_SECONDS
+
+    def after_block(self, sent: int, size: int) -> None:
+        if time.monotonic() >= self._next:
+            self._renew()
+            self._next = time.monotonic() + SIGN_OF_LIFE_SECONDS
+        if self._progress:
+            self._progress(sent, size)
+
+    def _renew(self) -> None:
+        try:
+            self._journal.write(self._intent.renewed())
+        except Exception as error:
+            # As it is, it might pass for an error of the connection, which urllib3 treats in its own way.
+            raise GivenUp(
+                "This process cannot write its journal any more; the upload was broken off."
+            ) from error
 
 
 def find(
@@ -76,6 +112,14 @@ def find(
     end = time.monotonic() + order.resend_grace
     pause = _FIRST_LOOK
     while True:
+        entry = journal.read() or intent
+        if entry.answered:
+            log.info("Another process of this task has finished the upload meanwhile.")
+            return entry
+        if entry.alive_at != intent.alive_at:
+            log.info("Another process of this task is still sending the file.")
+            end = time.monotonic() + order.resend_grace
+            intent = entry
         sign, doc_id = _look(client, intent)
         if sign == "arrived":
             log.info("The file has arrived: document %s carries it. It is not sent again.", doc_id)

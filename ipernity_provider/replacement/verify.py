@@ -60,13 +60,13 @@ def _climb(
 ) -> tuple[Document, VerifiedBy | None]:
     """Look until the document shows the best proof or has settled for another one."""
     end = time.monotonic() + order.verify_seconds
-    for look in range(1_000_000):
+    pauses = iter(_PAUSES)
+    while True:
         document = client.get_document(entry.doc_id)
         proof = proof_of(document, entry)
         if proof == "md5" or (proof and _settled(document, entry)) or time.monotonic() >= end:
-            break
-        sleep(_PAUSES[min(look, len(_PAUSES) - 1)])
-    return document, proof
+            return document, proof
+        sleep(next(pauses, _PAUSES[-1]))
 
 
 def proof_of(document: Document, entry: Entry) -> VerifiedBy | None:

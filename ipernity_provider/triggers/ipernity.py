@@ -76,7 +76,7 @@ class TicketTrigger(BaseTrigger):
         yield event
 
     async def _wait(self, watch: Watch) -> TriggerEvent:
-        from ipernity_provider.api.errors import IpernityError
+        from ipernity_provider.api.errors import PermanentError
         from ipernity_provider.triggers import events
 
         self.log.info("Waiting for %s.", _count(len(self.tickets)))
@@ -89,7 +89,7 @@ class TicketTrigger(BaseTrigger):
         except TimeoutError:
             self.log.info("The time limit has come; %s not finished.", _count(len(watch.pending)))
             return TriggerEvent(events.timed_out(watch.states.values()))
-        except IpernityError as error:
+        except PermanentError as error:
             self.log.error("%s", error)
             return TriggerEvent(events.failed(error))
         self.log.info("%s settled, %d pending.", _count(len(watch.states)), len(watch.pending))

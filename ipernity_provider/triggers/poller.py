@@ -181,6 +181,9 @@ class TicketPoller:
                     asking.add_done_callback(self._asked)
                 else:
                     await self._sleep()
+        except asyncio.CancelledError:
+            self._fail_all(TransientError("The ticket poller was cancelled."))
+            raise
         except Exception as error:
             # Nobody awaits this task: its waiters must hear of it, or they would wait for ever.
             self._fail_all(error)

@@ -11,7 +11,13 @@ import time
 import zipfile
 from pathlib import Path
 
-from scripts.rig import ROOT, wait_for
+import pytest
+
+from ipernity_provider.sandbox import running_sandbox
+from scripts.rig import ROOT, airflow_env, connection_json, migrate, wait_for
+from tests.conftest import BOAT, Service, draw
+
+pytestmark = pytest.mark.timeout(900)
 
 DEMO = [sys.executable, "-m", "scripts.demo"]
 
@@ -61,6 +67,19 @@ def test_the_demo_stops_what_it_has_started_on_ctrl_c(tmp_path: Path) -> None:
     assert demo.stdout.read().strip() == "Interrupted; everything that was started is stopped."
     assert running_below(tmp_path) == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_airflow_dags_test_runs_deferrable_tasks(tmp_path: Path) -> None:
+    picture = draw(tmp_path / "boat.jpg", "#123456")
+    with running_sandbox() as sandbox:
+        env = airflow_env(tmp_path / "airflow", AIRFLOW_CONN_IPERNITY_DEFAULT=connection_json(sandbox))
+        migrate(env)
+        conf = json.dumps({"document": BOAT, "file": str(picture)})
+        command = ["airflow", "dags", "test", "ipernity_replace_file", "--conf", conf]
+        done = subprocess.run(command, env=env, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+        assert len(Service(sandbox).ledger()) == 1
+    assert "Waiting for 1 ticket." in done.stdout + done.stderr
 
 
 def test_a_wheel_holds_all_that_users_need(tmp_path: Path) -> None:

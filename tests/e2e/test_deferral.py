@@ -16,6 +16,8 @@ from scripts.rig import AirflowApi, running_airflow, session_of, wait_for
 from tests.conftest import SECRETS, Service
 from tests.e2e.conftest import MakeEnv, make_pairs, prepare, replacements
 
+pytestmark = pytest.mark.timeout(900)
+
 DAG_ID = "deferrable"
 PROCESSING = 45.0
 
@@ -92,7 +94,7 @@ def test_a_permanent_error_while_waiting_is_told_in_the_log_of_each_task(
         assert not any(secret in log for secret in SECRETS)
 
 
-def test_marking_a_deferred_task_failed_leaves_nothing_behind(
+def test_clearing_and_failing_deferred_tasks_leaves_nothing_behind(
     airflow: AirflowApi, remote: Service, uploads: Path
 ) -> None:
     pairs = make_pairs(remote, uploads, 3)
@@ -100,6 +102,17 @@ def test_marking_a_deferred_task_failed_leaves_nothing_behind(
     run = airflow.trigger(DAG_ID, runs=pairs, poll_interval=0.5)
     wait_for("all deferred", lambda: states(airflow, run) == {"deferred": 3}, 60)
     wait_for("a connection of the triggerer", lambda: connections_to(remote), 20)
+    airflow.send(
+        "POST",
+        f"/dags/{DAG_ID}/clearTaskInstances",
+        {"dry_run": False, "dag_run_id": run, "only_failed": False, "task_ids": ["replace"]},
+    )
+    wait_for(
+        "all deferred once more",
+        lambda: tries(airflow, run) == {2: 3} and states(airflow, run) == {"deferred": 3},
+        90,
+    )
+    assert len(replacements(remote)) == 3
     airflow.send("PATCH", f"/dags/{DAG_ID}/dagRuns/{run}", {"state": "failed"})
     wait_for("the triggerer's connections to be closed", lambda: not connections_to(remote), 20)
     calls = remote.calls()["upload.checkTickets"]

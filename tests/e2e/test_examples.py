@@ -13,6 +13,8 @@ import requests
 from scripts.rig import AirflowApi, wait_for
 from tests.conftest import BOAT, SECRETS, Service, draw
 
+pytestmark = pytest.mark.timeout(900)
+
 RESULT = ("outcome", "doc_id", "ticket", "new_doc_id", "filename", "bytes", "md5", "verified_by", "url")
 
 

@@ -9,8 +9,12 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from scripts.rig import AirflowApi
 from tests.conftest import Service, draw
+
+pytestmark = pytest.mark.timeout(900)
 
 BOUNDARIES = (
     "before the intent",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ from ipernity_provider.replacement.order import (
     TicketInvalid,
     Uncertain,
 )
-from scripts.rig import free_port
+from ipernity_provider.replacement.send import GivenUp
+from scripts.rig import free_port, wait_for
 from tests.conftest import API_KEY, API_SECRET, BOAT, TOKEN, Service
 
 KEYS = [
@@ -294,6 +296,39 @@ def test_an_unreachable_service_leaves_no_doubt_behind(picture: Path) -> None:
     ):
         run(client, picture, journal)
     assert journal.read() is None
+
+
+def test_a_try_that_takes_over_waits_for_a_process_that_is_still_sending(
+    service: Service, client: IpernityClient, picture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A task that Airflow has given up for dead may live on."""
+    monkeypatch.setattr("ipernity_provider.replacement.send.SIGN_OF_LIFE_SECONDS", 0.2)
+    with picture.open("ab") as out:
+        out.write(bytes(32 << 20))
+    service.set(receive_bytes_per_second=10 << 20)
+    journal = MemoryJournal()
+    with ThreadPoolExecutor() as processes:
+        given_up = processes.submit(run, client, picture, journal, resend_grace=1.5)
+        wait_for("the intent", journal.read, 10, every=0.01)
+        takes_over = processes.submit(run, client, picture, journal, resend_grace=1.5)
+        assert [given_up.result().outcome, takes_over.result().outcome] == ["replaced", "replaced"]
+    assert len(service.ledger()) == 1
+
+
+def test_a_process_that_cannot_write_its_journal_any_more_stops_sending(
+    service: Service, client: IpernityClient, picture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ipernity_provider.replacement.send.SIGN_OF_LIFE_SECONDS", 0.0)
+
+    class CutOff(MemoryJournal):
+        def write(self, entry: Entry) -> None:
+            if self.read():
+                raise BrokenPipeError("Airflow has gone")
+            super().write(entry)
+
+    with pytest.raises(GivenUp, match="the upload was broken off"):
+        run(client, picture, CutOff(), resend_grace=0.1)
+    assert service.ledger() == []
 
 
 # -- waiting ---------------------------------------------------------------------------------------------------------

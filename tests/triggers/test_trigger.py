@@ -318,6 +318,21 @@ def test_one_cancelled_trigger_does_not_disturb_the_others(service: Service) -> 
     assert [event["status"] for event in run_cleanly(cancel_one())] == ["settled"] * 3
 
 
+def test_a_poller_that_dies_leaves_nobody_waiting_for_ever(service: Service) -> None:
+    tickets = service.make_tickets(2, (60.0, 60.0))
+
+    async def kill_the_poller() -> list[Any]:
+        waiting = [asyncio.create_task(fire(trigger(ticket))) for ticket in tickets]
+        await asyncio.sleep(0.5)
+        (poller,) = pollers()
+        poller._task.cancel()
+        return list(await asyncio.gather(*waiting, return_exceptions=True))
+
+    assert [str(error) for error in run_cleanly(kill_the_poller())] == [
+        "The ticket poller was cancelled."
+    ] * 2
+
+
 def test_each_event_loop_and_each_connection_has_a_poller_of_its_own(
     service: Service, connect: Connect
 ) -> None:
