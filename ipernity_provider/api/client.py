@@ -170,7 +170,8 @@ class IpernityClient:
             )
         except (requests.RequestException, OSError) as error:
             # Without its cause: the text of requests' errors can hold what must not be shown.
-            raise transport_error(method, host_of(self._base_url), error) from None
+            begun = isinstance(body := request.get("data"), MultipartBody) and body.begun
+            raise transport_error(method, host_of(self._base_url), error, begun=begun) from None
         return parse_reply(method, answer.status_code, answer.content, _subject(fields))
 
     # -- upload.* ------------------------------------------------------------------------------------------------
@@ -255,8 +256,20 @@ class IpernityClient:
         except TicketNotFound:
             if len(batch) == 1:
                 return [Ticket(batch[0], "unknown")]
-            return [ticket for single in batch for ticket in self._check([single])]
+            return self._check_singly(batch)
         return [Ticket.from_payload(ticket) for ticket in as_list(reply.get("tickets"), "ticket")]
+
+    def _check_singly(self, batch: Sequence[str]) -> list[Ticket]:
+        """What is known before a transient error ends the round; the rest counts as pending."""
+        known: list[Ticket] = []
+        for ticket in batch:
+            try:
+                known += self._check([ticket])
+            except TransientError:
+                if not known:
+                    raise
+                break
+        return known
 
     # -- doc.* ---------------------------------------------------------------------------------------------------
 
@@ -267,6 +280,12 @@ class IpernityClient:
     def get_medias(self, doc_id: str) -> Medias:
         """The files of a document (``doc.getMedias``)."""
         return Medias.from_reply(self._call("doc.getMedias", {"doc_id": doc_id}))
+
+    def get_recent_documents(self, user_id: str) -> list[Document]:
+        """The first page of a user's documents (``doc.getList``), newest first as far as is known."""
+        extra = ["dates", "original", "md5"]
+        reply = self._call("doc.getList", {"user_id": user_id, "extra": extra, "per_page": 100})
+        return [Document.from_reply({"doc": doc}) for doc in as_list(reply.get("docs"), "doc")]
 
     def check_md5(self, sums: Iterable[str]) -> dict[str, list[str]]:
         """Which documents carry these MD5 checksums (``doc.checkMD5``): checksum -> document ids, empty if none.

@@ -204,11 +204,14 @@ METHOD_CODES: dict[str, dict[int, CodeMeaning]] = {
     "api.methods.get": {1: CodeMeaning("Method not found", PermanentError, "Check the method's name.")},
 }
 
+_FAULT = CodeMeaning("Unknown service error", ServiceFault, "The service failed; try again in some minutes.")
 _UNKNOWN = CodeMeaning("Unknown error", PermanentError, "The code is not documented.")
 
 
 def meaning_of(method: str, code: int) -> CodeMeaning:
-    """The meaning of a code in a method's reply; an undocumented one counts as permanent."""
+    """The meaning of a code in a method's reply; an undocumented one counts as permanent, from 500 as a fault of the service."""
+    if code >= 500:
+        return COMMON_CODES.get(code, _FAULT)
     if code >= 100:
         return COMMON_CODES.get(code, _UNKNOWN)
     return METHOD_CODES.get(method, {}).get(code, _UNKNOWN)

@@ -162,7 +162,7 @@ class Quota:
             for media, limit in as_map(quota.get("maxfilesize")).items()
         }
         return cls(
-            is_pro=as_flag(quota["is_pro"]) if "is_pro" in quota else None,
+            is_pro=None if (pro := as_int(quota.get("is_pro"))) is None else pro > 0,
             used_bytes=as_int(as_map(upload.get("used")).get("bytes")),
             left_bytes=as_int(as_map(upload.get("left")).get("bytes")),
             max_file_bytes={media: limit for media, limit in limits.items() if limit},

@@ -6,6 +6,7 @@ repeated. What matters for an upload is kept: whether anything can have reached 
 
 from __future__ import annotations
 
+import ssl
 from urllib.parse import urlsplit
 
 import requests
@@ -21,40 +22,54 @@ _SETTINGS = (
 )
 
 
-def transport_error(method: str, host: str, error: Exception) -> IpernityError:
+def transport_error(method: str, host: str, error: Exception, *, begun: bool = False) -> IpernityError:
     """The typed error for what requests (or the operating system) raised.
 
     :param host: name and port of the service, for the sentence.
+    :param begun: whether an upload's body was begun. Then nothing that the exception says of itself proves that the file
+        did not arrive: behind a proxy even a lost answer comes as a proxy that could not be reached.
     """
+    if begun:
+        late = isinstance(error, requests.exceptions.ReadTimeout)
+        what = (
+            f"{host} took the file but did not answer in time" if late else f"the connection to {host} broke"
+        )
+        return AnswerLost(f"{method}: {what}; the file may have arrived.", method=method)
     causes = _causes(error)
     if isinstance(error, _SETTINGS):
         return PermanentError(
             f"{method}: {host} is no usable address. Check the connection's host and proxy.", method=method
         )
-    if isinstance(error, requests.exceptions.SSLError):
+    if words := _distrust(causes):
         return PermanentError(
-            f"{method}: no secure connection to {host}: {_last_words(error)}. If its certificate comes from an authority "
+            f"{method}: no secure connection to {host}: {words}. If its certificate comes from an authority "
             "of your own, give the CA file as `verify` in the connection's extra.",
             method=method,
         )
-    if isinstance(error, requests.exceptions.ProxyError):
-        return Unreachable(f"{method}: the proxy does not connect to {host}. Check `proxy`.", method=method)
-    # Most special first: for urllib3 a refused connection is a kind of connecting that timed out.
-    if any(isinstance(cause, NameResolutionError) for cause in causes):
-        return Unreachable(
-            f"{method}: the name {host} cannot be resolved. Check the host and the network.", method=method
-        )
-    if any(isinstance(cause, NewConnectionError) for cause in causes):
-        return Unreachable(f"{method}: {host} refuses connections or cannot be reached.", method=method)
-    if isinstance(error, requests.exceptions.ConnectTimeout) or any(
-        isinstance(c, ConnectTimeoutError) for c in causes
-    ):
-        return Unreachable(f"{method}: {host} does not answer (connecting timed out).", method=method)
     if isinstance(error, requests.exceptions.ReadTimeout):
         return AnswerLost(f"{method}: {host} took the call but did not answer in time.", method=method)
-    return AnswerLost(
+    return _unreachable(method, host, error, causes) or AnswerLost(
         f"{method}: the connection to {host} broke before the answer was complete.", method=method
     )
+
+
+def _unreachable(method: str, host: str, error: Exception, causes: list[BaseException]) -> Unreachable | None:
+    def any_of(kind: type[Exception]) -> bool:
+        return any(isinstance(cause, kind) for cause in causes)
+
+    # Most special first: for urllib3 a refused connection is a kind of connecting that timed out.
+    why = ""
+    if isinstance(error, requests.exceptions.ProxyError):
+        why = f"the proxy does not connect to {host}. Check `proxy`"
+    elif any_of(NameResolutionError):
+        why = f"the name {host} cannot be resolved. Check the host and the network"
+    elif any_of(NewConnectionError):
+        why = f"{host} refuses connections or cannot be reached"
+    elif any_of(ConnectTimeoutError):
+        why = f"{host} does not answer (connecting timed out)"
+    elif isinstance(error, requests.exceptions.SSLError):
+        why = f"the secure connection to {host} failed"
+    return Unreachable(f"{method}: {why}.", method=method) if why else None
 
 
 def host_of(url: str) -> str:
@@ -63,17 +78,23 @@ def host_of(url: str) -> str:
 
 
 def _causes(error: BaseException) -> list[BaseException]:
-    """The error and everything it wraps: urllib3 hides the real reason in ``reason`` or in the arguments."""
+    """The error and everything it wraps: urllib3 hides the real reason in ``reason`` or in the arguments.
+
+    Not what was being handled when it was raised (``__context__``): that may be an earlier call's failure.
+    """
     found: list[BaseException] = []
     queue: list[object] = [error]
     while queue:
         cause = queue.pop()
         if isinstance(cause, BaseException) and cause not in found:
             found.append(cause)
-            queue += [getattr(cause, "reason", None), cause.__cause__, cause.__context__, *cause.args]
+            queue += [getattr(cause, "reason", None), cause.__cause__, *cause.args]
     return found
 
 
-def _last_words(error: Exception) -> str:
-    reasons = [str(getattr(cause, "verify_message", "")) for cause in _causes(error)]
-    return next((reason for reason in reasons if reason), "the TLS handshake failed")
+def _distrust(causes: list[BaseException]) -> str:
+    """Why the server's certificate is not trusted; empty where that is not the trouble."""
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return str(cause.verify_message) or "its certificate is not trusted"
+    return ""

@@ -46,7 +46,7 @@ def reading(filename: str) -> Iterator[None]:
         ) from error
 
 
-@dataclass(frozen=True)
+@dataclass
 class MultipartBody:
     """A form with one file at its end, read block by block each time it is iterated.
 
@@ -54,6 +54,7 @@ class MultipartBody:
     :param size: of the file, in bytes; the announced length rests on it.
     :param filename: the name that the service is told.
     :param md5: expected checksum, lower-case hex; None leaves the check (and its CPU time) out.
+    :ivar begun: whether any of it was handed to the connection: from then on it may have arrived.
     :raises SourceUnreadable: (while iterating) the file cannot be opened or read.
     :raises SourceChanged: (while iterating) the file is longer, shorter or another one than announced. The form's
         closing line is not sent then, so the service cannot take the upload for complete.
@@ -66,6 +67,7 @@ class MultipartBody:
     md5: str | None = None
     progress: Progress | None = None
     boundary: str = field(default_factory=lambda: secrets.token_hex(16))
+    begun: bool = field(default=False, init=False)
 
     @property
     def content_type(self) -> str:
@@ -75,6 +77,7 @@ class MultipartBody:
         return len(self._head) + self.size + len(self._tail)
 
     def __iter__(self) -> Iterator[bytes | memoryview]:
+        self.begun = True
         yield self._head
         yield from self._blocks()
         yield self._tail

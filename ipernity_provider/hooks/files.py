@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
+from urllib.parse import unquote
 
 from airflow.sdk import ObjectStoragePath
 
 from ipernity_provider.replacement.order import Refused
+
+_LOCAL = frozenset({"", "file", "local"})
 
 
 def as_path(file: Any) -> Any:
@@ -19,18 +20,25 @@ def as_path(file: Any) -> Any:
     :raises Refused: nothing is named, or nothing that this installation can open.
     """
     if isinstance(file, ObjectStoragePath):
-        return Path(file.path) if file.protocol in {"", "file", "local"} else file
+        return Path(file.path) if file.protocol in _LOCAL else file
     text = str(file or "").strip()
     if not text:
         raise Refused("No file is named. Nothing was sent.")
-    if text.startswith("file://"):
-        return Path(url2pathname(urlsplit(text).path))
-    if "://" not in text:
-        return Path(text).expanduser()
+    scheme, separator, rest = text.partition("://")
     try:
-        return ObjectStoragePath(text)
-    except ValueError as error:
+        if not separator:
+            return Path(text).expanduser()
+        return _local(rest) if scheme.lower() in _LOCAL else ObjectStoragePath(f"{scheme.lower()}://{rest}")
+    except (ValueError, RuntimeError) as error:
         raise Refused(f"{text} cannot be opened: {str(error).rstrip('.')}. Nothing was sent.") from error
+
+
+def _local(rest: str) -> Path:
+    """What follows ``file://``: all of it is the path, but for a host, which can only be this one."""
+    host, slash, path = rest.partition("/")
+    if host not in {"", "localhost"} or not slash:
+        raise ValueError("a local file is named file:///folder/name, without a host")
+    return Path(unquote(f"/{path}"))
 
 
 def as_folder(folder: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -100,10 +100,24 @@ class IpernityHook(BaseHook):
         with self.get_conn() as client:
             return replace_file(client, order, poll_interval=poll_interval, timeout=timeout).as_dict()
 
-    def upload_roots(self, narrower: Iterable[str] | None) -> list[tuple[str, ...]]:
-        """The sets of roots of which each must hold a file: the connection's, and a task's own."""
-        given = [self.settings.upload_roots, tuple(narrower or ())]
-        return [roots for roots in given if roots]
+    def upload_roots(self, narrower: Sequence[str] | str | None) -> list[tuple[str, ...]]:
+        """The sets of roots of which each must hold a file: the connection's, and a task's own.
+
+        :raises Refused: the task's own are given, but name nothing.
+        """
+        from ipernity_provider.hooks.settings import read_roots
+        from ipernity_provider.replacement.order import Refused
+
+        sets = [self.settings.upload_roots] if self.settings.upload_roots else []
+        if narrower is None:
+            return sets
+        try:
+            own = read_roots(narrower)
+        except (TypeError, ValueError) as error:
+            raise Refused(f"upload_roots {error}. Nothing was sent.") from None
+        if not own:
+            raise Refused("upload_roots names no folder or URI. Nothing was sent.")
+        return [*sets, own]
 
     def test_connection(self) -> tuple[bool, str]:
         """Whether the service knows key, secret and token, in one sentence; never raises."""

@@ -68,7 +68,7 @@ class ConnectionSettings:
             timeout=extra.get("timeout", _seconds, 30.0),
             verify=extra.get("verify", _verify, True),
             proxy=extra.get("proxy", _url, None),
-            upload_roots=extra.get("upload_roots", _roots, ()),
+            upload_roots=extra.get("upload_roots", read_roots, ()),
         )
 
 
@@ -148,12 +148,15 @@ def _url(value: Any) -> str:
     return text
 
 
-def _roots(value: Any) -> tuple[str, ...]:
+def read_roots(value: Any) -> tuple[str, ...]:
     """A list, or text with one root a line (or separated by commas)."""
     roots = value.replace(",", "\n").splitlines() if isinstance(value, str) else value
-    if not isinstance(roots, list) or not all(isinstance(root, str) for root in roots):
+    if not isinstance(roots, list | tuple) or not all(isinstance(root, str) for root in roots):
         raise TypeError("must be a list of folders or URIs")
-    return tuple(root.strip() for root in roots if root.strip())
+    named = tuple(root.strip() for root in roots if root.strip())
+    if roots and not named:
+        raise ValueError("names no folder or URI")  # it must not come to mean: any
+    return named
 
 
 def _base_url(extra: _Extra, connection: Connection) -> str | None:

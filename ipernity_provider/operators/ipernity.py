@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from ipernity_provider.api.client import IpernityClient
     from ipernity_provider.api.models import Ticket
-    from ipernity_provider.replacement import Entry
+    from ipernity_provider.replacement import Demand, Entry, Journal
     from ipernity_provider.replacement.order import (
         IfUnchanged,
         OnNewDocument,
@@ -59,7 +60,8 @@ class ReplaceFileOperator(BaseOperator):
         ``new_document``, its id in ``new_doc_id``).
     :param on_uncertain: ``fail``, or ``send`` (perhaps a second time) if nobody can tell whether an earlier try's upload
         was accepted.
-    :param resend_grace: seconds that an upload of unknown fate is given to show up before it is sent again.
+    :param resend_grace: seconds that an upload of unknown fate is given to show up before it is sent again; longer than
+        the service takes to process a file, for it shows nothing before.
     :param force: in a cleared task, send again what an earlier run of it has sent already.
     :param check_account: ask for the token's rights, the PRO account and the quota before sending.
     :param backup_to: folder or object storage URI in which to keep the previous original (templated).
@@ -96,7 +98,7 @@ class ReplaceFileOperator(BaseOperator):
         verify: Verify = "changed",
         on_new_document: OnNewDocument = "fail",
         on_uncertain: OnUncertain = "fail",
-        resend_grace: float = 120.0,
+        resend_grace: float = 600.0,
         force: bool = False,
         check_account: bool = True,
         backup_to: str | Path | ObjectStoragePath | None = None,
@@ -161,16 +163,14 @@ class ReplaceFileOperator(BaseOperator):
                 raise NotFinished.after(self._timeout, str(entry["ticket"]))
             with self.hook.get_conn() as client:
                 begun = Entry.from_json(entry)
-                return complete(
-                    client, self._order(context), journal_of(context), begun, tickets[0]
-                ).as_dict()
+                return complete(client, self._demand(), journal_of(context), begun, tickets[0]).as_dict()
 
     def _replace(self, context: Context) -> Result:
         from ipernity_provider.operators.journal import journal_of
         from ipernity_provider.replacement import Result, begin, complete
 
-        order = self._order(context)
         journal = journal_of(context)
+        order = self._order(context, journal)
         with self.hook.get_conn() as client:
             begun = begin(client, order, journal)
             # Known now, so that the link also works where the task fails later on.
@@ -213,10 +213,15 @@ class ReplaceFileOperator(BaseOperator):
             timeout=within(self._timeout),
         )
 
-    def _order(self, context: Context) -> Order:
+    def _order(self, context: Context, journal: Journal) -> Order:
         from ipernity_provider.hooks.files import as_folder, as_path
-        from ipernity_provider.replacement import Order
+        from ipernity_provider.replacement import MemoryJournal, Order
+        from ipernity_provider.replacement.order import Refused
 
+        if self.poll_interval <= 0 or self._timeout < 0:
+            raise Refused("poll_interval must be above 0, and timeout not below. Nothing was sent.")
+        ti = context["ti"]
+        retried = isinstance(journal, MemoryJournal) and getattr(ti, "try_number", 1) > 1
         return Order(
             doc_id=str(self.doc_id).strip(),
             file=as_path(self.file),
@@ -228,14 +233,19 @@ class ReplaceFileOperator(BaseOperator):
             asynchronous=self.asynchronous,
             force=self.force,
             # Airflow raises it when a task is cleared and leaves it alone when it retries one.
-            run=str(getattr(context["ti"], "max_tries", "")),
+            run=str(getattr(ti, "max_tries", "")),
+            maybe_sent_since=_start_of_run(context) if retried else None,
             on_uncertain=self.on_uncertain,
             resend_grace=self.resend_grace,
-            verify=self.verify,
-            on_new_document=self.on_new_document,
             backup_to=as_folder(self.backup_to),
             require_backup=self.require_backup,
+            **asdict(self._demand()),
         )
+
+    def _demand(self) -> Demand:
+        from ipernity_provider.replacement import Demand
+
+        return Demand(verify=self.verify, on_new_document=self.on_new_document)
 
     def _unless_skipped(self, result: Result) -> Result:
         if result.outcome == "unchanged" and self.if_unchanged == "skip":
@@ -247,3 +257,8 @@ class ReplaceFileOperator(BaseOperator):
     @property
     def _timeout(self) -> float:
         return self.timeout.total_seconds() if isinstance(self.timeout, timedelta) else self.timeout
+
+
+def _start_of_run(context: Context) -> float | None:
+    start = getattr(context.get("dag_run"), "start_date", None)
+    return start.timestamp() if start else None

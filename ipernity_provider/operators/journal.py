@@ -23,7 +23,7 @@ def journal_of(context: Context) -> Journal:
     store = cast("dict[str, Any]", context).get("task_state_store")
     if store is None:
         log.info(
-            "This Airflow has no task state store (3.3 has): a retry can only ask the service what was sent."
+            "This Airflow has no task state store (3.3 has): a retry can only ask the service what has arrived."
         )
         return MemoryJournal()
     return TaskStateJournal(store)

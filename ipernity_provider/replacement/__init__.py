@@ -14,10 +14,11 @@ from __future__ import annotations
 
 from ipernity_provider.replacement.journal import Entry, Journal, MemoryJournal
 from ipernity_provider.replacement.life import begin, complete, replace_file
-from ipernity_provider.replacement.order import Order, Result
+from ipernity_provider.replacement.order import Demand, Order, Result
 from ipernity_provider.replacement.settle import settle
 
 __all__ = [
+    "Demand",
     "Entry",
     "Journal",
     "MemoryJournal",

@@ -12,7 +12,7 @@ from typing import IO, Any
 
 from ipernity_provider.api.client import IpernityClient
 from ipernity_provider.api.errors import IpernityError, TransientError
-from ipernity_provider.api.models import Document
+from ipernity_provider.api.models import Document, Media
 from ipernity_provider.replacement.order import FolderPath, Order, Refused
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ def _store(client: IpernityClient, folder: FolderPath, document: Document) -> st
     if original is None or not original.url:
         raise Refused("the service does not show its original.")
     now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    extension = f".{original.ext}" if original.ext else ""
+    extension = f".{original.ext}" if original.ext and original.ext.isalnum() else ""
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"{document.doc_id}-{document.md5 or 'unknown'}-{now}{extension}"
     digest, size = hashlib.md5(), 0
@@ -53,7 +53,7 @@ def _store(client: IpernityClient, folder: FolderPath, document: Document) -> st
             stream.write(block)
             digest.update(block)
             size += len(block)
-        _require_same(document, digest.hexdigest(), size)
+        _require_same(document, original, digest.hexdigest(), size)
     log.info("The previous original of document %s (%d bytes) is kept as %s.", document.doc_id, size, target)
     return str(target)
 
@@ -72,8 +72,12 @@ def _written_whole(target: Any) -> Iterator[IO[bytes]]:
         part.replace(target)
 
 
-def _require_same(document: Document, md5: str, size: int) -> None:
-    if document.md5 and document.md5 != md5:
-        raise Refused(f"what was fetched has md5 {md5}, the original {document.md5}.")
-    if document.bytes is not None and document.bytes != size:
-        raise Refused(f"what was fetched has {size} bytes, the original {document.bytes}.")
+def _require_same(document: Document, original: Media, md5: str, size: int) -> None:
+    sums = {known for known in (document.md5, original.md5) if known}
+    sizes = {known for known in (document.bytes, original.bytes) if known is not None}
+    if not sums and not sizes:
+        raise Refused("the service tells neither checksum nor size, so what was fetched cannot be checked.")
+    if sums and md5 not in sums:
+        raise Refused(f"what was fetched has md5 {md5}, the original {', '.join(sums)}.")
+    if sizes and size not in sizes:
+        raise Refused(f"what was fetched has {size} bytes, the original {', '.join(map(str, sizes))}.")

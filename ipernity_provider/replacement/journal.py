@@ -7,20 +7,28 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol, Self
 
 from ipernity_provider.api.models import Document
-from ipernity_provider.replacement.order import Result
+from ipernity_provider.replacement.order import Result, VerifiedBy
 
 
 @dataclass(frozen=True)
-class Before:
-    """The document before anything was sent: what it is compared with afterwards."""
+class Shown:
+    """What a document showed at a moment: before anything was sent, or when the replacement was proven.
+
+    :param asked_at: that moment, by the service's clock.
+    """
 
     md5: str | None
     bytes: int | None
     replaced_at: int
+    asked_at: int | None = None
 
     @classmethod
-    def of(cls, document: Document) -> Before:
-        return cls(document.md5, document.bytes, document.replaced_at)
+    def of(cls, document: Document) -> Shown:
+        return cls(document.md5, document.bytes, document.replaced_at, document.asked_at)
+
+    def same_as(self, document: Document) -> bool:
+        shown = (document.md5, document.bytes, document.replaced_at)
+        return shown == (self.md5, self.bytes, self.replaced_at)
 
 
 @dataclass(frozen=True)
@@ -39,22 +47,25 @@ class Entry:
     :param backup: where the previous original was stored.
     :param ticket: known once the service has answered.
     :param result_id: the document that resulted, where it is known without the ticket.
+    :param proven: what that document showed when it was proven to carry the file, and by what.
     """
 
     doc_id: str
     filename: str
     md5: str
     bytes: int
-    before: Before
+    before: Shown
     twins: tuple[str, ...]
     owner_id: str
     url: str | None
     run: str
     at: str
-    alive_at: float
+    alive_at: float = 0.0
     backup: str | None = None
     ticket: str | None = None
     result_id: str | None = None
+    proven: Shown | None = None
+    verified_by: VerifiedBy | None = None
 
     @property
     def answered(self) -> bool:
@@ -64,6 +75,9 @@ class Entry:
     def waiting_for(self) -> str | None:
         """The ticket to wait for; None where the resulting document is known."""
         return None if self.result_id else self.ticket
+
+    def with_proof(self, document: Document, verified_by: VerifiedBy | None) -> Self:
+        return replace(self, result_id=document.doc_id, proven=Shown.of(document), verified_by=verified_by)
 
     def renewed(self) -> Self:
         return replace(self, alive_at=time.time())
@@ -90,7 +104,17 @@ class Entry:
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> Self:
-        return cls(**{**stored, "before": Before(**stored["before"]), "twins": tuple(stored["twins"])})
+        """What another version of this package has stored beyond what is known here is left out."""
+        known = {name: value for name, value in stored.items() if name in cls.__dataclass_fields__}
+        proven = stored.get("proven")
+        return cls(
+            **{
+                **known,
+                "before": Shown(**stored["before"]),
+                "twins": tuple(stored["twins"]),
+                "proven": Shown(**proven) if proven else None,
+            }
+        )
 
 
 class Journal(Protocol):

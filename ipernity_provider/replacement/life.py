@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 from ipernity_provider.api.client import IpernityClient
 from ipernity_provider.api.errors import AnswerLost
@@ -10,12 +11,12 @@ from ipernity_provider.api.models import Ticket
 from ipernity_provider.api.upload import Progress
 from ipernity_provider.replacement.backup import back_up
 from ipernity_provider.replacement.journal import Entry, Journal, MemoryJournal
-from ipernity_provider.replacement.order import Order, Result, TicketInvalid
-from ipernity_provider.replacement.plan import make_plan
-from ipernity_provider.replacement.send import find, known_twins, send
+from ipernity_provider.replacement.order import Demand, Order, Result, TicketInvalid
+from ipernity_provider.replacement.plan import make_entry, make_plan
+from ipernity_provider.replacement.send import find, known_twins, look, send
 from ipernity_provider.replacement.settle import settle
-from ipernity_provider.replacement.source import examine
-from ipernity_provider.replacement.verify import verify
+from ipernity_provider.replacement.source import Source, examine
+from ipernity_provider.replacement.verify import proof_of, still_proven, verify
 
 log = logging.getLogger(__name__)
 
@@ -55,15 +56,21 @@ def begin(
     :return: a result where nothing is to be sent, else the entry of the upload that is under way.
     """
     source = examine(order.file, order.filename, order.upload_roots)
-    if not order.dry_run and (earlier := _earlier(journal, order, source.md5)):
-        if earlier.answered:
+    if not order.dry_run and (earlier := _earlier(client, journal, order, source)):
+        if result := still_proven(client, earlier):
+            log.info(result.reason)
+            return result
+        if earlier.proven:
+            log.info("Document %s has been changed since its replacement: starting anew.", order.doc_id)
+        elif earlier.answered:
             log.info(
                 "Going on with the upload begun at %s, ticket %s.", earlier.at, earlier.ticket or "unknown"
             )
             return earlier
-        log.info("An earlier try began to send this file at %s; asking whether it arrived.", earlier.at)
-        if found := find(client, order, earlier, journal):
-            return found
+        else:
+            log.info("An earlier try began to send this file at %s; asking whether it arrived.", earlier.at)
+            if found := find(client, order, earlier, journal):
+                return found
     plan = make_plan(client, order, source)
     log.info(plan.reason)
     if order.dry_run:
@@ -71,7 +78,7 @@ def begin(
     if not plan.send:
         return plan.result("unchanged")
     backup = back_up(client, order, plan.document)
-    intent = plan.entry(known_twins(client, source), order.run, backup)
+    intent = make_entry(order, plan.document, source, known_twins(client, source), backup)
     for _ in range(_SENDS_PER_TRY):
         if sent := send(client, order, source, intent, journal, progress):
             return sent
@@ -83,33 +90,49 @@ def begin(
 
 
 def complete(
-    client: IpernityClient, order: Order, journal: Journal, entry: Entry, ticket: Ticket | None
+    client: IpernityClient, demand: Demand, journal: Journal, entry: Entry, ticket: Ticket | None
 ) -> Result:
-    """Prove what the upload has led to.
+    """Prove what the upload has led to, and remember it.
 
     :param ticket: the ticket, no longer pending; None where the resulting document is known without one.
     :raises TicketInvalid: the service could not use the file.
     """
-    if ticket and ticket.state == "invalid":
+    if ticket and ticket.state == "invalid" and proof_of(client.get_document(entry.doc_id), entry) is None:
         journal.forget()
         raise TicketInvalid(
             f"Ticket {ticket.id} is invalid: the service took {entry.filename} for document {entry.doc_id} but could not "
             "use it; it gives no reason. Check that the file opens and is of the document's kind."
         )
-    result = verify(client, order, entry, ticket)
+    if ticket and ticket.state == "unknown":
+        sign, doc_id = look(client, entry)
+        if sign == "arrived":
+            entry = entry.with_answer(entry.ticket, doc_id)
+    proven, result = verify(client, demand, entry, ticket)
+    journal.write(proven)
     log.info(result.reason)
     return result
 
 
-def _earlier(journal: Journal, order: Order, md5: str) -> Entry | None:
+def _earlier(client: IpernityClient, journal: Journal, order: Order, source: Source) -> Entry | None:
     """What an earlier try of this very order has left, if there is such a thing."""
     entry = journal.read()
     if entry is None:
-        return None
-    if entry.doc_id != order.doc_id or entry.md5 != md5:
+        return _presumed(client, order, source) if order.maybe_sent_since else None
+    if entry.doc_id != order.doc_id or entry.md5 != source.md5:
         log.info("The upload begun at %s was of another file or document: starting anew.", entry.at)
         return None
     if order.force and entry.run != order.run:
         log.info("The upload begun at %s belongs to an earlier run: starting anew, as forced.", entry.at)
         return None
     return entry
+
+
+def _presumed(client: IpernityClient, order: Order, source: Source) -> Entry:
+    """The intent that an earlier try may have had, where no journal tells: the document as it was before is not known."""
+    since = int(order.maybe_sent_since or 0)
+    document = client.get_document(order.doc_id)
+    intent = make_entry(order, document, source, twins=[], backup=None)
+    return replace(
+        intent,
+        before=replace(intent.before, asked_at=since, replaced_at=min(document.replaced_at, since - 1)),
+    )

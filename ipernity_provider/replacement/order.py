@@ -17,6 +17,10 @@ OnNewDocument = Literal["fail", "keep"]
 OnUncertain = Literal["fail", "send"]
 
 
+#: Longer than the client waits for an upload's answer, and than the longest processing that was ever announced.
+RESEND_GRACE = 600.0
+
+
 class FolderPath(Protocol):
     """A folder: ``pathlib.Path``, ``ObjectStoragePath``, ``UPath``."""
 
@@ -56,7 +60,28 @@ class NotFinished(TransientError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Order:
+class Demand:
+    """What is asked of the outcome, once a file was sent.
+
+    :param verify: the least proof that is accepted: the stored ``md5``, the ``size`` (or better), that the document
+        ``changed`` (or better), or ``none``.
+    :param verify_seconds: how long to look for it; the service may call an upload done too early.
+    :param on_new_document: ``fail``, or ``keep`` a document that was newly made instead.
+    """
+
+    verify: Verify = "changed"
+    verify_seconds: float = 15.0
+    on_new_document: OnNewDocument = "fail"
+
+    def __post_init__(self) -> None:
+        for name, allowed in _CHOICES.items():
+            if (value := getattr(self, name, None)) is not None and value not in get_args(allowed):
+                choices = ", ".join(map(repr, get_args(allowed)))
+                raise Refused(f"{name} is {value!r}: choose one of {choices}. Nothing was sent.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order(Demand):
     """One replacement, as it is wanted.
 
     :param doc_id: the document whose file is to be replaced.
@@ -72,13 +97,11 @@ class Order:
         complete (``async=0``).
     :param force: start anew where an earlier run of the same task already sent this file.
     :param run: names the run that this order belongs to; retries of a run share it, ``force`` tells runs apart by it.
+    :param maybe_sent_since: unix time since which an earlier try may have sent the file, where no journal can tell.
     :param on_uncertain: ``fail``, or ``send`` (and perhaps send twice) when nobody can tell whether an earlier try
         was accepted.
-    :param resend_grace: seconds that an upload of unknown fate is given to show up before it counts as lost.
-    :param verify: the least proof that is accepted: the stored ``md5``, the ``size`` (or better), that the document
-        ``changed`` (or better), or ``none``.
-    :param verify_seconds: how long to look for it; the service may call an upload done too early.
-    :param on_new_document: ``fail``, or ``keep`` a document that was newly made instead.
+    :param resend_grace: seconds that an upload of unknown fate is given to show up before it counts as lost. The
+        service shows nothing of an upload before it has processed it, so this must be longer than that takes.
     :param backup_to: folder to store the previous original in before anything is sent.
     :param require_backup: send nothing without that backup.
     """
@@ -93,23 +116,18 @@ class Order:
     asynchronous: bool = True
     force: bool = False
     run: str = ""
+    maybe_sent_since: float | None = None
     on_uncertain: OnUncertain = "fail"
-    resend_grace: float = 120.0
-    verify: Verify = "changed"
-    verify_seconds: float = 15.0
-    on_new_document: OnNewDocument = "fail"
+    resend_grace: float = RESEND_GRACE
     backup_to: FolderPath | None = None
     require_backup: bool = True
 
     def __post_init__(self) -> None:
-        if not self.doc_id.isdigit():
+        super().__post_init__()
+        if not (self.doc_id.isascii() and self.doc_id.isdigit()):
             raise Refused(
                 f"doc_id is {self.doc_id!r}: give a document's number, e.g. 5412. Nothing was sent."
             )
-        for name, allowed in _CHOICES.items():
-            if (value := getattr(self, name)) not in get_args(allowed):
-                choices = ", ".join(map(repr, get_args(allowed)))
-                raise Refused(f"{name} is {value!r}: choose one of {choices}. Nothing was sent.")
 
 
 _CHOICES: dict[str, Any] = {

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from ipernity_provider.api.client import IpernityClient
 from ipernity_provider.api.errors import DocumentNotFound
 from ipernity_provider.api.models import Document, Quota, Token
-from ipernity_provider.replacement.journal import Before, Entry
+from ipernity_provider.replacement.journal import Entry, Shown
 from ipernity_provider.replacement.order import Order, Outcome, Refused, Result
 from ipernity_provider.replacement.source import Source
 
@@ -20,6 +20,7 @@ class Plan:
     :param send: whether the file would be sent; if not, the document already carries it.
     """
 
+    doc_id: str
     document: Document
     source: Source
     send: bool
@@ -28,7 +29,7 @@ class Plan:
     def result(self, outcome: Outcome) -> Result:
         return Result(
             outcome=outcome,
-            doc_id=self.document.doc_id,
+            doc_id=self.doc_id,
             filename=self.source.name,
             bytes=self.source.size,
             md5=self.source.md5,
@@ -37,23 +38,26 @@ class Plan:
             reason=self.reason,
         )
 
-    def entry(self, twins: list[str], run: str, backup: str | None) -> Entry:
-        """The intent to send."""
-        now = datetime.now(UTC)
-        return Entry(
-            doc_id=self.document.doc_id,
-            filename=self.source.name,
-            md5=self.source.md5,
-            bytes=self.source.size,
-            before=Before.of(self.document),
-            twins=tuple(twins),
-            owner_id=self.document.owner_id,
-            url=self.document.link,
-            run=run,
-            at=now.isoformat(timespec="seconds"),
-            alive_at=now.timestamp(),
-            backup=backup,
-        )
+
+def make_entry(
+    order: Order, document: Document, source: Source, twins: list[str], backup: str | None
+) -> Entry:
+    """The intent to send, for the journal."""
+    now = datetime.now(UTC)
+    return Entry(
+        doc_id=order.doc_id,
+        filename=source.name,
+        md5=source.md5,
+        bytes=source.size,
+        before=Shown.of(document),
+        twins=tuple(twins),
+        owner_id=document.owner_id,
+        url=document.link,
+        run=order.run,
+        at=now.isoformat(timespec="seconds"),
+        alive_at=now.timestamp(),
+        backup=backup,
+    )
 
 
 def make_plan(client: IpernityClient, order: Order, source: Source) -> Plan:
@@ -65,7 +69,11 @@ def make_plan(client: IpernityClient, order: Order, source: Source) -> Plan:
     _require_same_media(document, source)
     if document.md5 == source.md5 and order.if_unchanged != "replace" and not order.force:
         return Plan(
-            document, source, send=False, reason=f"Document {order.doc_id} already carries these bytes."
+            order.doc_id,
+            document,
+            source,
+            send=False,
+            reason=f"Document {order.doc_id} already carries these bytes.",
         )
     if order.check_account:
         token = client.check_token()
@@ -73,6 +81,7 @@ def make_plan(client: IpernityClient, order: Order, source: Source) -> Plan:
         _require_owner(document, token)
         _require_volume(document, source, client.get_quota())
     return Plan(
+        order.doc_id,
         document,
         source,
         send=True,

@@ -55,7 +55,13 @@ def send(
             raise
         log.warning("%s Asking whether the file arrived all the same.", error)
         return find(client, order, intent, journal)
-    answered = intent.with_answer(upload.ticket, upload.doc_id)
+    if not (upload.ticket or upload.doc_id):
+        log.warning("The service names neither a ticket nor a document. Asking whether the file arrived.")
+        return find(client, order, intent, journal)
+    # A document that is named beside a ticket is not complete before the ticket is.
+    answered = intent.with_answer(
+        upload.ticket, None if upload.ticket and order.asynchronous else upload.doc_id
+    )
     journal.write(answered)
     log.info(
         "The service has taken %s (%d bytes), ticket %s.", source.name, source.size, upload.ticket or "none"
@@ -120,7 +126,7 @@ def find(
             log.info("Another process of this task is still sending the file.")
             end = time.monotonic() + order.resend_grace
             intent = entry
-        sign, doc_id = _look(client, intent)
+        sign, doc_id = look(client, intent)
         if sign == "arrived":
             log.info("The file has arrived: document %s carries it. It is not sent again.", doc_id)
             found = intent.with_answer(None, doc_id)
@@ -147,7 +153,11 @@ def find(
     )
 
 
-def _look(client: IpernityClient, intent: Entry) -> tuple[Literal["arrived", "absent", "unclear"], str]:
+def look(client: IpernityClient, intent: Entry) -> tuple[Literal["arrived", "absent", "unclear"], str]:
+    """Whether the service shows the file of this intent, and in which document.
+
+    "Absent" is what an upload looks like that never arrived, or that is still being processed.
+    """
     document = client.get_document(intent.doc_id)
     before = intent.before
     moved = document.replaced_at > before.replaced_at
@@ -155,27 +165,41 @@ def _look(client: IpernityClient, intent: Entry) -> tuple[Literal["arrived", "ab
         return "arrived", intent.doc_id
     if document.md5 is None and document.bytes == intent.bytes and moved:
         return "arrived", intent.doc_id
-    if stray := _new_twin(client, intent):
-        return "arrived", stray
+    stray, sure = _stray(client, intent)
+    if stray:
+        return ("arrived" if sure else "unclear"), stray
     same = not moved and document.md5 == before.md5 and document.bytes == before.bytes
     telling = document.md5 is not None or document.bytes is not None
-    return ("absent" if same and telling else "unclear"), intent.doc_id
+    # Times are whole seconds: a replacement in the second of the last one does not show.
+    blurred = before.asked_at is not None and before.replaced_at >= before.asked_at
+    return ("absent" if same and telling and not blurred else "unclear"), intent.doc_id
 
 
-def _new_twin(client: IpernityClient, intent: Entry) -> str | None:
-    """A document of the same owner that did not carry these bytes before: a new one made instead of replacing."""
-    hits = client.check_md5([intent.md5])[intent.md5]
-    for doc_id in hits:
-        if doc_id not in {*intent.twins, intent.doc_id} and _owner_of(client, doc_id) == intent.owner_id:
-            return doc_id
-    return None
+def _stray(client: IpernityClient, intent: Entry) -> tuple[str | None, bool]:
+    """A document that the service made of the file instead of replacing: posted since the intent, by the same owner.
+
+    :return: its id, and whether it surely is ours: it carries the bytes. A document with the file's name and other bytes
+        may be ours, rewritten.
+    """
+    since = intent.before.asked_at
+    if since is None or not intent.owner_id:
+        return None, False
+    for doc_id in client.check_md5([intent.md5])[intent.md5]:
+        if doc_id not in {*intent.twins, intent.doc_id} and _is_ours(client, doc_id, intent, since):
+            return doc_id, True
+    for recent in client.get_recent_documents(intent.owner_id):
+        new = recent.posted_at >= since and recent.doc_id not in {*intent.twins, intent.doc_id}
+        if new and recent.filename == intent.filename:
+            return recent.doc_id, False
+    return None, False
 
 
-def _owner_of(client: IpernityClient, doc_id: str) -> str | None:
+def _is_ours(client: IpernityClient, doc_id: str, intent: Entry, since: int) -> bool:
     try:
-        return client.get_document(doc_id).owner_id
+        document = client.get_document(doc_id)
     except DocumentNotFound:
-        return None  # the service lists other people's and deleted documents too
+        return False  # the service lists other people's and deleted documents too
+    return document.owner_id == intent.owner_id and document.posted_at >= since
 
 
 def known_twins(client: IpernityClient, source: Source) -> list[str]:

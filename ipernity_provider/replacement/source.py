@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ipernity_provider.api.errors import SourceUnreadable
 from ipernity_provider.api.models import MediaClass
 from ipernity_provider.api.upload import BLOCK_BYTES, FilePath
 from ipernity_provider.replacement.order import Refused
@@ -31,23 +32,32 @@ def examine(file: FilePath, filename: str | None, upload_roots: Sequence[Sequenc
     """Look at the file and read it once, for its checksum.
 
     :raises Refused: it is missing, empty, a folder, unreadable, or lies outside the roots.
+    :raises SourceUnreadable: its storage fails; a later try may get through.
     """
-    path = file.resolve() if isinstance(file, Path) else file
-    for roots in upload_roots:
-        _require_inside(path, roots)
     try:
+        path = file.resolve() if isinstance(file, Path) else file
+        for roots in upload_roots:
+            _require_inside(path, roots)
         size, md5 = _read(path)
     except FileNotFoundError:
-        raise Refused(f"{path} does not exist. Nothing was sent.") from None
+        raise Refused(f"{file} does not exist. Nothing was sent.") from None
     except IsADirectoryError:
-        raise Refused(f"{path} is a folder; a replacement needs one file. Nothing was sent.") from None
+        raise Refused(f"{file} is a folder; a replacement needs one file. Nothing was sent.") from None
+    except (PermissionError, NotADirectoryError) as error:
+        raise Refused(f"{file} cannot be read: {error.strerror}. Nothing was sent.") from error
     except OSError as error:
-        raise Refused(f"{path} cannot be read: {error.strerror or error}. Nothing was sent.") from error
-    except (ValueError, ImportError) as error:  # what fsspec raises for an address it has no file system for
-        raise Refused(f"{path} cannot be opened: {str(error).rstrip('.')}. Nothing was sent.") from error
+        raise SourceUnreadable(
+            f"{file} cannot be read: {error.strerror or type(error).__name__}. Nothing was sent."
+        ) from error
+    except (
+        ValueError,
+        ImportError,
+        RuntimeError,
+    ) as error:  # fsspec's for unknown addresses, pathlib's for loops
+        raise Refused(f"{file} cannot be opened: {str(error).rstrip('.')}. Nothing was sent.") from error
     if size == 0:
-        raise Refused(f"{path} is empty. Nothing was sent.")
-    name = filename or path.name
+        raise Refused(f"{file} is empty. Nothing was sent.")
+    name = filename or file.name
     return Source(path, name, size, md5, media_class(name))
 
 
@@ -73,7 +83,8 @@ def _require_inside(path: FilePath, roots: Sequence[str]) -> None:
 def _inside(path: FilePath, root: str) -> bool:
     """Local paths are compared with all links resolved, addresses part by part; ``..`` never leads out."""
     if isinstance(path, Path):
-        return "://" not in root and path.is_relative_to(Path(root).expanduser().resolve())
+        local = root.removeprefix("file://")
+        return "://" not in local and path.is_relative_to(Path(local).expanduser().resolve())
     parts = str(path).split("/")
     wanted = root.rstrip("/").split("/")
     return ".." not in parts and parts[: len(wanted)] == wanted

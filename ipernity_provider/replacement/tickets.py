@@ -57,9 +57,7 @@ class Tickets:
         by_state: dict[str, list[Ticket]] = {"pending": [], "done": [], "invalid": [], "unknown": []}
         for ticket in states:
             by_state[ticket.state].append(ticket)
-        self._finished |= {
-            ticket.id: ticket.doc_id or self._expected.get(ticket.id) or "" for ticket in by_state["done"]
-        }
+        self._finished |= {ticket.id: ticket.doc_id or "" for ticket in by_state["done"]}
         self._eta = min(
             (ticket.eta for ticket in by_state["pending"] if ticket.eta is not None), default=None
         )
@@ -79,7 +77,7 @@ class Tickets:
         strays = [
             f"{doc_id} instead of {self._expected[ticket]} (ticket {ticket})"
             for ticket, doc_id in self._finished.items()
-            if self._expected[ticket] not in {None, doc_id}
+            if doc_id and self._expected.get(ticket) not in {None, doc_id}
         ]
         if strays:
             raise NewDocument(
@@ -107,7 +105,8 @@ def _read(given: Any) -> tuple[str | None, str | None]:
     if given is None:
         return None, None
     if isinstance(given, Mapping) and "ticket" in given:
-        return given["ticket"], given.get("doc_id")
+        ticket, _ = _read(given["ticket"])
+        return ticket, str(given["doc_id"]) if ticket and given.get("doc_id") else None
     if isinstance(given, str | int) and (ticket := str(given).strip()) and "," not in ticket:
         return ticket, None
     raise Refused(

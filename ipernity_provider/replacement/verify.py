@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable
 
 from ipernity_provider.api.client import IpernityClient
+from ipernity_provider.api.errors import IpernityError
 from ipernity_provider.api.models import Document, Ticket
 from ipernity_provider.replacement.journal import Entry
-from ipernity_provider.replacement.order import NewDocument, NotVerified, Order, Result, VerifiedBy
+from ipernity_provider.replacement.order import Demand, NewDocument, NotVerified, Result, VerifiedBy
 
 log = logging.getLogger(__name__)
 
@@ -25,46 +26,67 @@ _ACCEPTED: dict[str, tuple[VerifiedBy, ...]] = {
 
 def verify(
     client: IpernityClient,
-    order: Order,
+    demand: Demand,
     entry: Entry,
     ticket: Ticket | None,
     sleep: Callable[[float], None] = time.sleep,
-) -> Result:
+) -> tuple[Entry, Result]:
     """Prove the replacement, by the best rung that the service's answers allow: md5, bytes, ``replaced_at``.
 
     :param ticket: the finished ticket; None where the document is known without one.
+    :return: the entry, with the proof where there is one, and the result.
     :raises NewDocument: another document resulted, and ``on_new_document`` is ``fail``.
     :raises NotVerified: the proof that ``verify`` demands was not to be had.
     """
-    result_id = (ticket.doc_id if ticket else None) or entry.result_id or entry.doc_id
-    if result_id != entry.doc_id:
-        return _new_document(client, order, entry, result_id)
-    if order.verify == "none":
-        return _result(entry, None, entry.url, f"The service says that document {entry.doc_id} was replaced.")
-    document, proof = _climb(client, order, entry, sleep)
-    if proof not in _ACCEPTED[order.verify]:
-        raise NotVerified(_shortfall(order, entry, document, proof))
+    named = (ticket.doc_id if ticket else None) or entry.result_id
+    if named and named != entry.doc_id:
+        return _new_document(client, demand, entry, named)
+    if demand.verify == "none":
+        if not named:
+            raise NotVerified(
+                f"The service does not say what the upload for document {entry.doc_id} ({entry.url}) has led to: it does "
+                "not know the ticket (any more). Look at the document; another `verify` than none looks by itself."
+            )
+        return entry, _result(
+            entry, None, entry.url, f"The service says that document {entry.doc_id} was replaced."
+        )
+    document, proof = _climb(client, demand, entry, sleep)
+    if proof not in _ACCEPTED[demand.verify]:
+        raise NotVerified(_shortfall(demand, entry, document, proof))
     if proof != "md5" and document.md5:
         log.warning(
             "The service stores other bytes than were sent: md5 %s instead of %s. It may have processed the file.",
             document.md5,
             entry.md5,
         )
-    return _result(
+    done = entry.with_proof(document, proof)
+    return done, _result(
         entry, proof, document.link, f"Document {entry.doc_id} carries the new file, by its {proof}."
     )
 
 
+def still_proven(client: IpernityClient, entry: Entry) -> Result | None:
+    """The result of a replacement that was proven before, if the document still shows what it showed then."""
+    if entry.proven is None or entry.result_id is None:
+        return None
+    document = client.get_document(entry.result_id)
+    if not entry.proven.same_as(document):
+        return None
+    new_id = entry.result_id if entry.result_id != entry.doc_id else None
+    reason = f"Document {entry.result_id} still carries the file that an earlier run of this task has sent."
+    return _result(entry, entry.verified_by, document.link, reason, new_id)
+
+
 def _climb(
-    client: IpernityClient, order: Order, entry: Entry, sleep: Callable[[float], None]
+    client: IpernityClient, demand: Demand, entry: Entry, sleep: Callable[[float], None]
 ) -> tuple[Document, VerifiedBy | None]:
-    """Look until the document shows the best proof or has settled for another one."""
-    end = time.monotonic() + order.verify_seconds
+    """Look until the document shows a new state; the old one may be lagging behind."""
+    end = time.monotonic() + demand.verify_seconds
     pauses = iter(_PAUSES)
     while True:
         document = client.get_document(entry.doc_id)
         proof = proof_of(document, entry)
-        if proof == "md5" or (proof and _settled(document, entry)) or time.monotonic() >= end:
+        if proof or time.monotonic() >= end:
             return document, proof
         sleep(next(pauses, _PAUSES[-1]))
 
@@ -75,44 +97,46 @@ def proof_of(document: Document, entry: Entry) -> VerifiedBy | None:
     moved = document.replaced_at > before.replaced_at
     if document.md5 == entry.md5:
         return "md5"
+    if document.md5 is not None and document.md5 == before.md5:
+        return None  # whatever its date says: these are the old bytes
     # Equal size proves nothing where the checksum says otherwise, nor where the size did not change.
     if document.md5 is None and document.bytes == entry.bytes and (moved or before.bytes != entry.bytes):
         return "bytes"
     return "replaced_at" if moved else None
 
 
-def _settled(document: Document, entry: Entry) -> bool:
-    """Whether the answers show a new state throughout: a checksum that is still the old one may be lagging behind."""
-    return document.md5 is None or document.md5 != entry.before.md5
-
-
-def _new_document(client: IpernityClient, order: Order, entry: Entry, new_id: str) -> Result:
-    new = client.get_document(new_id)
-    if order.on_new_document == "fail":
+def _new_document(client: IpernityClient, demand: Demand, entry: Entry, new_id: str) -> tuple[Entry, Result]:
+    if demand.on_new_document == "fail":
         raise NewDocument(
-            f"The service made a new document, {new_id} ({new.link}), instead of replacing the file of document "
-            f"{entry.doc_id} ({entry.url}), which still has its old file. Nothing was deleted. Decide which of the two to "
-            'keep; on_new_document="keep" accepts new documents, force=True sends again.'
+            f"The service made a new document, {new_id}{_link_of(client, new_id)}, instead of replacing the file of document "
+            f"{entry.doc_id} ({entry.url}). Nothing was deleted. Decide which of the two to keep; "
+            'on_new_document="keep" accepts new documents, force=True sends again.'
         )
-    proof: VerifiedBy | None = (
-        "md5" if new.md5 == entry.md5 else "bytes" if new.bytes == entry.bytes else None
-    )
-    if order.verify in {"md5", "size"} and proof not in _ACCEPTED[order.verify]:
-        raise NotVerified(_shortfall(order, entry, new, proof))
-    return _result(
-        entry,
-        proof,
-        new.link,
-        f"The service made the new document {new_id}; document {entry.doc_id} is as before.",
-        new_id,
-    )
+    new = client.get_document(new_id)
+    proof: VerifiedBy | None = None
+    if new.md5 == entry.md5:
+        proof = "md5"
+    elif new.md5 is None and new.bytes == entry.bytes:
+        proof = "bytes"
+    if demand.verify in {"md5", "size"} and proof not in _ACCEPTED[demand.verify]:
+        raise NotVerified(_shortfall(demand, entry, new, proof))
+    reason = f"The service made the new document {new_id} instead of replacing the file of document {entry.doc_id}."
+    return entry.with_proof(new, proof), _result(entry, proof, new.link, reason, new_id)
 
 
-def _shortfall(order: Order, entry: Entry, document: Document, proof: VerifiedBy | None) -> str:
+def _link_of(client: IpernityClient, doc_id: str) -> str:
+    """Its page, for the sentence; that a document was made is worth saying even if it cannot be seen."""
+    try:
+        return f" ({client.get_document(doc_id).link})"
+    except IpernityError:
+        return ""
+
+
+def _shortfall(demand: Demand, entry: Entry, document: Document, proof: VerifiedBy | None) -> str:
     return (
         f"Document {document.doc_id} ({document.link}) is not proven to carry {entry.filename}: sent were {entry.bytes} "
         f"bytes with md5 {entry.md5}, it shows {document.bytes or 'an unknown number of'} bytes with md5 "
-        f"{document.md5 or 'unknown'}; proof reached: {proof or 'none'}, demanded: {order.verify}. Look at the document; "
+        f"{document.md5 or 'unknown'}; proof reached: {proof or 'none'}, demanded: {demand.verify}. Look at the document; "
         "clearing the task looks again, force=True sends again."
     )
 

@@ -51,6 +51,7 @@ class TicketSensor(BaseSensorOperator):
         self.tickets = tickets
         self.ipernity_conn_id = ipernity_conn_id
         self._known: Tickets | None = None
+        self._remembers = False
 
     def execute(self, context: Context) -> Any:
         if self.deferrable:
@@ -143,7 +144,8 @@ class TicketSensor(BaseSensorOperator):
         return Tickets(read_tickets(self.tickets), **(stored or {}))
 
     def _remember(self, context: Context, tickets: Tickets) -> None:
-        if (store := self._store(context)) is not None:
+        self._remembers = (store := self._store(context)) is not None
+        if store is not None:
             store.set(_STATE_KEY, {"finished": tickets.finished, "rounds": tickets.rounds})
 
     def _store(self, context: Context) -> Any:
@@ -152,4 +154,6 @@ class TicketSensor(BaseSensorOperator):
 
     def _get_next_poke_interval(self, *_: Any, **__: Any) -> float:
         """The pace of a single replacement's wait, in place of Airflow's fixed or exponential one."""
-        return self._known.next_delay(self.poke_interval) if self._known else self.poke_interval
+        if self._known is None or (self.reschedule and self._known.rounds <= 1 and not self._remembers):
+            return self.poke_interval  # without a memory every round would pass for the first
+        return self._known.next_delay(self.poke_interval)

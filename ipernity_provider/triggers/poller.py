@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -130,6 +131,9 @@ class TicketPoller:
     def running(self) -> bool:
         return not self._task.done()
 
+    def when_ended(self, call: Callable[[object], None]) -> None:
+        self._task.add_done_callback(call)
+
     @asynccontextmanager
     async def watching(self, tickets: Iterable[str], poll_interval: float) -> AsyncIterator[Watch]:
         """Look at these tickets for as long as the block lasts."""
@@ -141,15 +145,15 @@ class TicketPoller:
             self._remove(watch)
 
     def _add(self, watch: Watch) -> None:
-        now = self._loop.time()
+        now, delay = self._loop.time(), next_delay(0, None, watch.poll_interval)
         for ticket in watch.pending:
-            waited = self._waited.get(ticket)
-            if waited is None:
-                waited = self._waited[ticket] = _Waited(ticket, now, None)
-                waited.watches.add(watch)
-                self._schedule(waited, next_delay(0, None, watch.poll_interval))
+            waited = self._waited.setdefault(ticket, _Waited(ticket, now, None))
+            new = not waited.watches
             waited.watches.add(watch)
-        watch.next_look = now + next_delay(0, None, watch.poll_interval)
+            # Who joins with less patience makes the next look an earlier one.
+            if new or (waited.due is not None and waited.due > now + delay):
+                self._schedule(waited, delay)
+        watch.next_look = now + delay
         self._changed.set()
 
     def _remove(self, watch: Watch) -> None:
@@ -291,8 +295,14 @@ _POLLERS: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, TicketPoller]] 
 def poller_of(conn_id: str, connect: Connect) -> TicketPoller:
     """The poller of a connection in the running event loop; a new one if the last has ended."""
     pollers = _POLLERS.setdefault(asyncio.get_running_loop(), {})
-    for ended in [name for name, poller in pollers.items() if not poller.running]:
-        del pollers[ended]
-    if conn_id not in pollers:
-        pollers[conn_id] = TicketPoller(connect)
-    return pollers[conn_id]
+    poller = pollers.get(conn_id)
+    if poller is None or not poller.running:
+        poller = pollers[conn_id] = TicketPoller(connect)
+        # A poller knows its loop: left here, it would keep a closed loop alive.
+        poller.when_ended(partial(_forget, pollers, conn_id, poller))
+    return poller
+
+
+def _forget(pollers: dict[str, TicketPoller], conn_id: str, ended: TicketPoller, _: object) -> None:
+    if pollers.get(conn_id) is ended:
+        del pollers[conn_id]
