@@ -153,6 +153,17 @@ def test_a_permanent_error_while_waiting_fails_the_task_with_its_sentence(
         run(lambda: operator(picture), context())
 
 
+def test_a_resumed_task_does_not_need_its_file_any_more(service: Service, picture: Path) -> None:
+    with pytest.raises(TaskDeferred) as deferred:
+        operator(picture).execute(context())
+    event = asyncio.run(first_event(deferred.value))
+    resumed = operator(Path(), upload_roots=[""])  # as templates may render by then
+    resumed.file = None  # type: ignore[assignment]
+    assert (
+        resumed.execute_complete(context(), event, **(deferred.value.kwargs or {}))["outcome"] == "replaced"
+    )
+
+
 @pytest.mark.parametrize("event", [None, {"status": "success"}])
 def test_a_resumption_by_anything_else_does_not_pass_for_success(
     service: Service, picture: Path, event: Any

@@ -147,3 +147,23 @@ def test_the_connections_roots_hold_for_every_task(service: Service, picture: Pa
 
 def test_a_number_from_an_upstream_task_will_do_as_a_document(service: Service, picture: Path) -> None:
     assert operator(picture, doc_id=int(BOAT)).execute(context())["doc_id"] == BOAT
+
+
+def test_roots_given_as_text_are_folders_and_not_letters(service: Service, picture: Path) -> None:
+    with pytest.raises(AirflowFailException, match=r"lies outside the folders .* \(/data\)"):
+        operator(picture, upload_roots="/data").execute(context())
+    assert service.ledger() == []
+
+
+@pytest.mark.parametrize("nothing", ["", " ", [], [""]])
+def test_roots_that_name_nothing_do_not_mean_anywhere(service: Service, picture: Path, nothing: Any) -> None:
+    with pytest.raises(AirflowFailException, match="upload_roots names no folder or URI"):
+        operator(picture, upload_roots=nothing).execute(context())
+    assert service.ledger() == []
+
+
+@pytest.mark.parametrize("wrong", [{"poll_interval": 0}, {"poll_interval": -1}, {"timeout": -1}])
+def test_times_that_make_no_sense_are_refused(service: Service, picture: Path, wrong: dict[str, Any]) -> None:
+    with pytest.raises(AirflowFailException, match="poll_interval must be above 0"):
+        operator(picture, **wrong).execute(context())
+    assert service.ledger() == []

@@ -255,6 +255,20 @@ def test_two_triggers_of_one_ticket_ask_for_it_once(service: Service) -> None:
     assert service.tickets()[0]["asked"] == 1
 
 
+def test_who_joins_with_less_patience_is_served_in_time(service: Service) -> None:
+    (ticket,) = service.make_tickets(1, (0.0, 0.0))
+
+    async def both() -> float:
+        patient = asyncio.create_task(fire(trigger(ticket, poll_interval=60.0)))
+        await asyncio.sleep(0.1)
+        started = time.monotonic()
+        await fire(trigger(ticket, poll_interval=0.2))
+        await patient
+        return time.monotonic() - started
+
+    assert run_cleanly(both()) < 1.5  # the patient one looks after 2 s
+
+
 def test_a_slow_service_does_not_hold_up_the_event_loop(service: Service) -> None:
     tickets = service.make_tickets(150, (0.0, 0.0))
     service.fail("slow:2", "upload.checkTickets", times=99)
