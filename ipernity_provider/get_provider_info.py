@@ -27,6 +27,7 @@ def get_provider_info() -> dict[str, Any]:
         "triggers": [
             {"integration-name": "ipernity", "python-modules": ["ipernity_provider.triggers.ipernity"]}
         ],
+        "cli": ["ipernity_provider.cli.definition.get_ipernity_cli_commands"],
         "extra-links": ["ipernity_provider.links.ipernity.DocumentLink"],
         "connection-types": [
             {

@@ -19,7 +19,9 @@ MAY_IMPORT = {
     "triggers": {"api", "replacement", "hooks", "triggers", "airflow"},
     "operators": {"api", "replacement", "hooks", "links", "triggers", "operators", "airflow"},
     "sensors": {"api", "replacement", "hooks", "triggers", "sensors", "airflow"},
+    "cli": {"api", "hooks", "cli", "sandbox", "airflow"},
     "sandbox": {"sandbox"},
+    "__main__.py": {"cli"},
     "get_provider_info.py": set[str](),
     "__init__.py": set[str](),
 }

@@ -1,0 +1,38 @@
+"""``python -m ipernity_provider``: the commands of ``airflow ipernity`` without Airflow's command line."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command; it ends the process itself where it fails."""
+    try:
+        options = _parser().parse_args(arguments)
+        options.func(options)
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        sys.exit(130)
+
+
+def _parser() -> argparse.ArgumentParser:
+    # Loading Airflow takes a second, in which Ctrl-C must work, too.
+    from ipernity_provider.cli.definition import get_ipernity_cli_commands
+
+    (group,) = get_ipernity_cli_commands()
+    parser = argparse.ArgumentParser(prog="python -m ipernity_provider", description=group.help)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for command in group.subcommands:
+        subparser = commands.add_parser(
+            command.name, help=command.help, description=command.description or command.help
+        )
+        for argument in command.args:
+            argument.add_to_parser(subparser)
+        subparser.set_defaults(func=command.func)
+    return parser
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""``check``: the test button for the shell."""
+
+from __future__ import annotations
+
+import json
+import os
+from argparse import Namespace
+from collections.abc import Iterator
+from queue import Empty, SimpleQueue
+from threading import Thread
+from time import monotonic
+
+from ipernity_provider.cli import stored
+from ipernity_provider.cli.connection import environment_variable
+from ipernity_provider.cli.ending import CommandFailed
+from ipernity_provider.cli.findings import CHECKS, Finding
+from ipernity_provider.cli.questions import Questions
+from ipernity_provider.hooks.settings import ConnectionSettingError, ConnectionSettings
+
+LONGEST_SECONDS = 12.0
+
+
+def check(options: Namespace) -> int:
+    """Carry out the command and return its exit code."""
+    as_json = bool(options.output)
+    try:
+        settings = _settings(options.conn_id)
+    except (CommandFailed, ConnectionSettingError) as error:
+        if not as_json:
+            raise CommandFailed(str(error), 2) from None
+        _print_json(options.conn_id, [Finding("connection", "failed", str(error))])
+        return 2
+    findings = list(complete(within(LONGEST_SECONDS, Questions(options.conn_id, settings).ask())))
+    if as_json:
+        _print_json(options.conn_id, findings)
+    else:
+        _print_table(findings)
+    return 1 if any(finding.status == "failed" for finding in findings) else 0
+
+
+def within(seconds: float, findings: Iterator[Finding]) -> Iterator[Finding]:
+    """Those that come in time: a name server or a trickling answer can keep a call for longer than its own timeout."""
+    arrived: SimpleQueue[Finding | Exception | None] = SimpleQueue()
+
+    def work() -> None:
+        try:
+            for finding in findings:
+                arrived.put(finding)
+            arrived.put(None)
+        except Exception as error:  # noqa: BLE001 - it is raised again where somebody listens
+            arrived.put(error)
+
+    Thread(target=work, daemon=True).start()
+    end = monotonic() + seconds
+    done = 0
+    while done < len(CHECKS):
+        try:
+            finding = arrived.get(timeout=max(0.0, end - monotonic()))
+        except Empty:
+            yield Finding(CHECKS[done], "failed", f"There was no answer within {seconds:g} s in all.")
+            return
+        if finding is None:
+            return
+        if isinstance(finding, Exception):
+            raise finding
+        done += 1
+        yield finding
+
+
+def complete(findings: Iterator[Finding]) -> Iterator[Finding]:
+    """The findings, and one for each check that was not come to."""
+    there = set()
+    for finding in findings:
+        there.add(finding.check)
+        yield finding
+    for name in CHECKS:
+        if name not in there:
+            yield Finding(name, "skipped", "Not checked, because of the failure above.")
+
+
+def _settings(conn_id: str) -> ConnectionSettings:
+    connection = stored.find(conn_id)
+    if connection is None and environment_variable(conn_id) in os.environ:
+        raise CommandFailed(
+            f"The environment variable {environment_variable(conn_id)} holds no connection: neither JSON nor a URI."
+        )
+    if connection is None:
+        raise CommandFailed(f"Connection {conn_id!r} is not defined: `airflow ipernity authorize` makes it.")
+    return ConnectionSettings.of(connection, connection.extra_dejson)
+
+
+def _print_table(findings: list[Finding]) -> None:
+    width = max(len(finding.check) for finding in findings)
+    for finding in findings:
+        print(f"{finding.check:<{width}}  {finding.status:<7}  {finding.sentence}")
+
+
+def _print_json(conn_id: str, findings: list[Finding]) -> None:
+    checks = [finding.as_dict() for finding in findings]
+    ok = all(finding.status in {"ok", "warning"} for finding in findings)
+    print(json.dumps({"conn_id": conn_id, "ok": ok, "checks": checks}, indent=2))

@@ -1,0 +1,42 @@
+"""What the service's errors mean to somebody who is being connected: one sentence each."""
+
+from __future__ import annotations
+
+from ipernity_provider.api.errors import IpernityError
+from ipernity_provider.cli import clock, oauth_flow
+from ipernity_provider.cli.ending import one_sentence
+from ipernity_provider.cli.service import Application, Service
+
+KEYS_PAGE = "https://www.ipernity.com/apps/key"
+
+#: Codes of a refused OAuth timestamp or nonce.
+CLOCK_CODES = frozenset({132, 133, 134})
+
+UNKNOWN_KEY = f"The service does not know the API key (code 101): compare it with {KEYS_PAGE}."
+WRONG_SECRET = f"The API secret does not belong to the API key (code 105): compare it with {KEYS_PAGE}."
+NO_CONSENT_GIVEN = (
+    "The service gives no token (code {code}): the consent was refused or not given, or the frob has expired or was used; "
+    "run the command again."
+)
+NO_CONSENT_IN_TIME = (
+    "No consent came within {seconds:g} s: it was refused or not given; run the command again."
+)
+
+
+def explain(error: IpernityError, service: Service, application: Application) -> str:
+    """One sentence: what is wrong and what to do.
+
+    :param service: is asked for its time where a clock is wrong.
+    """
+    if error.code == 101:
+        return UNKNOWN_KEY
+    if error.code == 105:
+        return WRONG_SECRET
+    if error.method == "auth.getToken" and error.code in {1, 2, 106, 107, 110}:
+        return NO_CONSENT_GIVEN.format(code=error.code)
+    if error.method == oauth_flow.ACCESS and error.code == 107:
+        return NO_CONSENT_GIVEN.format(code=error.code).replace("frob", "request token")
+    if error.code in CLOCK_CODES:
+        with service.client(application) as client:
+            return clock.refusal_in_words(error.code, clock.ask_service(client))
+    return one_sentence(str(error))

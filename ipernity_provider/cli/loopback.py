@@ -1,0 +1,68 @@
+"""A web page on this machine to which the browser comes back after the consent."""
+
+from __future__ import annotations
+
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+from urllib.parse import parse_qs, urlsplit
+
+_PAGE = """<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{title}</title></head>
+<body style="font-family: sans-serif; margin: 4em"><h1>{title}</h1><p>{text}</p></body></html>
+"""
+_THANKS = _PAGE.format(title="Thank you", text="You can close this page and go back to the terminal.")
+_NOT_THIS = _PAGE.format(title="Nothing here", text="This page waits for a consent, which is another one.")
+
+
+class LoopbackCallback(ThreadingHTTPServer):
+    """Listens on 127.0.0.1, on a free port, until the browser comes back with the request token that is waited for."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Page)
+        self._expected: str | None = None
+        self._came = threading.Event()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown()
+        self.server_close()
+
+    def expect(self, request_token: str) -> None:
+        self._expected = request_token
+
+    def wait(self, seconds: float) -> bool:
+        """Whether the browser came back in time."""
+        return self._came.wait(seconds)
+
+    def is_expected(self, address: str) -> bool:
+        return self._expected in parse_qs(urlsplit(address).query).get("oauth_token", [])
+
+    def end_waiting(self) -> None:
+        self._came.set()
+
+
+class _Page(BaseHTTPRequestHandler):
+    server: LoopbackCallback
+
+    def do_GET(self) -> None:
+        expected = self.server.is_expected(self.path)
+        body = (_THANKS if expected else _NOT_THIS).encode()
+        self.send_response(200 if expected else 404)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+        if expected:
+            self.server.end_waiting()
+
+    def log_message(self, *_: Any) -> None:
+        """Not into the terminal: the address holds a token."""
