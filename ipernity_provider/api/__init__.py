@@ -6,7 +6,8 @@
 
 Modules: :mod:`~ipernity_provider.api.client` (the calls), :mod:`~ipernity_provider.api.models` (what they return),
 :mod:`~ipernity_provider.api.errors` (what they raise), :mod:`~ipernity_provider.api.signing`,
-:mod:`~ipernity_provider.api.reply` and :mod:`~ipernity_provider.api.upload` (how they work).
+:mod:`~ipernity_provider.api.calls`, :mod:`~ipernity_provider.api.reply` and :mod:`~ipernity_provider.api.upload` (how
+they work).
 """
 
 from __future__ import annotations

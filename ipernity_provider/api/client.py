@@ -4,39 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
-import requests
-import tenacity
-from requests.adapters import HTTPAdapter
-
-from ipernity_provider import __version__
-from ipernity_provider.api.errors import (
-    AnswerLost,
-    DocumentNotFound,
-    PermanentError,
-    TicketNotFound,
-    TransientError,
-)
+from ipernity_provider.api.calls import Param, SignedCalls
+from ipernity_provider.api.errors import DocumentNotFound, TicketNotFound, TransientError
 from ipernity_provider.api.models import Document, Medias, Quota, Ticket, Token, Upload
-from ipernity_provider.api.reply import Payload, as_list, as_text, parse_reply
-from ipernity_provider.api.signing import ApiSignature, HttpMethod, OAuthSignature, SignedCall
-from ipernity_provider.api.transport import host_of, transport_error
-from ipernity_provider.api.upload import BLOCK_BYTES, FilePath, MultipartBody, Progress, reading
+from ipernity_provider.api.reply import Payload, as_list, as_text
+from ipernity_provider.api.signing import ApiSignature, OAuthSignature
+from ipernity_provider.api.upload import FilePath, Progress
 
 DEFAULT_BASE_URL = "https://api.ipernity.com"
 MAX_TICKETS_PER_CALL = 50
 MAX_MD5_PER_CALL = 20
-
-# Seen to refuse POST; everything else takes it, and a POST keeps the signature out of addresses and logs.
-_GET_ONLY = frozenset({"api.methods.get"})
-# What the service calls its reading methods. A frob can be exchanged only once, so that call is none of them.
-_READING = ("get", "check", "search", "hello", "echo")
-_NOT_READING = frozenset({"auth.getToken"})
-# 112 lasts hours, 132 until somebody sets a clock: seconds of waiting cannot help.
-_NOT_WORTH_WAITING = frozenset({112, 132})
-
-Param = str | int | float | bool | Sequence[str] | None
 
 
 class IpernityClient:
@@ -77,27 +56,19 @@ class IpernityClient:
         proxy: str | None = None,
         attempts: int = 4,
     ) -> None:
-        self._signature = (
+        self._oauth_token = token if auth == "oauth" else None
+        self._calls = SignedCalls(
             OAuthSignature(api_key, api_secret, token, token_secret)
             if auth == "oauth"
-            else ApiSignature(api_key, api_secret, token)
+            else ApiSignature(api_key, api_secret, token),
+            base_url=base_url,
+            lg=lg,
+            timeout=timeout,
+            upload_timeout=upload_timeout,
+            verify=verify,
+            proxy=proxy,
+            attempts=attempts,
         )
-        self._oauth_token = token if auth == "oauth" else None
-        self._base_url = base_url.rstrip("/").removesuffix("/api")
-        self._lg = lg
-        self._timeout = timeout
-        self._upload_timeout = upload_timeout
-        self._verify = verify
-        self._attempts = attempts
-        self._session = requests.Session()
-        self._session.headers["User-Agent"] = (
-            f"airflow-provider-ipernity/{__version__} {requests.utils.default_user_agent()}"
-        )
-        self._proxies = {"http": proxy, "https": proxy} if proxy else {}
-        # What the environment says is asked for once. Left to itself, requests asks at each call, and lets a .netrc file
-        # take the place of our Authorization header.
-        self._session.trust_env = False
-        self._route = self._route_to(self._base_url)
 
     def __enter__(self) -> Self:
         return self
@@ -107,13 +78,7 @@ class IpernityClient:
 
     def close(self) -> None:
         """Close the connections that are kept open between calls."""
-        # urllib3 does that when a pool is collected, which the traceback of some exception can put off.
-        for adapter in self._session.adapters.values():
-            if isinstance(adapter, HTTPAdapter):
-                for manager in (adapter.poolmanager, *adapter.proxy_manager.values()):
-                    for key in manager.pools.keys():  # noqa: SIM118 - it is no dict
-                        manager.pools[key].close()
-        self._session.close()
+        self._calls.close()
 
     # -- any method ----------------------------------------------------------------------------------------------
 
@@ -123,56 +88,7 @@ class IpernityClient:
         :param method: its dotted name, e.g. ``doc.get``.
         :param params: its parameters: lists are joined by commas, flags become 1 and 0, None is left out.
         """
-        return self._call(method, params)
-
-    def _call(self, method: str, params: Mapping[str, Param]) -> Payload:
-        fields = self._fields(params)
-        if self._attempts == 1 or not _is_reading(method):
-            return self._post(method, fields)
-        trying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(_worth_waiting),
-            stop=tenacity.stop_after_attempt(self._attempts),
-            wait=tenacity.wait_random_exponential(multiplier=1.0, max=8.0),
-            reraise=True,
-        )
-        return trying(self._post, method, fields)
-
-    def _fields(self, params: Mapping[str, Param]) -> dict[str, str]:
-        given = {"lg": self._lg, **params}
-        return {name: _as_field(value) for name, value in given.items() if value is not None}
-
-    def _post(self, method: str, fields: Mapping[str, str]) -> Payload:
-        http: HttpMethod = "GET" if method in _GET_ONLY else "POST"
-        call = self._signature.sign(http, self._url(method), method, fields)
-        body = {"params": call.fields} if http == "GET" else {"data": call.fields}
-        return self._send(http, method, fields, call, timeout=(self._timeout, self._timeout), **body)
-
-    def _route_to(self, url: str) -> dict[str, Any]:
-        """Proxies and trusted certificates for an address: the client's own settings, then the environment's."""
-        route = requests.Session().merge_environment_settings(url, self._proxies, None, self._verify, None)
-        return {"proxies": route["proxies"], "verify": route["verify"]}
-
-    def _url(self, method: str) -> str:
-        return f"{self._base_url}/api/{method}/json"
-
-    def _send(
-        self, http: HttpMethod, method: str, fields: Mapping[str, str], call: SignedCall, **request: Any
-    ) -> Payload:
-        headers = {**call.headers, **request.pop("headers", {})}
-        try:
-            answer = self._session.request(
-                http,
-                self._url(method),
-                headers=headers,
-                allow_redirects=False,
-                **self._route,
-                **request,
-            )
-        except (requests.RequestException, OSError) as error:
-            # Without its cause: the text of requests' errors can hold what must not be shown.
-            begun = isinstance(body := request.get("data"), MultipartBody) and body.begun
-            raise transport_error(method, host_of(self._base_url), error, begun=begun) from None
-        return parse_reply(method, answer.status_code, answer.content, _subject(fields))
+        return self._calls.call(method, params)
 
     # -- upload.* ------------------------------------------------------------------------------------------------
 
@@ -224,15 +140,7 @@ class IpernityClient:
         progress: Progress | None,
     ) -> Upload:
         path: FilePath = Path(file) if isinstance(file, str) else file
-        fields = self._fields(params)
-        call = self._signature.sign("POST", self._url(method), method, fields)
-        with reading(path.name):
-            size = path.stat().st_size
-        body = MultipartBody(call.fields, path, size, filename or path.name, md5, progress)
-        # While it sends, urllib3 applies the time for connecting to each block: a slow uplink needs more of it.
-        timeout = (max(self._timeout, 60.0), self._upload_timeout)
-        headers = {"Content-Type": body.content_type}
-        reply = self._send("POST", method, fields, call, data=body, headers=headers, timeout=timeout)
+        reply = self._calls.upload(method, params, path, filename or path.name, md5, progress)
         return Upload(as_text(reply.get("ticket")) or None, as_text(reply.get("doc_id")) or None)
 
     def check_tickets(self, tickets: Iterable[str]) -> list[Ticket]:
@@ -252,7 +160,7 @@ class IpernityClient:
 
     def _check(self, batch: Sequence[str]) -> list[Ticket]:
         try:
-            reply = self._call("upload.checkTickets", {"tickets": batch})
+            reply = self._calls.call("upload.checkTickets", {"tickets": batch})
         except TicketNotFound:
             if len(batch) == 1:
                 return [Ticket(batch[0], "unknown")]
@@ -275,16 +183,16 @@ class IpernityClient:
 
     def get_document(self, doc_id: str) -> Document:
         """A document as it is now, with the checksum of its bytes where the service says it (``doc.get``)."""
-        return Document.from_reply(self._call("doc.get", {"doc_id": doc_id, "extra": "md5"}))
+        return Document.from_reply(self._calls.call("doc.get", {"doc_id": doc_id, "extra": "md5"}))
 
     def get_medias(self, doc_id: str) -> Medias:
         """The files of a document (``doc.getMedias``)."""
-        return Medias.from_reply(self._call("doc.getMedias", {"doc_id": doc_id}))
+        return Medias.from_reply(self._calls.call("doc.getMedias", {"doc_id": doc_id}))
 
     def get_recent_documents(self, user_id: str) -> list[Document]:
         """The first page of a user's documents (``doc.getList``), newest first as far as is known."""
         extra = ["dates", "original", "md5"]
-        reply = self._call("doc.getList", {"user_id": user_id, "extra": extra, "per_page": 100})
+        reply = self._calls.call("doc.getList", {"user_id": user_id, "extra": extra, "per_page": 100})
         return [Document.from_reply({"doc": doc}) for doc in as_list(reply.get("docs"), "doc")]
 
     def check_md5(self, sums: Iterable[str]) -> dict[str, list[str]]:
@@ -296,7 +204,7 @@ class IpernityClient:
         hits: dict[str, list[str]] = {checksum: [] for checksum in wanted}
         for batch in _batches(list(hits), MAX_MD5_PER_CALL):
             try:
-                reply = self._call("doc.checkMD5", {"md5": batch})
+                reply = self._calls.call("doc.checkMD5", {"md5": batch})
             except DocumentNotFound:
                 continue  # documented as the answer when nothing matches
             for hit in as_list(reply.get("docs"), "doc"):
@@ -306,57 +214,29 @@ class IpernityClient:
 
     def delete_document(self, doc_id: str) -> None:
         """Delete one of the token owner's documents for good (``doc.delete``); needs the permission doc: delete."""
-        self._call("doc.delete", {"doc_id": doc_id})
+        self._calls.call("doc.delete", {"doc_id": doc_id})
 
     # -- account, token, test ------------------------------------------------------------------------------------
 
     def get_quota(self) -> Quota:
         """What the account may still upload (``account.getQuota``)."""
-        return Quota.from_reply(self._call("account.getQuota", {}))
+        return Quota.from_reply(self._calls.call("account.getQuota", {}))
 
     def check_token(self) -> Token:
         """Whose token this is and what it allows (``auth.checkToken``)."""
         # With OAuth the method still requires its documented parameter, and takes the OAuth token for it.
-        return Token.from_reply(self._call("auth.checkToken", {"auth_token": self._oauth_token}))
+        return Token.from_reply(self._calls.call("auth.checkToken", {"auth_token": self._oauth_token}))
 
     def echo(self, text: str = "hello") -> str:
         """What the service heard (``test.echo``): proof of the address, the key and the character set."""
-        return as_text(self._call("test.echo", {"echo": text}).get("echo"))
+        return as_text(self._calls.call("test.echo", {"echo": text}).get("echo"))
 
     # -- media files ---------------------------------------------------------------------------------------------
 
     def download(self, url: str) -> Iterator[bytes]:
         """The bytes of a media file, block by block; the address comes from :meth:`get_medias` and is not signed."""
-        timeout = (self._timeout, self._timeout)
-        try:
-            with self._session.get(url, stream=True, timeout=timeout, **self._route_to(url)) as answer:
-                if answer.status_code != requests.codes.ok:
-                    error = AnswerLost if answer.status_code >= 500 else PermanentError
-                    raise error(
-                        f"download: HTTP {answer.status_code} instead of the file.", method="download"
-                    )
-                yield from answer.iter_content(BLOCK_BYTES)
-        except (requests.RequestException, OSError) as broken:
-            raise transport_error("download", host_of(url), broken) from None
-
-
-def _is_reading(method: str) -> bool:
-    return method.rpartition(".")[2].startswith(_READING) and method not in _NOT_READING
-
-
-def _worth_waiting(error: BaseException) -> bool:
-    return isinstance(error, TransientError) and error.code not in _NOT_WORTH_WAITING
-
-
-def _as_field(value: str | float | bool | Sequence[str]) -> str:
-    if isinstance(value, bool):
-        return "1" if value else "0"
-    return value if isinstance(value, str) else ",".join(value) if isinstance(value, Sequence) else str(value)
+        return self._calls.download(url)
 
 
 def _batches(items: Sequence[str], size: int) -> Iterator[Sequence[str]]:
     return (items[start : start + size] for start in range(0, len(items), size))
-
-
-def _subject(fields: Mapping[str, str]) -> str:
-    return f"document {fields['doc_id']}" if "doc_id" in fields else ""
