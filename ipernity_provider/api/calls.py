@@ -13,7 +13,7 @@ from ipernity_provider import __version__
 from ipernity_provider.api.errors import AnswerLost, PermanentError, TransientError
 from ipernity_provider.api.reply import Payload, parse_reply
 from ipernity_provider.api.signing import HttpMethod, Signature, SignedCall
-from ipernity_provider.api.transport import host_of, transport_error
+from ipernity_provider.api.transport import host_of, transport_error, upload_error
 from ipernity_provider.api.upload import BLOCK_BYTES, FilePath, MultipartBody, Progress, reading
 
 # Seen to refuse POST; everything else takes it, and a POST keeps the signature out of addresses and logs.
@@ -115,8 +115,10 @@ class SignedCalls:
             )
         except (requests.RequestException, OSError) as error:
             # Without its cause: the text of requests' errors can hold what must not be shown.
-            begun = isinstance(body := request.get("data"), MultipartBody) and body.begun
-            raise transport_error(method, host_of(self._base_url), error, begun=begun) from None
+            host, body = host_of(self._base_url), request.get("data")
+            if isinstance(body, MultipartBody):
+                raise upload_error(method, host, error, body) from None
+            raise transport_error(method, host, error) from None
         return parse_reply(method, answer.status_code, answer.content, _subject(fields))
 
     def upload(

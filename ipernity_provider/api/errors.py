@@ -45,6 +45,10 @@ class Unreachable(TransientError):
     """No connection to the service: nothing was sent."""
 
 
+class BrokenOff(TransientError):
+    """The connection broke before an upload was through: the service cannot have accepted it."""
+
+
 class AnswerLost(TransientError):
     """The call went out, but no readable answer came back: the service may have acted on it."""
 

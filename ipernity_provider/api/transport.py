@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 import requests
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
-from ipernity_provider.api.errors import AnswerLost, IpernityError, PermanentError, Unreachable
+from ipernity_provider.api.errors import AnswerLost, BrokenOff, IpernityError, PermanentError, Unreachable
+from ipernity_provider.api.upload import MultipartBody
 
 _SETTINGS = (
     requests.exceptions.InvalidURL,
@@ -22,19 +23,30 @@ _SETTINGS = (
 )
 
 
-def transport_error(method: str, host: str, error: Exception, *, begun: bool = False) -> IpernityError:
-    """The typed error for what requests (or the operating system) raised.
+def upload_error(method: str, host: str, error: Exception, body: MultipartBody) -> IpernityError:
+    """The typed error for an upload: what was handed over counts, not what the exception says of itself.
 
-    :param host: name and port of the service, for the sentence.
-    :param begun: whether an upload's body was begun. Then nothing that the exception says of itself proves that the file
-        did not arrive: behind a proxy even a lost answer comes as a proxy that could not be reached.
+    Behind a proxy even a lost answer comes as a proxy that could not be reached.
     """
-    if begun:
+    if body.ended:
         late = isinstance(error, requests.exceptions.ReadTimeout)
         what = (
             f"{host} took the file but did not answer in time" if late else f"the connection to {host} broke"
         )
         return AnswerLost(f"{method}: {what}; the file may have arrived.", method=method)
+    if body.begun:
+        return BrokenOff(
+            f"{method}: the connection to {host} broke before the file was through; nothing was replaced.",
+            method=method,
+        )
+    return transport_error(method, host, error)
+
+
+def transport_error(method: str, host: str, error: Exception) -> IpernityError:
+    """The typed error for what requests (or the operating system) raised.
+
+    :param host: name and port of the service, for the sentence.
+    """
     causes = _causes(error)
     if isinstance(error, _SETTINGS):
         return PermanentError(

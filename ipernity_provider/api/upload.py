@@ -54,7 +54,8 @@ class MultipartBody:
     :param size: of the file, in bytes; the announced length rests on it.
     :param filename: the name that the service is told.
     :param md5: expected checksum, lower-case hex; None leaves the check (and its CPU time) out.
-    :ivar begun: whether any of it was handed to the connection: from then on it may have arrived.
+    :ivar begun: whether any of it was handed to the connection.
+    :ivar ended: whether its last bytes were: before that the service cannot take the upload for complete.
     :raises SourceUnreadable: (while iterating) the file cannot be opened or read.
     :raises SourceChanged: (while iterating) the file is longer, shorter or another one than announced. The form's
         closing line is not sent then, so the service cannot take the upload for complete.
@@ -68,6 +69,7 @@ class MultipartBody:
     progress: Progress | None = None
     boundary: str = field(default_factory=lambda: secrets.token_hex(16))
     begun: bool = field(default=False, init=False)
+    ended: bool = field(default=False, init=False)
 
     @property
     def content_type(self) -> str:
@@ -80,6 +82,7 @@ class MultipartBody:
         self.begun = True
         yield self._head
         yield from self._blocks()
+        self.ended = True
         yield self._tail
 
     @property

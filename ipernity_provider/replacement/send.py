@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from ipernity_provider.api.client import IpernityClient
-from ipernity_provider.api.errors import DocumentNotFound, IpernityError
+from ipernity_provider.api.errors import BrokenOff, DocumentNotFound, IpernityError
 from ipernity_provider.api.upload import Progress
 from ipernity_provider.replacement.journal import Entry, Journal
 from ipernity_provider.replacement.order import Order, Uncertain
@@ -49,6 +49,10 @@ def send(
             md5=source.md5,
             progress=signs.after_block,
         )
+    except BrokenOff as error:
+        log.warning("%s", error)
+        journal.forget()
+        return None
     except IpernityError as error:
         if not error.maybe_accepted:
             journal.forget()

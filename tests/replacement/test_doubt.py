@@ -78,7 +78,18 @@ def test_an_answer_that_is_lost_behind_a_proxy_is_not_taken_for_nothing_sent(
     assert len(service.ledger()) == 1
 
 
-def test_an_upload_that_was_begun_may_have_arrived_whatever_was_being_handled(
+def test_an_upload_that_breaks_in_the_middle_cannot_have_arrived_and_is_sent_again_without_waiting(
+    service: Service, client: IpernityClient, picture: Path
+) -> None:
+    with picture.open("ab") as out:
+        out.write(bytes(48 << 20))  # more than the connection's buffers hold
+    service.fail("drop_before_reading", "upload.replace")
+    assert run(client, picture, resend_grace=3600).outcome == "replaced"
+    assert len(service.ledger()) == 1
+    assert service.calls()["upload.replace"] == 2
+
+
+def test_an_upload_that_was_sent_may_have_arrived_whatever_was_being_handled(
     service: Service, picture: Path
 ) -> None:
     service.fail("slow:3", "upload.replace")
