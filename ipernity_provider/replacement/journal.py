@@ -76,8 +76,8 @@ class Entry:
         """The ticket to wait for; None where the resulting document is known."""
         return None if self.result_id else self.ticket
 
-    def with_proof(self, document: Document, verified_by: VerifiedBy | None) -> Self:
-        return replace(self, result_id=document.doc_id, proven=Shown.of(document), verified_by=verified_by)
+    def with_proof(self, result_id: str, document: Document, verified_by: VerifiedBy | None) -> Self:
+        return replace(self, result_id=result_id, proven=Shown.of(document), verified_by=verified_by)
 
     def renewed(self) -> Self:
         return replace(self, alive_at=time.time())

@@ -57,7 +57,7 @@ def begin(
     """
     source = examine(order.file, order.filename, order.upload_roots)
     if not order.dry_run and (earlier := _earlier(client, journal, order, source)):
-        if result := still_proven(client, earlier):
+        if result := still_proven(client, order, earlier):
             log.info(result.reason)
             return result
         if earlier.proven:
@@ -127,10 +127,15 @@ def _earlier(client: IpernityClient, journal: Journal, order: Order, source: Sou
     return entry
 
 
-def _presumed(client: IpernityClient, order: Order, source: Source) -> Entry:
-    """The intent that an earlier try may have had, where no journal tells: the document as it was before is not known."""
+def _presumed(client: IpernityClient, order: Order, source: Source) -> Entry | None:
+    """The intent that an earlier try may have had, where no journal tells: the document as it was before is not known.
+
+    None where the document carries the file already, for which the plan has its own answer.
+    """
     since = int(order.maybe_sent_since or 0)
     document = client.get_document(order.doc_id)
+    if document.md5 == source.md5 and order.if_unchanged != "replace":
+        return None
     intent = make_entry(order, document, source, twins=[], backup=None)
     return replace(
         intent,

@@ -58,10 +58,10 @@ def send(
             journal.forget()
             raise
         log.warning("%s Asking whether the file arrived all the same.", error)
-        return find(client, order, intent, journal)
+        return find(client, order, journal.read() or intent, journal)
     if not (upload.ticket or upload.doc_id):
         log.warning("The service names neither a ticket nor a document. Asking whether the file arrived.")
-        return find(client, order, intent, journal)
+        return find(client, order, journal.read() or intent, journal)
     # A document that is named beside a ticket is not complete before the ticket is.
     answered = intent.with_answer(
         upload.ticket, None if upload.ticket and order.asynchronous else upload.doc_id

@@ -15,6 +15,8 @@ log = logging.getLogger(__name__)
 
 FIRST_DELAY = 2.0
 GROWTH = 1.5
+#: Whatever interval is asked for: the service is not to be hammered.
+SHORTEST_DELAY = 0.1
 
 
 def next_delay(looks: int, eta: float | None, poll_interval: float) -> float:
@@ -28,6 +30,7 @@ def next_delay(looks: int, eta: float | None, poll_interval: float) -> float:
     """
     # Capped before the power: a ticket that waits for days must not overflow a float.
     grown = FIRST_DELAY * GROWTH ** min(looks, 40)
+    poll_interval = max(poll_interval, SHORTEST_DELAY)
     delay = min(grown, poll_interval)
     return delay if eta is None else min(delay, max(eta, min(FIRST_DELAY, poll_interval)))
 

@@ -59,22 +59,29 @@ def verify(
             document.md5,
             entry.md5,
         )
-    done = entry.with_proof(document, proof)
+    done = entry.with_proof(entry.doc_id, document, proof)
     return done, _result(
         entry, proof, document.link, f"Document {entry.doc_id} carries the new file, by its {proof}."
     )
 
 
-def still_proven(client: IpernityClient, entry: Entry) -> Result | None:
-    """The result of a replacement that was proven before, if the document still shows what it showed then."""
+def still_proven(client: IpernityClient, demand: Demand, entry: Entry) -> Result | None:
+    """The result of a replacement that was proven before, if the document still shows what it showed then.
+
+    :raises NewDocument: that was a new document, and those are not wanted any more.
+    :raises NotVerified: more proof is demanded now than there was then.
+    """
     if entry.proven is None or entry.result_id is None:
         return None
     document = client.get_document(entry.result_id)
     if not entry.proven.same_as(document):
         return None
-    new_id = entry.result_id if entry.result_id != entry.doc_id else None
-    reason = f"Document {entry.result_id} still carries the file that an earlier run of this task has sent."
-    return _result(entry, entry.verified_by, document.link, reason, new_id)
+    if entry.result_id != entry.doc_id:
+        return _new_document(client, demand, entry, entry.result_id)[1]
+    if demand.verify != "none" and entry.verified_by not in _ACCEPTED[demand.verify]:
+        raise NotVerified(_shortfall(demand, entry, document, entry.verified_by))
+    reason = f"Document {entry.doc_id} still carries the file that an earlier run of this task has sent."
+    return _result(entry, entry.verified_by, document.link, reason)
 
 
 def _climb(
@@ -121,7 +128,7 @@ def _new_document(client: IpernityClient, demand: Demand, entry: Entry, new_id: 
     if demand.verify in {"md5", "size"} and proof not in _ACCEPTED[demand.verify]:
         raise NotVerified(_shortfall(demand, entry, new, proof))
     reason = f"The service made the new document {new_id} instead of replacing the file of document {entry.doc_id}."
-    return entry.with_proof(new, proof), _result(entry, proof, new.link, reason, new_id)
+    return entry.with_proof(new_id, new, proof), _result(entry, proof, new.link, reason, new_id)
 
 
 def _link_of(client: IpernityClient, doc_id: str) -> str:

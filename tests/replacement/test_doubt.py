@@ -140,6 +140,38 @@ def test_a_cleared_task_whose_document_is_as_it_was_proven_sends_and_asks_nothin
     assert len(service.ledger()) == 1
 
 
+def test_a_cleared_task_that_demands_more_proof_than_there_was_is_not_green(
+    service: Service, client: IpernityClient, picture: Path
+) -> None:
+    service.set(rewrite_bytes=True)
+    journal = MemoryJournal()
+    assert run(client, picture, journal).verified_by == "replaced_at"
+    with pytest.raises(NotVerified, match="demanded: md5"):
+        run(client, picture, journal, verify="md5")
+    assert len(service.ledger()) == 1
+
+
+def test_a_cleared_task_that_wants_no_new_document_any_more_is_not_green(
+    service: Service, client: IpernityClient, picture: Path
+) -> None:
+    service.set(replace_mode="new_document")
+    journal = MemoryJournal()
+    kept = run(client, picture, journal, on_new_document="keep")
+    assert run(client, picture, journal, on_new_document="keep").new_doc_id == kept.new_doc_id
+    with pytest.raises(NewDocument):
+        run(client, picture, journal)
+    assert len(service.ledger()) == 1
+
+
+def test_without_a_journal_a_retry_does_not_wait_for_what_is_there(
+    service: Service, client: IpernityClient, picture: Path
+) -> None:
+    began = time.time()
+    run(client, picture)
+    assert run(client, picture, maybe_sent_since=began, resend_grace=3600).outcome == "unchanged"
+    assert len(service.ledger()) == 1
+
+
 def test_a_stray_document_with_other_bytes_is_doubt_and_not_absence(
     service: Service, client: IpernityClient, picture: Path
 ) -> None:

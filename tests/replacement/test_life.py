@@ -315,6 +315,20 @@ def test_a_try_that_takes_over_waits_for_a_process_that_is_still_sending(
     assert len(service.ledger()) == 1
 
 
+def test_a_processs_own_signs_of_life_are_not_taken_for_anothers(
+    service: Service,
+    client: IpernityClient,
+    picture: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    monkeypatch.setattr("ipernity_provider.replacement.send.SIGN_OF_LIFE_SECONDS", 0.0)
+    service.fail("drop_after_accepting", "upload.replace")
+    assert run(client, picture, MemoryJournal()).outcome == "replaced"
+    assert "Another process" not in caplog.text
+
+
 def test_a_process_that_cannot_write_its_journal_any_more_stops_sending(
     service: Service, client: IpernityClient, picture: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

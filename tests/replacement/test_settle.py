@@ -33,6 +33,11 @@ def test_a_short_interval_is_respected() -> None:
     assert next_delay(0, 0, 0.1) == 0.1
 
 
+@pytest.mark.parametrize("interval", [0, -1, 0.001])
+def test_no_interval_makes_a_hot_loop(interval: float) -> None:
+    assert next_delay(0, None, interval) == next_delay(9, 0, interval) == 0.1
+
+
 @pytest.mark.parametrize(
     ("given", "read"),
     [
