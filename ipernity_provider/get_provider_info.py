@@ -84,10 +84,25 @@ def get_provider_info() -> dict[str, Any]:
                         "description": "E.g. http://proxy.example.org:3128; empty takes the environment's.",
                         "schema": {"type": ["string", "null"]},
                     },
+                    "connect_timeout": {
+                        "label": "Connect timeout (s)",
+                        "description": "For a connection to be made.",
+                        "schema": {"type": ["number", "null"], "minimum": 1, "default": 10},
+                    },
                     "timeout": {
                         "label": "Timeout (s)",
-                        "description": "For connecting, and for the answer to a call.",
+                        "description": "For the answer to a call.",
                         "schema": {"type": ["number", "null"], "minimum": 1, "default": 30},
+                    },
+                    "upload_timeout": {
+                        "label": "Upload timeout (s)",
+                        "description": "For the answer once a file was sent.",
+                        "schema": {"type": ["number", "null"], "minimum": 1, "default": 300},
+                    },
+                    "stall_timeout": {
+                        "label": "Stall timeout (s)",
+                        "description": "For each MiB of an upload to be taken by the network.",
+                        "schema": {"type": ["number", "null"], "minimum": 1, "default": 60},
                     },
                     "upload_roots": {
                         "label": "Upload roots",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import requests
@@ -10,8 +11,9 @@ import tenacity
 from requests.adapters import HTTPAdapter
 
 from ipernity_provider import __version__
-from ipernity_provider.api.errors import AnswerLost, PermanentError, TransientError
-from ipernity_provider.api.reply import Payload, parse_reply
+from ipernity_provider.api import clock, logs
+from ipernity_provider.api.errors import AnswerLost, PermanentError, StaleSignature, TransientError
+from ipernity_provider.api.reply import Payload, decode, parse_reply
 from ipernity_provider.api.signing import HttpMethod, Signature, SignedCall
 from ipernity_provider.api.transport import host_of, transport_error, upload_error
 from ipernity_provider.api.upload import BLOCK_BYTES, FilePath, MultipartBody, Progress, reading
@@ -21,10 +23,25 @@ _GET_ONLY = frozenset({"api.methods.get"})
 # What the service calls its reading methods. A frob can be exchanged only once, so that call is none of them.
 _READING = ("get", "check", "search", "hello", "echo")
 _NOT_READING = frozenset({"auth.getToken"})
+# An OAuth nonce that was used, or a timestamp older than one seen before: another program with the same token was
+# faster. The service has refused the call, so any call may be signed and made again.
+_SIGN_AGAIN = frozenset({133, 134})
+_SIGNATURES_PER_CALL = 6
+_SIGNATURES_PER_UPLOAD = 3
 # 112 lasts hours, 132 until somebody sets a clock: seconds of waiting cannot help.
-_NOT_WORTH_WAITING = frozenset({112, 132})
+_NOT_WORTH_WAITING = _SIGN_AGAIN | {112, 132}
 
 Param = str | int | float | bool | Sequence[str] | None
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """How long to wait, in seconds: see :class:`~ipernity_provider.api.client.IpernityClient`."""
+
+    connect: float
+    answer: float
+    upload: float
+    stall: float
 
 
 class SignedCalls:
@@ -36,17 +53,16 @@ class SignedCalls:
         *,
         base_url: str,
         lg: str | None,
-        timeout: float,
-        upload_timeout: float,
+        timeouts: Timeouts,
         verify: bool | str,
         proxy: str | None,
         attempts: int,
     ) -> None:
+        logs.guard()
         self._signature = signature
         self._base_url = base_url.rstrip("/").removesuffix("/api")
         self._lg = lg
-        self._timeout = timeout
-        self._upload_timeout = upload_timeout
+        self._timeouts = timeouts
         self._verify = verify
         self._attempts = attempts
         self._session = requests.Session()
@@ -88,9 +104,17 @@ class SignedCalls:
 
     def _post(self, method: str, fields: Mapping[str, str]) -> Payload:
         http: HttpMethod = "GET" if method in _GET_ONLY else "POST"
-        call = self._signature.sign(http, self._url(method), method, fields)
-        body = {"params": call.fields} if http == "GET" else {"data": call.fields}
-        return self._send(http, method, fields, call, timeout=(self._timeout, self._timeout), **body)
+
+        def once() -> Payload:
+            call = self._signature.sign(http, self._url(method), method, fields)
+            body = {"params": call.fields} if http == "GET" else {"data": call.fields}
+            return self._send(http, method, fields, call, timeout=self._patience, **body)
+
+        return _signing_again(_SIGNATURES_PER_CALL, once)
+
+    @property
+    def _patience(self) -> tuple[float, float]:
+        return self._timeouts.connect, self._timeouts.answer
 
     def _route_to(self, url: str) -> dict[str, Any]:
         """Proxies and trusted certificates for an address: the client's own settings, then the environment's."""
@@ -119,7 +143,11 @@ class SignedCalls:
             if isinstance(body, MultipartBody):
                 raise upload_error(method, host, error, body) from None
             raise transport_error(method, host, error) from None
-        return parse_reply(method, answer.status_code, answer.content, _subject(fields))
+        try:
+            return parse_reply(method, answer.status_code, answer.content, _subject(fields))
+        except StaleSignature as refused:
+            ahead = clock.ahead_of_service(decode(answer.content) or {}, answer.headers.get("Date"))
+            raise clock.with_clock(refused, ahead) from None
 
     def upload(
         self,
@@ -130,22 +158,25 @@ class SignedCalls:
         md5: str | None,
         progress: Progress | None,
     ) -> Payload:
-        """The payload of a call that sends a file, streamed; it is made once and never again."""
+        """The payload of a call that sends a file, streamed; it is made once, and again only if its signature was refused."""
         fields = self._fields(params)
-        call = self._signature.sign("POST", self._url(method), method, fields)
         with reading(filename):
             size = path.stat().st_size
-        body = MultipartBody(call.fields, path, size, filename, md5, progress)
-        # While it sends, urllib3 applies the time for connecting to each block: a slow uplink needs more of it.
-        timeout = (max(self._timeout, 60.0), self._upload_timeout)
-        headers = {"Content-Type": body.content_type}
-        return self._send("POST", method, fields, call, data=body, headers=headers, timeout=timeout)
+        # While it sends, urllib3 applies the time for connecting to each block.
+        timeout = (self._timeouts.stall, self._timeouts.upload)
+
+        def once() -> Payload:
+            call = self._signature.sign("POST", self._url(method), method, fields)
+            body = MultipartBody(call.fields, path, size, filename, md5, progress)
+            headers = {"Content-Type": body.content_type}
+            return self._send("POST", method, fields, call, data=body, headers=headers, timeout=timeout)
+
+        return _signing_again(_SIGNATURES_PER_UPLOAD, once)
 
     def download(self, url: str) -> Iterator[bytes]:
         """The bytes of a media file, block by block; the address is not signed."""
-        timeout = (self._timeout, self._timeout)
         try:
-            with self._session.get(url, stream=True, timeout=timeout, **self._route_to(url)) as answer:
+            with self._session.get(url, stream=True, timeout=self._patience, **self._route_to(url)) as answer:
                 if answer.status_code != requests.codes.ok:
                     error = AnswerLost if answer.status_code >= 500 else PermanentError
                     raise error(
@@ -154,6 +185,20 @@ class SignedCalls:
                 yield from answer.iter_content(BLOCK_BYTES)
         except (requests.RequestException, OSError) as broken:
             raise transport_error("download", host_of(url), broken) from None
+
+
+def _signing_again(signatures: int, call: Callable[[], Payload]) -> Payload:
+    """Make a call, and again with a new signature where the service has refused that of another's making."""
+    signing = tenacity.Retrying(
+        retry=tenacity.retry_if_exception(
+            lambda error: isinstance(error, StaleSignature) and error.code in _SIGN_AGAIN
+        ),
+        stop=tenacity.stop_after_attempt(signatures),
+        # Timestamps are whole seconds: the next second is a new chance.
+        wait=tenacity.wait_random(0.1, 1.1),
+        reraise=True,
+    )
+    return signing(call)
 
 
 def _is_reading(method: str) -> bool:

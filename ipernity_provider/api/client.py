@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, Self
 
-from ipernity_provider.api.calls import Param, SignedCalls
+from ipernity_provider.api.calls import Param, SignedCalls, Timeouts
 from ipernity_provider.api.errors import DocumentNotFound, TicketNotFound, TransientError
 from ipernity_provider.api.models import Document, Medias, Quota, Ticket, Token, Upload
 from ipernity_provider.api.reply import Payload, as_list, as_text
@@ -33,8 +33,10 @@ class IpernityClient:
     :param base_url: the service's root, without ``/api``; another one for the sandbox.
     :param lg: two-letter language sent with each call. Undocumented, but the service is reported to refuse calls
         without it since 2026; None switches it off.
-    :param timeout: seconds to wait for a connection and for the answer to a call.
+    :param connect_timeout: seconds to wait for a connection.
+    :param timeout: seconds to wait for the answer to a call.
     :param upload_timeout: seconds to wait for the answer once a file was sent.
+    :param stall_timeout: seconds within which the network must take each block (1 MiB) of an upload.
     :param verify: check the server's certificate: True, False, or the path of a CA file.
     :param proxy: address of a proxy for all calls; None takes the environment's.
     :param attempts: how often a reading call is tried at the most.
@@ -50,8 +52,10 @@ class IpernityClient:
         token_secret: str | None = None,
         base_url: str = DEFAULT_BASE_URL,
         lg: str | None = "en",
+        connect_timeout: float = 10.0,
         timeout: float = 30.0,
         upload_timeout: float = 300.0,
+        stall_timeout: float = 60.0,
         verify: bool | str = True,
         proxy: str | None = None,
         attempts: int = 4,
@@ -63,8 +67,7 @@ class IpernityClient:
             else ApiSignature(api_key, api_secret, token),
             base_url=base_url,
             lg=lg,
-            timeout=timeout,
-            upload_timeout=upload_timeout,
+            timeouts=Timeouts(connect_timeout, timeout, upload_timeout, stall_timeout),
             verify=verify,
             proxy=proxy,
             attempts=attempts,

@@ -21,7 +21,7 @@ def parse_reply(method: str, status: int, body: bytes, subject: str = "") -> Pay
     :param status: the HTTP status; it counts only where the body is not the service's own.
     :raises IpernityError: the typed error for an error reply, :class:`AnswerLost` for anything unreadable.
     """
-    envelope = _decode(body)
+    envelope = decode(body)
     if envelope is None:
         raise _not_the_service(method, status, body)
     api = as_map(envelope.get("api"))
@@ -35,7 +35,7 @@ def parse_reply(method: str, status: int, body: bytes, subject: str = "") -> Pay
     raise api_error(method, code, as_text(api.get("message")), subject)
 
 
-def _decode(body: bytes) -> Payload | None:
+def decode(body: bytes) -> Payload | None:
     """The reply's object if it is one of the service's: JSON with an ``api`` member."""
     try:
         decoded = json.loads(body.decode("utf-8", errors="replace"))

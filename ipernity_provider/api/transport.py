@@ -35,10 +35,13 @@ def upload_error(method: str, host: str, error: Exception, body: MultipartBody) 
         )
         return AnswerLost(f"{method}: {what}; the file may have arrived.", method=method)
     if body.begun:
-        return BrokenOff(
-            f"{method}: the connection to {host} broke before the file was through; nothing was replaced.",
-            method=method,
+        stalled = any(isinstance(cause, TimeoutError) for cause in _causes(error))
+        what = (
+            f"{host} or the network stopped taking the file"
+            if stalled
+            else f"the connection to {host} broke before the file was through"
         )
+        return BrokenOff(f"{method}: {what}; nothing was replaced.", method=method)
     return transport_error(method, host, error)
 
 

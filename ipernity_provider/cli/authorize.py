@@ -28,9 +28,9 @@ def authorize(options: Namespace) -> None:
     application = known_application(options, known)
     try:
         token = (_by_oauth if options.oauth else _by_desktop)(options, service, application, permissions)
-        _introduce(service, application, token)
     except IpernityError as error:
-        raise CommandFailed(explain(error, service, application)) from None
+        raise CommandFailed(explain(error)) from None
+    doubt = _introduce(service, application, token)
     fields = ConnectionFields.of(options.conn_id, service, application, token, known.extra)
     if options.output == "store":
         stored.store(fields)
@@ -38,6 +38,8 @@ def authorize(options: Namespace) -> None:
     else:
         say("What follows on stdout is secret.")
         print(fields.printed(options.output), flush=True)
+    if doubt:  # a token is given once, so it was kept first
+        raise CommandFailed(f"The token is there, but it could not be checked: {doubt}")
 
 
 def _by_desktop(
@@ -82,11 +84,16 @@ def _show(url: str, options: Namespace) -> None:
         open_in_browser(url)
 
 
-def _introduce(service: Service, application: Application, token: UserToken) -> None:
-    with service.client(application, token) as client:
-        owner = client.check_token()
+def _introduce(service: Service, application: Application, token: UserToken) -> str:
+    """Say whose token it is; return why that is not known."""
+    try:
+        with service.client(application, token) as client:
+            owner = client.check_token()
+    except IpernityError as error:
+        return explain(error)
     kind = "PRO" if owner.is_pro else "not PRO, so replacing may be refused"
     held = owner.permissions.get("doc", "none")
     say(f"Connected as {owner.username} ({kind}), doc: {held}.")
     if not owner.allows("doc", "write"):
         say("Replacing needs doc: write.")
+    return ""

@@ -6,15 +6,13 @@ import json
 import os
 from argparse import Namespace
 from collections.abc import Iterator
-from queue import Empty, SimpleQueue
-from threading import Thread
-from time import monotonic
 
 from ipernity_provider.cli import stored
 from ipernity_provider.cli.connection import environment_variable
 from ipernity_provider.cli.ending import CommandFailed
 from ipernity_provider.cli.findings import CHECKS, Finding
 from ipernity_provider.cli.questions import Questions
+from ipernity_provider.hooks.deadline import in_time
 from ipernity_provider.hooks.settings import ConnectionSettingError, ConnectionSettings
 
 LONGEST_SECONDS = 12.0
@@ -39,32 +37,14 @@ def check(options: Namespace) -> int:
 
 
 def within(seconds: float, findings: Iterator[Finding]) -> Iterator[Finding]:
-    """Those that come in time: a name server or a trickling answer can keep a call for longer than its own timeout."""
-    arrived: SimpleQueue[Finding | Exception | None] = SimpleQueue()
-
-    def work() -> None:
-        try:
-            for finding in findings:
-                arrived.put(finding)
-            arrived.put(None)
-        except Exception as error:  # noqa: BLE001 - it is raised again where somebody listens
-            arrived.put(error)
-
-    Thread(target=work, daemon=True).start()
-    end = monotonic() + seconds
+    """Those that come in time, and one that says so where one does not."""
     done = 0
-    while done < len(CHECKS):
-        try:
-            finding = arrived.get(timeout=max(0.0, end - monotonic()))
-        except Empty:
-            yield Finding(CHECKS[done], "failed", f"There was no answer within {seconds:g} s in all.")
-            return
-        if finding is None:
-            return
-        if isinstance(finding, Exception):
-            raise finding
-        done += 1
-        yield finding
+    try:
+        for finding in in_time(seconds, findings):
+            done += 1
+            yield finding
+    except TimeoutError as late:
+        yield Finding(CHECKS[done], "failed", str(late))
 
 
 def complete(findings: Iterator[Finding]) -> Iterator[Finding]:

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from ipernity_provider.api.errors import IpernityError
-from ipernity_provider.cli import clock, oauth_flow
+from ipernity_provider.cli import oauth_flow
 from ipernity_provider.cli.ending import one_sentence
-from ipernity_provider.cli.service import Application, Service
 
 KEYS_PAGE = "https://www.ipernity.com/apps/key"
-
-#: Codes of a refused OAuth timestamp or nonce.
-CLOCK_CODES = frozenset({132, 133, 134})
 
 UNKNOWN_KEY = f"The service does not know the API key (code 101): compare it with {KEYS_PAGE}."
 WRONG_SECRET = f"The API secret does not belong to the API key (code 105): compare it with {KEYS_PAGE}."
@@ -23,11 +19,8 @@ NO_CONSENT_IN_TIME = (
 )
 
 
-def explain(error: IpernityError, service: Service, application: Application) -> str:
-    """One sentence: what is wrong and what to do.
-
-    :param service: is asked for its time where a clock is wrong.
-    """
+def explain(error: IpernityError) -> str:
+    """One sentence: what is wrong and what to do."""
     if error.code == 101:
         return UNKNOWN_KEY
     if error.code == 105:
@@ -36,7 +29,4 @@ def explain(error: IpernityError, service: Service, application: Application) ->
         return NO_CONSENT_GIVEN.format(code=error.code)
     if error.method == oauth_flow.ACCESS and error.code == 107:
         return NO_CONSENT_GIVEN.format(code=error.code).replace("frob", "request token")
-    if error.code in CLOCK_CODES:
-        with service.client(application) as client:
-            return clock.refusal_in_words(error.code, clock.ask_service(client))
     return one_sentence(str(error))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from argparse import Namespace
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ipernity_provider.cli import stored
@@ -54,11 +54,11 @@ def known_service(options: Namespace, known: Service) -> Service:
     except ConnectionSettingError as error:
         what = str(error).partition(": ")[2].replace(" in the extra", "")
         raise CommandFailed(f"Of the options --host, --proxy and --verify, {what}") from None
-    return Service(
-        given.host or known.host,
-        given.proxy or known.proxy,
-        given.verify if options.verify else known.verify,
-        known.lg,
+    return replace(
+        known,
+        host=given.host or known.host,
+        proxy=given.proxy or known.proxy,
+        verify=given.verify if options.verify else known.verify,
     )
 
 
@@ -90,6 +90,13 @@ def _way(connection: Connection, extra: Mapping[str, Any]) -> Service:
         port=connection.port,
         password="not read",  # noqa: S106 - it only has to be there
     )
-    fields = {name: extra.get(name) for name in ("proxy", "verify", "lg")}
+    fields = {name: extra.get(name) for name in ("proxy", "verify", "lg", "connect_timeout", "timeout")}
     settings = ConnectionSettings.of(complete, {**fields, "api_key": "not read"})
-    return Service(settings.base_url, settings.proxy, settings.verify, settings.lg)
+    return Service(
+        settings.base_url,
+        settings.proxy,
+        settings.verify,
+        settings.lg,
+        settings.connect_timeout,
+        settings.timeout,
+    )

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from ipernity_provider.api import clock
 from ipernity_provider.api.client import DEFAULT_BASE_URL, IpernityClient
 from ipernity_provider.api.errors import IpernityError
 from ipernity_provider.api.models import Quota, Token
 from ipernity_provider.api.reply import Payload, as_map
 from ipernity_provider.api.transport import host_of
-from ipernity_provider.cli import clock, shapes
+from ipernity_provider.cli import shapes
 from ipernity_provider.cli.ending import one_sentence
-from ipernity_provider.cli.explain import CLOCK_CODES, UNKNOWN_KEY, WRONG_SECRET
+from ipernity_provider.cli.explain import UNKNOWN_KEY, WRONG_SECRET
 from ipernity_provider.cli.findings import Finding
 from ipernity_provider.hooks.settings import ConnectionSettings
 
-_TIMEOUT_SECONDS = 4.0
 _CLOCK_MATTERS_SECONDS = 60.0
 
 
@@ -52,19 +52,7 @@ class Questions:
             yield from self._ask_with_token(client)
 
     def _client(self, **changes: Any) -> IpernityClient:
-        settings = self._settings
-        options: dict[str, Any] = {
-            "auth": settings.auth,
-            "token": settings.token,
-            "token_secret": settings.token_secret,
-            "base_url": settings.base_url or DEFAULT_BASE_URL,
-            "lg": settings.lg,
-            "timeout": min(settings.timeout, _TIMEOUT_SECONDS),
-            "verify": settings.verify,
-            "proxy": settings.proxy,
-            "attempts": 1,
-        }
-        return IpernityClient(settings.api_key, settings.api_secret, **{**options, **changes})
+        return self._settings.brief_client(**changes)
 
     # -- key and clock -------------------------------------------------------------------------------------------
 
@@ -132,8 +120,6 @@ class Questions:
             return f"The token secret does not belong to the token (code 105): {self._renew}."
         if error.code == 105:
             return WRONG_SECRET
-        if error.code in CLOCK_CODES:
-            return clock.refusal_in_words(error.code, self._ahead)
         return one_sentence(str(error))
 
     def _permission(self, token: Token) -> Finding:

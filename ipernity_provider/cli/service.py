@@ -10,8 +10,6 @@ from ipernity_provider.api.client import DEFAULT_BASE_URL, IpernityClient
 
 WEBSITE_URL = "https://www.ipernity.com"
 
-_TIMEOUT_SECONDS = 20.0
-
 
 @dataclass(frozen=True)
 class Application:
@@ -44,6 +42,8 @@ class Service:
     proxy: str | None = field(default=None, repr=False)
     verify: bool | str = True
     lg: str | None = "en"
+    connect_timeout: float = 10.0
+    timeout: float = 30.0
 
     @property
     def api_root(self) -> str:
@@ -66,7 +66,8 @@ class Service:
             token_secret=token.secret if token else None,
             base_url=self.api_root,
             lg=self.lg,
-            timeout=_TIMEOUT_SECONDS,
+            connect_timeout=self.connect_timeout,
+            timeout=self.timeout,
             verify=self.verify,
             proxy=self.proxy,
             attempts=1,
@@ -75,7 +76,7 @@ class Service:
     def request_options(self) -> dict[str, Any]:
         """The same for a call by requests."""
         options: dict[str, Any] = {
-            "timeout": _TIMEOUT_SECONDS,
+            "timeout": (self.connect_timeout, self.timeout),
             "verify": self.verify,
             "allow_redirects": False,
         }

@@ -6,16 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from ipernity_provider.api.errors import CredentialError
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
+    from ipernity_provider.api.client import IpernityClient
+
 T = TypeVar("T")
 D = TypeVar("D")
 
+_BRIEF_SECONDS = 3.0
 _TRUE, _FALSE = frozenset({"true", "1", "yes", "on"}), frozenset({"false", "0", "no", "off"})
 
 
@@ -37,7 +40,10 @@ class ConnectionSettings:
     token_secret: str | None = field(repr=False)
     base_url: str | None
     lg: str | None
+    connect_timeout: float
     timeout: float
+    upload_timeout: float
+    stall_timeout: float
     verify: bool | str
     proxy: str | None = field(repr=False)
     upload_roots: tuple[str, ...]
@@ -65,11 +71,48 @@ class ConnectionSettings:
             token_secret=token_secret,
             base_url=_base_url(extra, connection),
             lg=extra.get("lg", _language, "en") or None,
+            connect_timeout=extra.get("connect_timeout", _seconds, 10.0),
             timeout=extra.get("timeout", _seconds, 30.0),
+            upload_timeout=extra.get("upload_timeout", _seconds, 300.0),
+            stall_timeout=extra.get("stall_timeout", _seconds, 60.0),
             verify=extra.get("verify", _verify, True),
             proxy=extra.get("proxy", _url, None),
             upload_roots=extra.get("upload_roots", read_roots, ()),
         )
+
+    @property
+    def secrets(self) -> list[str]:
+        """What no log may show."""
+        proxy = urlsplit(self.proxy or "").password or ""
+        found = (self.api_secret, self.token, self.token_secret, proxy, unquote(proxy))
+        return [secret for secret in found if secret]
+
+    def client(self, **changes: Any) -> IpernityClient:
+        """A client with these settings.
+
+        :param changes: other values for some of :class:`~ipernity_provider.api.client.IpernityClient`'s parameters.
+        """
+        from ipernity_provider.api.client import DEFAULT_BASE_URL, IpernityClient
+
+        options: dict[str, Any] = {
+            "auth": self.auth,
+            "token": self.token,
+            "token_secret": self.token_secret,
+            "base_url": self.base_url or DEFAULT_BASE_URL,
+            "lg": self.lg,
+            "connect_timeout": self.connect_timeout,
+            "timeout": self.timeout,
+            "upload_timeout": self.upload_timeout,
+            "stall_timeout": self.stall_timeout,
+            "verify": self.verify,
+            "proxy": self.proxy,
+        }
+        return IpernityClient(self.api_key, self.api_secret, **{**options, **changes})
+
+    def brief_client(self, **changes: Any) -> IpernityClient:
+        """One for somebody who waits in front of it: it tries each call once, and not for long."""
+        brief = {name: min(getattr(self, name), _BRIEF_SECONDS) for name in ("connect_timeout", "timeout")}
+        return self.client(**brief, attempts=1, **changes)
 
 
 class _Extra:

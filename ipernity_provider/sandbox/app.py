@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from email.utils import formatdate
+
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
@@ -16,6 +18,7 @@ def make_app(sandbox: Sandbox) -> web.Application:
     app = web.Application(client_max_size=URLENCODED_BYTES)
 
     app[SANDBOX] = sandbox
+    app.on_response_prepare.append(_date)
 
     def add(verbs: tuple[str, ...], path: str, page: Handler) -> None:
         for verb in verbs:
@@ -44,3 +47,8 @@ def make_app(sandbox: Sandbox) -> web.Application:
     add(post, "/_sandbox/tokens/revoke", control.post_revoke)
     add(get, "/{unknown:.*}", pages.not_found)
     return app
+
+
+async def _date(request: web.Request, response: web.StreamResponse) -> None:
+    """By the sandbox's own clock, which can be set."""
+    response.headers[hdrs.DATE] = formatdate(request.app[SANDBOX].now(), usegmt=True)

@@ -203,8 +203,8 @@ def test_a_wrong_clock_is_told_by_how_much(
     assert checked.exit_code == 1
     assert found["clock"][0] == "warning"
     expected = (
-        f"The service refuses the OAuth timestamp (code 132): this machine's clock is {words} the service's; "
-        "set the clock."
+        f"The service refuses the OAuth timestamp of auth.checkToken (code 132): "
+        f"this machine's clock is {words} the service's; set the clock."
     )
     assert found["token"] == ("failed", expected)
     connect()

@@ -79,7 +79,7 @@ def test_a_wrong_clock_is_told_by_how_much(attempt: Attempt, offset: int, expect
     attempt.service.set(clock_offset_seconds=offset)
     shown = attempt("--oauth")
     assert_one_sentence(shown)
-    assert shown == f"The service refuses the OAuth timestamp (code 132): {expected}.\n"
+    assert shown == f"The service refuses the OAuth timestamp of oauth/request (code 132): {expected}.\n"
 
 
 def test_no_consent_in_time(attempt: Attempt) -> None:
@@ -100,7 +100,7 @@ def test_a_frob_that_was_used_or_has_expired(service: Service) -> None:
         for frob in (used, old):
             with pytest.raises(IpernityError) as caught:
                 desktop_flow.exchange(client, frob)
-            sentence = explain(caught.value, place, application)
+            sentence = explain(caught.value)
             assert "the frob has expired or was used; run the command again" in sentence
             assert frob not in sentence
 

@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import select
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,6 +52,8 @@ class Terminal:
 def terminal(env: dict[str, str], *arguments: str) -> Iterator[Terminal]:
     pid, end = pty.fork()
     if pid == 0:
+        # A test run that was started in the background ignores it, and its children would inherit that.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.execve(COMMAND[0], [*COMMAND, *arguments], env)
     try:
         yield Terminal(pid, end)

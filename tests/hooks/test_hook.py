@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from ipernity_provider.api.calls import Timeouts
 from ipernity_provider.hooks.ipernity import IpernityHook
 from ipernity_provider.hooks.settings import ConnectionSettingError
 from scripts.rig import free_port
-from tests.conftest import BOAT, OAUTH_SECRET, OAUTH_TOKEN, SECRETS, Connect, Service
+from tests.conftest import BOAT, CREDENTIALS, OAUTH_SECRET, OAUTH_TOKEN, SECRETS, Connect, Service
 
 
 def settings(monkeypatch: pytest.MonkeyPatch, connection: dict[str, Any] | str) -> Any:
@@ -30,7 +31,8 @@ def test_a_hook_reads_nothing_before_it_is_used() -> None:
 
 
 def test_what_is_missing_or_null_has_a_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    names = ("auth", "token", "token_secret", "lg", "verify", "proxy", "timeout", "upload_roots")
+    timeouts = ("connect_timeout", "timeout", "upload_timeout", "stall_timeout")
+    names = ("auth", "token", "token_secret", "lg", "verify", "proxy", "upload_roots", *timeouts)
     for values in ({}, dict.fromkeys(names), dict.fromkeys(names, "")):
         read = settings(monkeypatch, extra(**values))
         assert (read.auth, read.token, read.lg, read.verify, read.proxy) == (
@@ -40,7 +42,8 @@ def test_what_is_missing_or_null_has_a_default(monkeypatch: pytest.MonkeyPatch) 
             True,
             None,
         )
-        assert (read.timeout, read.upload_roots, read.base_url) == (30.0, (), None)
+        assert (read.upload_roots, read.base_url) == ((), None)
+        assert tuple(getattr(read, name) for name in timeouts) == (10.0, 30.0, 300.0, 60.0)
 
 
 def test_text_stands_for_numbers_and_flags(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,6 +126,25 @@ def test_settings_do_not_show_their_secrets(monkeypatch: pytest.MonkeyPatch) -> 
         )
     )
     assert not any(secret in shown for secret in ("0a2b3c4d5e6a7b8d", "the-token", "pw@"))
+
+
+def test_secrets_are_masked_in_logs_also_those_that_airflow_does_not_know(
+    service: Service, connect: Connect
+) -> None:
+    from airflow.sdk._shared.secrets_masker import redact
+
+    proxy = "http://user:proxy%2Dpassword@127.0.0.1:1"
+    settings = IpernityHook(connect(proxy=proxy, **CREDENTIALS["oauth"])).settings
+    assert len(settings.secrets) == 5
+    shown = redact(" ".join((*settings.secrets, "proxy-password", proxy)))
+    assert not any(secret in shown for secret in (*settings.secrets, OAUTH_SECRET))
+    assert redact("a boat") == "a boat"
+
+
+def test_each_timeout_of_the_connection_reaches_the_client(connect: Connect) -> None:
+    conn_id = connect(connect_timeout=1, timeout="2", upload_timeout=3.0, stall_timeout=4)
+    with IpernityHook(conn_id).get_conn() as client:
+        assert client._calls._timeouts == Timeouts(connect=1.0, answer=2.0, upload=3.0, stall=4.0)
 
 
 def test_a_connection_becomes_a_client(connect: Connect) -> None:
