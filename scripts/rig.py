@@ -144,7 +144,12 @@ class AirflowApi:
         return answer.json()
 
     def send(self, verb: str, path: str, body: Any = None) -> Any:
-        answer = self._http.request(verb, f"{self.base}/api/v2{path}", json=body, timeout=30)
+        for _ in range(5):
+            answer = self._http.request(verb, f"{self.base}/api/v2{path}", json=body, timeout=30)
+            # SQLite was busy for too long: Airflow has rolled everything back.
+            if answer.status_code != 500 or "Database error" not in answer.text:
+                break
+            time.sleep(1.0)
         if not answer.ok:
             raise RuntimeError(f"{verb} {path}: {answer.status_code} {answer.text[:500]}")
         return answer.json() if answer.content else None

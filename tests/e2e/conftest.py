@@ -22,6 +22,7 @@ DAGS = (
     "canary",
     "kill_matrix",
     "deferrable",
+    "every_ending",
 )
 
 

@@ -75,7 +75,7 @@ BOUNDARIES: dict[str, Callable[[str, str, float], Any]] = {
     "mid-body": kill_mid_body,
     "accepted, before the answer": kill_when_accepted,
     "before the ticket is stored": lambda *_: before(TaskStateJournal, "write", die, call=2),
-    "while waiting": lambda *_: before(IpernityClient, "check_tickets", die, call=2),
+    "while waiting": lambda *_: before(IpernityClient, "check_tickets", die),
     "before verify": lambda *_: before(life, "verify", die),
     "at random": lambda _service, _doc_id, delay: threading.Timer(delay, die).start(),
 }

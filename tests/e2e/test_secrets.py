@@ -1,0 +1,139 @@
+"""Whatever a run leaves behind, at the most talkative log level: no secret is in it."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from scripts.rig import AirflowApi, connection_json, free_port, wait_for
+from tests.conftest import BOAT, CREDENTIALS, SECRETS, Service, draw
+from tests.e2e.conftest import make_pairs, replacements
+
+pytestmark = pytest.mark.timeout(900)
+
+DAG_ID = "every_ending"
+WRONG_SECRET, PROXY_PASSWORD = "0a2b3c4d5e6a7b8d", "pr0xy-passw0rd"
+FORBIDDEN = re.compile(
+    "|".join((*SECRETS, WRONG_SECRET, PROXY_PASSWORD))
+    + r"|api_sig\W{1,5}[0-9a-f]{32}|oauth_signature\W{1,5}\w|frob\W{1,5}\d"
+)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"token={SECRETS[1]}",
+        "/api/doc.get/json?api_sig=0123456789abcdef0123456789abcdef",
+        "{'api_sig': '0123456789abcdef0123456789abcdef'}",
+        'Authorization: OAuth oauth_signature="k%2F3"',
+        "frob=12345-ab",
+    ],
+)
+def test_what_is_looked_for_would_be_found(line: str) -> None:
+    assert FORBIDDEN.search(line)
+
+
+def left_behind(home: Path) -> Iterator[tuple[str, str]]:
+    """Every file below Airflow's home, and its database as SQL."""
+    for file in home.rglob("*"):
+        if file.is_file() and not file.name.startswith("airflow.db"):
+            yield str(file), file.read_bytes().decode(errors="replace")
+    with sqlite3.connect(home / "airflow.db") as database:
+        yield "database", "\n".join(database.iterdump())
+
+
+def shown(airflow: AirflowApi, run: str) -> Iterator[tuple[str, str]]:
+    """What the API tells a user interface of the tasks, of their results and of the connections."""
+    yield "connections", json.dumps(airflow.get("/connections", limit=100))
+    for task in airflow.tasks(DAG_ID, run):
+        yield task["task_id"], json.dumps(task)  # with its rendered templates
+        path = f"/dags/{DAG_ID}/dagRuns/{run}/taskInstances/{task['task_id']}"
+        for part in ("xcomEntries", "links"):
+            yield part, json.dumps(airflow.get(f"{path}/{part}", map_index=task["map_index"]))
+        if task["start_date"]:
+            yield "log", airflow.log(DAG_ID, run, task["task_id"], map_index=task["map_index"])
+
+
+def store(
+    airflow: AirflowApi, remote: Service, conn_id: str, password: str | None = None, **extra: str
+) -> str:
+    connection = json.loads(connection_json(remote.url, **extra))
+    if password:
+        connection["password"] = password
+    fields = {**connection, "connection_id": conn_id, "extra": json.dumps(connection["extra"])}
+    airflow.send("POST", "/connections", fields)
+    return conn_id
+
+
+def test_no_secret_is_left_behind_by_runs_that_end_well_or_badly(
+    airflow: AirflowApi, airflow_settings: dict[str, str], remote: Service, uploads: Path
+) -> None:
+    proxy = f"http://somebody:{PROXY_PASSWORD}@127.0.0.1:{free_port()}"
+    oauth = store(airflow, remote, "by_oauth", **CREDENTIALS["oauth"])
+    conn_ids = {
+        "success": ["ipernity_stored", "ipernity_default", oauth],
+        "failed": [
+            store(airflow, remote, "wrong_secret", password=WRONG_SECRET),
+            store(airflow, remote, "wrong_oauth", password=WRONG_SECRET, **CREDENTIALS["oauth"]),
+            store(airflow, remote, "behind_proxy", proxy=proxy),
+        ],
+    }
+    ways = [
+        (conn_id, deferrable) for ids in conn_ids.values() for conn_id in ids for deferrable in (True, False)
+    ]
+    pairs = make_pairs(remote, uploads, len(ways))
+    runs = [
+        {**pair, "ipernity_conn_id": conn_id, "deferrable": deferrable}
+        for pair, (conn_id, deferrable) in zip(pairs, ways, strict=True)
+    ]
+    # One more has its answer lost, and one is made a new document of: these fail behind the upload.
+    remote.set(processing_seconds=3)
+    run = airflow.trigger(DAG_ID, runs=runs, calls=["ipernity_stored", oauth])
+    assert airflow.wait_for_run(DAG_ID, run, seconds=300) == "failed"
+    remote.set(replace_mode="new_document")
+    lost = {"method": "upload.replace", "times": 1, "kind": "drop_after_accepting"}
+    remote.set(faults=[lost])
+    late = airflow.trigger(DAG_ID, runs=[{**runs[0], "force": True}], calls=[])
+    assert airflow.wait_for_run(DAG_ID, late, seconds=300) == "failed"
+
+    endings = {task["map_index"]: task["state"] for task in airflow.tasks(DAG_ID, run)}
+    for index, (conn_id, _) in enumerate(ways):
+        assert conn_id in conn_ids[endings[index]]
+    assert len(replacements(remote)) == 7
+
+    home = Path(airflow_settings["AIRFLOW_HOME"])
+    logs = list(left_behind(home))
+    assert any("api/upload.replace/json HTTP/1.1" in text for _, text in logs), "no log at DEBUG was found"
+    for run_id in (run, late):
+        logs += shown(airflow, run_id)
+    found = [
+        (place, text[max(0, hit.start() - 60) : hit.end() + 40])
+        for place, text in logs
+        for hit in FORBIDDEN.finditer(text)
+    ]
+    assert found == []
+
+
+def test_the_sandbox_prints_no_secret(tmp_path: Path) -> None:
+    out, picture, port = tmp_path / "out", draw(tmp_path / "boat.jpg", "#123456"), free_port()
+    command = [sys.executable, "-m", "ipernity_provider.sandbox", "--port", str(port)]
+    with out.open("wb") as file, subprocess.Popen(command, stdout=file, stderr=file) as process:
+        try:
+            wait_for("the sandbox", out.read_text, 20)
+            service = Service(f"http://127.0.0.1:{port}")
+            service.fail("drop_after_accepting", "doc.get")
+            for auth in CREDENTIALS:
+                with service.client(auth) as client:
+                    client.get_document(BOAT)
+                    client.upload_replace(BOAT, picture)
+            assert len(service.ledger()) == 2
+        finally:
+            process.terminate()
+    assert FORBIDDEN.findall(out.read_text()) == []
