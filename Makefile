@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 # Airflow starts seconds faster when Python may keep what it has compiled.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo ui test bench lint clean
+.PHONY: help demo ui test bench docs screenshots lint clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 8
@@ -17,26 +17,36 @@ demo: $(VENV)/demo  ## replace a file through a real Airflow DAG, against the sa
 ui: $(VENV)/demo  ## start the sandbox and Airflow's web UI, print their addresses, until Ctrl-C
 	@$(BIN)/python -m scripts.ui
 
-test: $(VENV)/dev lint  ## run everything: style, types, unit tests, tests over sockets, real Airflow processes
+test: $(VENV)/dev lint  ## run everything: style, types, unit tests, tests over sockets, real Airflow processes, a browser
 	$(BIN)/python -m pytest
 
-bench: $(VENV)/dev  ## measure against other ways to do the same, in tables of ratios
-	$(BIN)/python -m benchmarks.waiting
+bench: $(VENV)/bench  ## measure against other ways to do the same, in tables of ratios
+	@for part in parsing uploading replacing waiting; do \
+		printf '\n== %s ==\n' "$$part"; \
+		$(BIN)/python -m benchmarks.$$part || exit; \
+	done
+
+docs: $(VENV)/docs  ## build the documentation into site/; warnings are errors
+	$(BIN)/python -m mkdocs build --strict
+
+screenshots: $(VENV)/dev  ## take the documentation's pictures anew, in the browser tests
+	IPERNITY_BROWSER_TESTS=required IPERNITY_SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/e2e/browser
 
 lint: $(VENV)/dev  ## ruff, ruff format, mypy --strict
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-clean:  ## remove the virtual environment and all caches
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache dist
+clean:  ## remove the virtual environment, all caches and what was built
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache dist site
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; set PYTHON=...") if sys.version_info < (3, 11) else 0'
 	@$(PYTHON) -m venv $(VENV)
 
-# A marker file stands for each set of installed packages: `demo` what users have, `dev` what the tests need besides.
-$(VENV)/demo $(VENV)/dev: $(VENV)/%: pyproject.toml | $(BIN)/python
+# A marker file stands for each set of installed packages: `demo` what users have, `dev` what the tests need besides,
+# `bench` what is measured against, `docs` what builds the documentation.
+$(VENV)/demo $(VENV)/dev $(VENV)/bench $(VENV)/docs: $(VENV)/%: pyproject.toml | $(BIN)/python
 	@echo "Installing the packages for \`$*\` into $(VENV) ..."
 	@if command -v uv >/dev/null 2>&1; then \
 		uv pip install --quiet --python $(BIN)/python --editable '.[$(EXTRA_$*)]'; \
@@ -46,3 +56,5 @@ $(VENV)/demo $(VENV)/dev: $(VENV)/%: pyproject.toml | $(BIN)/python
 	@touch $@
 EXTRA_demo := sandbox
 EXTRA_dev  := dev
+EXTRA_bench := bench
+EXTRA_docs := docs

@@ -98,15 +98,39 @@ def test_airflow_lists_the_provider_and_its_connection_type(tmp_path: Path) -> N
 
 
 PARSE = """
-import sys
+import importlib, sys
+import airflow.triggers.base
 from airflow.sdk import DAG, BaseHook, BaseOperator, BaseSensorOperator, Connection, ObjectStoragePath
 before = set(sys.modules)
-import ipernity_provider.hooks.ipernity, ipernity_provider.operators.ipernity, ipernity_provider.sensors.ipernity
+for name in sys.argv[1:]:
+    importlib.import_module(name)
 heavy = {"requests", "urllib3", "oauthlib", "requests_oauthlib", "aiohttp", "tenacity", "PIL"}
 print(sorted(heavy & (set(sys.modules) - before)))
 """
 
 
-def test_parsing_a_dag_loads_no_http_library() -> None:
-    found = subprocess.run([sys.executable, "-c", PARSE], capture_output=True, text=True, check=True)
+def modules_of(*kinds: str) -> list[str]:
+    return [
+        module for kind in kinds for entry in get_provider_info()[kind] for module in entry["python-modules"]
+    ]
+
+
+@pytest.mark.parametrize(
+    "modules",
+    [
+        pytest.param(modules_of("hooks", "operators", "sensors"), id="what a DAG file imports"),
+        # Not parsed with a DAG, but imported in the triggerer's event loop, where it holds up all other triggers.
+        pytest.param(
+            modules_of("triggers"),
+            id="trigger",
+            marks=pytest.mark.xfail(
+                strict=True, reason="next_delay comes with all of ipernity_provider.replacement"
+            ),
+        ),
+    ],
+)
+def test_importing_loads_no_http_library(modules: list[str]) -> None:
+    found = subprocess.run(
+        [sys.executable, "-c", PARSE, *modules], capture_output=True, text=True, check=True
+    )
     assert found.stdout.strip().splitlines()[-1] == "[]"

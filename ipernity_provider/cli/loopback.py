@@ -7,8 +7,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
-_PAGE = """<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{title}</title></head>
-<body style="font-family: sans-serif; margin: 4em"><h1>{title}</h1><p>{text}</p></body></html>
+_PAGE = """<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title><link rel="icon" href="data:,"><style>
+:root {{ color-scheme: light dark; }}
+body {{ max-width: 32rem; margin: 15vh auto; padding: 0 1.5rem; font: 1.1rem/1.5 system-ui, sans-serif; }}
+</style></head><body><h1>{title}</h1><p>{text}</p></body></html>
 """
 _THANKS = _PAGE.format(title="Thank you", text="You can close this page and go back to the terminal.")
 _NOT_THIS = _PAGE.format(title="Nothing here", text="This page waits for a consent, which is another one.")

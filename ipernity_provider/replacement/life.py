@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ipernity_provider.api.client import IpernityClient
@@ -49,13 +50,21 @@ def replace_file(
 
 
 def begin(
-    client: IpernityClient, order: Order, journal: Journal, progress: Progress | None = None
+    client: IpernityClient,
+    order: Order,
+    journal: Journal,
+    progress: Progress | None = None,
+    *,
+    source: Source | None = None,
+    twins: Sequence[str] | None = None,
 ) -> Result | Entry:
     """Plan and send, or go on with what an earlier try of the same order has sent.
 
+    :param source: the file, if it was examined before.
+    :param twins: the documents that carry its bytes already, if they were asked for before.
     :return: a result where nothing is to be sent, else the entry of the upload that is under way.
     """
-    source = examine(order.file, order.filename, order.upload_roots)
+    source = source or examine(order.file, order.filename, order.upload_roots)
     if not order.dry_run and (earlier := _earlier(client, journal, order, source)):
         if result := still_proven(client, order, earlier):
             log.info(result.reason)
@@ -78,7 +87,9 @@ def begin(
     if not plan.send:
         return plan.result("unchanged")
     backup = back_up(client, order, plan.document)
-    intent = make_entry(order, plan.document, source, known_twins(client, source), backup)
+    if twins is None:
+        twins = known_twins(client, source)
+    intent = make_entry(order, plan.document, source, twins, backup)
     for _ in range(_SENDS_PER_TRY):
         if sent := send(client, order, source, intent, journal, progress):
             return sent

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -40,7 +41,7 @@ class Plan:
 
 
 def make_entry(
-    order: Order, document: Document, source: Source, twins: list[str], backup: str | None
+    order: Order, document: Document, source: Source, twins: Sequence[str], backup: str | None
 ) -> Entry:
     """The intent to send, for the journal."""
     now = datetime.now(UTC)
