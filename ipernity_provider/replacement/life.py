@@ -65,21 +65,8 @@ def begin(
     :return: a result where nothing is to be sent, else the entry of the upload that is under way.
     """
     source = source or examine(order.file, order.filename, order.upload_roots)
-    if not order.dry_run and (earlier := _earlier(client, journal, order, source)):
-        if result := still_proven(client, order, earlier):
-            log.info(result.reason)
-            return result
-        if earlier.proven:
-            log.info("Document %s has been changed since its replacement: starting anew.", order.doc_id)
-        elif earlier.answered:
-            log.info(
-                "Going on with the upload begun at %s, ticket %s.", earlier.at, earlier.ticket or "unknown"
-            )
-            return earlier
-        else:
-            log.info("An earlier try began to send this file at %s; asking whether it arrived.", earlier.at)
-            if found := find(client, order, earlier, journal):
-                return found
+    if not order.dry_run and (begun := _begun_before(client, order, journal, source)):
+        return begun
     plan = make_plan(client, order, source)
     log.info(plan.reason)
     if order.dry_run:
@@ -122,6 +109,26 @@ def complete(
     journal.write(proven)
     log.info(result.reason)
     return result
+
+
+def _begun_before(
+    client: IpernityClient, order: Order, journal: Journal, source: Source
+) -> Result | Entry | None:
+    """What an earlier try of this very order has led to; None where it is to be sent (again)."""
+    earlier = _earlier(client, journal, order, source)
+    if earlier is None:
+        return None
+    if result := still_proven(client, order, earlier):
+        log.info(result.reason)
+        return result
+    if earlier.proven:
+        log.info("Document %s has been changed since its replacement: starting anew.", order.doc_id)
+        return None
+    if earlier.answered:
+        log.info("Going on with the upload begun at %s, ticket %s.", earlier.at, earlier.ticket or "unknown")
+        return earlier
+    log.info("An earlier try began to send this file at %s; asking whether it arrived.", earlier.at)
+    return find(client, order, earlier, journal)
 
 
 def _earlier(client: IpernityClient, journal: Journal, order: Order, source: Source) -> Entry | None:
