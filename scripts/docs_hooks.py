@@ -1,0 +1,92 @@
+"""What `make docs` writes into the pages while it builds them: the tables of error codes, and names as links."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+from ipernity_provider.api.errors import COMMON_CODES, METHOD_CODES, CodeMeaning, api_error
+from ipernity_provider.operators.retries import PatientRetryPolicy
+
+# Sphinx's way to name a class or a function in a docstring, as Markdown shows it.
+_ROLE = re.compile(r":[a-z]+:<code>(~?)([\w.]+)</code>")
+
+
+def common_codes() -> str:
+    """The codes that mean the same everywhere."""
+    return _table(
+        ("Code", "Title and exception", "Tried again", "What to do"),
+        ((f"`{code}`", *_cells("", code, meaning)) for code, meaning in COMMON_CODES.items()),
+    )
+
+
+def method_codes() -> str:
+    """The codes that belong to one method each."""
+    return _table(
+        ("Method", "Code", "Title and exception", "Tried again", "What to do"),
+        (
+            (f"`{method}`", f"`{code}`", *_cells(method, code, meaning))
+            for method, meanings in METHOD_CODES.items()
+            for code, meaning in meanings.items()
+        ),
+    )
+
+
+#: What a page holds where a table is to stand.
+MARKS: dict[str, Callable[[], str]] = {
+    "<!-- common codes -->": common_codes,
+    "<!-- method codes -->": method_codes,
+}
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Called by MkDocs with the text of each page."""
+    for mark, table in MARKS.items():
+        if mark in markdown:
+            markdown = markdown.replace(mark, table())
+    return markdown
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Called by MkDocs with each page as HTML: a name in a docstring becomes a link, where a page describes it."""
+
+    def link(role: re.Match[str]) -> str:
+        short, name = role.groups()
+        shown = name.rpartition(".")[2] if short else name
+        return f'<autoref identifier="{name}" optional><code>{shown}</code></autoref>'
+
+    return _ROLE.sub(link, html)
+
+
+def _cells(method: str, code: int, meaning: CodeMeaning) -> tuple[str, ...]:
+    exception = f"[`{meaning.error.__name__}`][{_path(meaning.error)}]"
+    return f"{meaning.title}<br>{exception}", _tried_again(method, code), meaning.advice
+
+
+def _path(error: type[Exception]) -> str:
+    return f"{error.__module__}.{error.__qualname__}"
+
+
+def _tried_again(method: str, code: int) -> str:
+    """What becomes of a task that meets this code."""
+    error = api_error(method, code)
+    if error.kind == "credential":
+        return "no: a person has to act"
+    if error.kind == "permanent":
+        return "no"
+    wait = PatientRetryPolicy().evaluate(error, try_number=1, max_tries=1).retry_delay
+    if wait:
+        return f"yes, first after {_in_words(wait)}"
+    return "yes; an upload only after asking whether it arrived" if error.maybe_accepted else "yes"
+
+
+def _in_words(wait: timedelta) -> str:
+    minutes = int(wait.total_seconds()) // 60
+    return f"{minutes} min" if minutes % 60 else f"{minutes // 60} h"
+
+
+def _table(head: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
