@@ -74,9 +74,13 @@ class ConnectionFields:
             return self.as_uri()
         if output == "env":
             return f"{environment_variable(self.conn_id)}={shlex.quote(self.as_json())}"
-        return (
-            f"airflow connections add {shlex.quote(self.conn_id)} --conn-json {shlex.quote(self.as_json())}"
-        )
+        return shlex.join(["airflow", "connections", "add", self.conn_id, *self._options()])
+
+    def _options(self) -> list[str]:
+        # One by one, because Airflow 3.3.2 drops a port of 0 from --conn-json.
+        host = ["--conn-host", self.host] if self.host else []
+        options = ["--conn-type", self.conn_type, "--conn-password", self.password, *host]
+        return [*options, "--conn-port", str(self.port), "--conn-extra", json.dumps(dict(self.extra))]
 
 
 def environment_variable(conn_id: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import sys
 import warnings
@@ -30,6 +31,9 @@ def one_sentence_on_failure() -> Iterator[None]:
         _end(str(failed), failed.exit_code)
     except IpernityError as error:
         _end(one_sentence(str(error)), 1)
+    except BrokenPipeError:  # whoever read our output, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
     except KeyboardInterrupt:
         _end("Interrupted.", 130)
     except Exception as error:  # noqa: BLE001 - whatever it says may hold secrets; its type is safe to show

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 from urllib.parse import unquote, urlsplit
@@ -188,6 +189,8 @@ def _url(value: Any) -> str:
     parts = urlsplit(text)
     if parts.scheme not in {"http", "https", "socks5", "socks5h"} or not parts.hostname:
         raise ValueError("must be an address such as http://proxy.example.org:3128")
+    if parts.scheme.startswith("socks") and not find_spec("socks"):
+        raise ValueError("is a SOCKS proxy, which needs the package PySocks to be installed")
     return text
 
 

@@ -55,8 +55,11 @@ def test_where_nobody_can_press_enter_the_service_is_asked_gently(service: Servi
         click(url)
         code, out, _ = command.end()  # ends stdin
     words = shlex.split(out)
-    assert (code, words[:5]) == (0, ["airflow", "connections", "add", "ipernity_default", "--conn-json"])
-    service_client_works(service, words[5])
+    assert (code, words[:4]) == (0, ["airflow", "connections", "add", "ipernity_default"])
+    given = dict(zip(words[4::2], words[5::2], strict=True))
+    assert (given["--conn-type"], given["--conn-port"]) == ("ipernity", "0")
+    connection = {"password": given["--conn-password"], "host": given["--conn-host"]}
+    service_client_works(service, json.dumps({**connection, "extra": json.loads(given["--conn-extra"])}))
     assert service.calls()["auth.getToken"] == 1
 
 

@@ -22,6 +22,23 @@ def fields(**service: Any) -> ConnectionFields:
     return ConnectionFields.of("my.conn", Service(**service), APPLICATION, UserToken("1-2", "t's"), kept)
 
 
+def added_by(words: list[str]) -> Connection:
+    """What Airflow's own command would make of its options."""
+    from airflow.cli.cli_parser import get_parser
+
+    assert words[0] == "airflow"
+    given = get_parser().parse_args(words[1:])
+    assert (given.conn_id, given.conn_port) == ("my.conn", "0")
+    return Connection(
+        conn_id=given.conn_id,
+        conn_type=given.conn_type,
+        host=given.conn_host,
+        password=given.conn_password,
+        port=int(given.conn_port),
+        extra=given.conn_extra,
+    )
+
+
 @pytest.mark.parametrize("output", ["json", "uri", "add-command", "env"])
 @pytest.mark.parametrize("host", [None, "http://127.0.0.1:8765", "https://sandbox.example.org"])
 def test_airflow_reads_back_what_is_printed(output: str, host: str | None) -> None:
@@ -29,6 +46,8 @@ def test_airflow_reads_back_what_is_printed(output: str, host: str | None) -> No
     text = made.printed(output)
     if output == "uri":
         connection = Connection.from_uri(text, conn_id="x")
+    elif output == "add-command":
+        connection = added_by(shlex.split(text))
     else:
         if output != "json":
             text = shlex.split(text)[-1].removeprefix("AIRFLOW_CONN_MY.CONN=")
