@@ -22,7 +22,7 @@ with DAG(
             type="string",
             title="Document",
             pattern=r"^\d+$",
-            description_md="The number at the end of the document's address: www.ipernity.com/doc/<user>/**5412**.",
+            description="The number at the end of the document's address: www.ipernity.com/doc/<user>/5412.",
         ),
         "file": Param(
             "/data/pictures/boat.jpg",

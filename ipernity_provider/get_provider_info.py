@@ -22,10 +22,16 @@ def get_provider_info() -> dict[str, Any]:
             {"integration-name": "ipernity", "python-modules": ["ipernity_provider.operators.ipernity"]}
         ],
         "sensors": [
-            {"integration-name": "ipernity", "python-modules": ["ipernity_provider.sensors.ipernity"]}
+            {
+                "integration-name": "ipernity",
+                "python-modules": ["ipernity_provider.sensors.ipernity", "ipernity_provider.sensors.quota"],
+            }
         ],
         "triggers": [
-            {"integration-name": "ipernity", "python-modules": ["ipernity_provider.triggers.ipernity"]}
+            {
+                "integration-name": "ipernity",
+                "python-modules": ["ipernity_provider.triggers.ipernity", "ipernity_provider.triggers.quota"],
+            }
         ],
         "cli": ["ipernity_provider.cli.definition.get_ipernity_cli_commands"],
         "extra-links": ["ipernity_provider.links.ipernity.DocumentLink"],
@@ -51,8 +57,8 @@ def get_provider_info() -> dict[str, Any]:
                         "schema": {"type": ["string", "null"]},
                     },
                     "auth": {
-                        "label": "Signature",
-                        "description": "The kind of token: the service's own, or OAuth 1.0a.",
+                        "label": "Kind of token",
+                        "description": "signature: the service's own; oauth: OAuth 1.0a.",
                         "schema": {
                             "type": ["string", "null"],
                             "enum": ["signature", "oauth"],

@@ -1,0 +1,115 @@
+"""Airflow's web UI as a person uses it; the selectors are those of Airflow 3.3."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from playwright.sync_api import Locator, Page, Response, expect
+
+from scripts.rig import AirflowApi
+
+GREEN, RED = "rgb(0, 128, 0)", "rgb(255, 0, 0)"
+
+
+class Connections:
+    """The list of connections, and the form behind its buttons."""
+
+    def __init__(self, page: Page, airflow: AirflowApi) -> None:
+        self.page = page
+        self.form = page.get_by_role("dialog")
+        self._address = f"{airflow.base}/connections"
+        page.goto(self._address)
+
+    def add(self, conn_id: str) -> None:
+        """Open the form for a connection of our type."""
+        self.page.get_by_role("button", name="Add Connection").click()
+        self.field("connection_id").fill(conn_id)
+        self.form.get_by_role("combobox").first.fill("ipernity")
+        self.page.get_by_role("option", name="ipernity", exact=True).click()
+
+    def edit(self, conn_id: str) -> None:
+        """Open the form of a connection that is there."""
+        self.page.goto(self._address)
+        self._row(conn_id).get_by_role("button", name="Edit Connection").click()
+        expect(self.field("connection_id")).to_have_value(conn_id)
+
+    def open(self, section: str) -> None:
+        self.form.get_by_role("button", name=section, exact=True).click()
+
+    def field(self, name: str) -> Locator:
+        return self.form.locator(f"[name={name}]")
+
+    def extra(self, name: str) -> Locator:
+        return self.field(f"element_{name}")
+
+    def fill(self, **fields: str) -> None:
+        for name, value in fields.items():
+            self.field(name).fill(value)
+
+    def fill_extra(self, **fields: str) -> None:
+        for name, value in fields.items():
+            self.extra(name).fill(value)
+
+    def choices(self) -> Locator:
+        """The choices of the form's last dropdown, opened."""
+        self.form.get_by_role("combobox").last.click()
+        return self.page.get_by_role("option")
+
+    def save(self) -> None:
+        self.form.get_by_role("button", name="Save").click()
+        expect(self.form).to_be_hidden()
+
+    def test(self, conn_id: str) -> tuple[Locator, Locator]:
+        """Press the Test button; returns what shows the outcome: the button's icon, and the sentence."""
+        self.page.goto(self._address)  # without the sentences of earlier tests
+        button = self._row(conn_id).get_by_role("button", name="Test Connection")
+        button.click()
+        told = self.page.locator("[data-scope=toast][data-part=root]").filter(has_text="Test Connection")
+        return button.locator("svg"), told.locator("[data-part=description]")
+
+    def _row(self, conn_id: str) -> Locator:
+        return self.page.get_by_role("row").filter(has_text=conn_id)
+
+
+class Dag:
+    """A DAG, its trigger form and its runs."""
+
+    def __init__(self, page: Page, airflow: AirflowApi, dag_id: str) -> None:
+        self.page = page
+        self.form = page.get_by_role("dialog")
+        page.goto(f"{airflow.base}/dags/{dag_id}")
+
+    def open_form(self) -> None:
+        self.page.get_by_role("button", name="Trigger").first.click()
+        expect(self.form.get_by_test_id("trigger-dag-submit")).to_be_enabled()
+
+    def trigger(self, **params: str) -> dict[str, Any]:
+        """Fill the form and send it off; Airflow shows the run that it makes."""
+        for name, value in params.items():
+            field = self.form.locator(f"#element_{name}")
+            field.fill(value)
+            field.press("Tab")
+        with self.page.expect_response(_is_new_run) as answer:
+            self.form.get_by_test_id("trigger-dag-submit").click()
+        self.page.wait_for_url("**/runs/*")
+        return dict(answer.value.json())
+
+    def wait_for_run(self, state: str, **tasks: str) -> None:
+        """Wait until the run's page shows these states, as it does without being loaded again."""
+        expect(self.page.get_by_test_id("state-badge").first).to_have_text(state, timeout=120_000)
+        for task_id, task_state in tasks.items():
+            expect(self.page.get_by_role("row").filter(has_text=task_id)).to_contain_text(task_state)
+
+    def open_task(self, task_id: str) -> None:
+        self.page.get_by_role("table").get_by_role("link", name=task_id, exact=True).click()
+        expect(self.page.get_by_role("heading", name=task_id)).to_be_visible()
+
+
+def _is_new_run(response: Response) -> bool:
+    return response.request.method == "POST" and response.url.endswith("/dagRuns")
+
+
+def everything_in(page: Page) -> str:
+    """The page's whole text and markup, and what its fields hold."""
+    held = page.locator("input, textarea").evaluate_all("all => all.map(one => one.value)")
+    return "\n".join([page.content(), *held])

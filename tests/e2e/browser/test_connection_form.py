@@ -1,0 +1,125 @@
+"""The connection in Airflow's web UI: typed in, tested, and its secrets never seen again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from ipernity_provider.get_provider_info import get_provider_info
+from scripts.rig import AirflowApi, connection_json
+from tests.conftest import (
+    API_KEY,
+    API_SECRET,
+    CREDENTIALS,
+    OAUTH_SECRET,
+    OAUTH_TOKEN,
+    SECRETS,
+    TOKEN,
+    Service,
+)
+from tests.e2e.browser.conftest import Snap
+from tests.e2e.browser.pages import GREEN, RED, Connections, everything_in
+
+pytestmark = pytest.mark.timeout(900)
+
+CONN_ID = "ipernity_photos"
+CONNECTED = "Connected as Superman (PRO), doc: write, left of this month's upload volume: "
+
+
+@pytest.fixture
+def connections(page: Page, airflow: AirflowApi, remote: Service) -> Iterator[Connections]:
+    yield Connections(page, airflow)
+    if any(row["connection_id"] == CONN_ID for row in airflow.get("/connections")["connections"]):
+        airflow.send("DELETE", f"/connections/{CONN_ID}")
+
+
+def test_the_form_has_our_fields_with_their_labels_hints_and_choices(
+    connections: Connections, page: Page, snap: Snap
+) -> None:
+    (declared,) = get_provider_info()["connection-types"]
+    behaviour, fields = declared["ui-field-behaviour"], declared["conn-fields"]
+    connections.add(CONN_ID)
+    form = connections.form
+    for name, label in behaviour["relabeling"].items():
+        expect(form.get_by_text(label, exact=True)).to_be_visible()
+        expect(connections.field(name)).to_be_visible()
+    for name, hint in behaviour["placeholders"].items():
+        expect(connections.field(name)).to_have_attribute("placeholder", hint)
+    for name in behaviour["hidden-fields"]:
+        expect(connections.field(name)).to_have_count(0)
+    connections.fill(description="The account of our photo club", password=API_SECRET, port="0")
+    expect(connections.field("password")).to_have_attribute("type", "password")
+    snap(page, "connection-form")
+
+    connections.open("Extra Fields")
+    for field in fields.values():
+        expect(form.get_by_text(field["label"], exact=True)).to_be_visible()
+        expect(form.get_by_text(field["description"], exact=True)).to_be_visible()
+    for name in ("token", "token_secret"):
+        expect(connections.extra(name)).to_have_attribute("type", "password")
+    choices = connections.choices()
+    expect(choices).to_have_text(fields["auth"]["schema"]["enum"])
+    choices.first.click()
+    connections.fill_extra(api_key=API_KEY, token=TOKEN, upload_roots="/data/pictures")
+    snap(page, "connection-extra-fields", height=2400, part=form)
+
+
+def test_a_connection_typed_into_the_form_works_and_its_secrets_are_never_shown_again(
+    connections: Connections, page: Page, airflow: AirflowApi, remote: Service, snap: Snap
+) -> None:
+    connections.add(CONN_ID)
+    connections.fill(host=remote.url, password=API_SECRET, port="0")
+    connections.open("Extra Fields")
+    connections.choices().filter(has_text="oauth").click()
+    connections.fill_extra(api_key=API_KEY, token=OAUTH_TOKEN, token_secret=OAUTH_SECRET)
+    connections.save()
+    icon, sentence = connections.test(CONN_ID)
+    expect(sentence).to_contain_text(CONNECTED)
+    expect(icon).to_have_css("color", GREEN)
+    snap(page, "connection-test", height=600)
+
+    connections.edit(CONN_ID)
+    expect(connections.field("password")).to_have_value("***")
+    connections.open("Extra Fields")
+    for name in ("token", "token_secret"):
+        expect(connections.extra(name)).to_have_value("***")
+    shown = everything_in(page)
+    connections.open("Extra Fields JSON")
+    shown += everything_in(page) + json.dumps(stored(airflow))
+    assert CONN_ID in shown
+    assert not any(secret in shown for secret in SECRETS)
+
+    connections.open("Standard Fields")
+    connections.fill(description="Of the photo club")
+    connections.save()
+    icon, sentence = connections.test(CONN_ID)
+    expect(sentence).to_contain_text(CONNECTED)
+    expect(icon).to_have_css("color", GREEN)
+    assert stored(airflow)["description"] == "Of the photo club"
+
+
+def test_a_wrong_secret_turns_the_test_red_with_a_sentence_that_shows_no_secret(
+    connections: Connections, page: Page, airflow: AirflowApi, remote: Service
+) -> None:
+    connection = json.loads(connection_json(remote.url, **CREDENTIALS["signature"]))
+    body = {**connection, "connection_id": CONN_ID, "extra": json.dumps(connection["extra"])}
+    airflow.send("POST", "/connections", body)
+    connections.edit(CONN_ID)
+    connections.fill(password="0123456789abcdef")
+    connections.save()
+    icon, sentence = connections.test(CONN_ID)
+    expect(sentence).to_have_text(
+        "auth.checkToken: Signature is invalid (code 105). "
+        "Check the API secret (with OAuth, the token secret too)."
+    )
+    expect(icon).to_have_css("color", RED)
+    shown = everything_in(page)
+    assert not any(secret in shown for secret in (*SECRETS, "0123456789abcdef"))
+
+
+def stored(airflow: AirflowApi) -> dict[str, Any]:
+    return dict(airflow.get(f"/connections/{CONN_ID}"))
