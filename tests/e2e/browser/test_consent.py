@@ -47,7 +47,6 @@ def test_a_click_on_allow_brings_the_oauth_way_back_to_this_machine_and_to_a_con
     with running(home | KEY, "authorize", *options) as command:
         page.goto(command.consent_url())
         expect(page.get_by_role("row", name="doc write")).to_be_visible()
-        snap(page, "consent-oauth", height=420)
         page.get_by_role("button", name="Allow").click()
         expect(page.get_by_text("You can close this page and go back to the terminal.")).to_be_visible()
         assert page.url.startswith("http://127.0.0.1:")
