@@ -120,13 +120,7 @@ def modules_of(*kinds: str) -> list[str]:
     [
         pytest.param(modules_of("hooks", "operators", "sensors"), id="what a DAG file imports"),
         # Not parsed with a DAG, but imported in the triggerer's event loop, where it holds up all other triggers.
-        pytest.param(
-            modules_of("triggers"),
-            id="trigger",
-            marks=pytest.mark.xfail(
-                strict=True, reason="next_delay comes with all of ipernity_provider.replacement"
-            ),
-        ),
+        pytest.param(modules_of("triggers"), id="trigger"),
     ],
 )
 def test_importing_loads_no_http_library(modules: list[str]) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 from ipernity_provider.api.errors import TicketNotFound
 from ipernity_provider.api.models import Ticket
+from ipernity_provider.api.pace import next_delay
 from ipernity_provider.replacement.order import NewDocument, Refused, TicketInvalid
-from ipernity_provider.replacement.settle import next_delay
 
 _NAMED = 10
 

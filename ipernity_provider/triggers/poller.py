@@ -22,11 +22,11 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from ipernity_provider.api.errors import IpernityError, TransientError
-from ipernity_provider.api.models import Ticket
-from ipernity_provider.replacement.settle import next_delay
+from ipernity_provider.api.pace import next_delay
 
 if TYPE_CHECKING:
     from ipernity_provider.api.client import IpernityClient
+    from ipernity_provider.api.models import Ticket
 
     Connect = Callable[[], Awaitable[Callable[[], IpernityClient]]]
 

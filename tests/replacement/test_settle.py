@@ -6,8 +6,8 @@ import pytest
 
 from ipernity_provider.api.errors import TicketNotFound
 from ipernity_provider.api.models import Ticket
+from ipernity_provider.api.pace import next_delay
 from ipernity_provider.replacement.order import NewDocument, Refused, TicketInvalid
-from ipernity_provider.replacement.settle import next_delay
 from ipernity_provider.replacement.tickets import Tickets, read_tickets
 
 
