@@ -19,7 +19,13 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "hooks": [{"integration-name": "ipernity", "python-modules": ["ipernity_provider.hooks.ipernity"]}],
         "operators": [
-            {"integration-name": "ipernity", "python-modules": ["ipernity_provider.operators.ipernity"]}
+            {
+                "integration-name": "ipernity",
+                "python-modules": [
+                    "ipernity_provider.operators.ipernity",
+                    "ipernity_provider.operators.batch",
+                ],
+            }
         ],
         "sensors": [
             {

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
@@ -11,6 +12,9 @@ from PIL import Image
 
 from ipernity_provider.api.client import IpernityClient
 from ipernity_provider.sandbox import running_sandbox
+
+if TYPE_CHECKING:
+    from tests.object_storage import Bucket, Storage
 
 API_KEY, API_SECRET = "6fa87ba500002712bd4eed6020f3bd72", "e9a599f0cf6ce193"
 TOKEN = "12345-a0b1c2d3e4f5"
@@ -97,6 +101,26 @@ def other_picture(tmp_path: Path) -> Path:
 def draw(path: Path, colour: str) -> Path:
     Image.new("RGB", (320, 200), colour).save(path)
     return path
+
+
+@pytest.fixture(scope="session")
+def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storage]:
+    """An S3 server."""
+    from tests.object_storage import running_storage
+
+    with running_storage(tmp_path_factory.mktemp("moto")) as storage:
+        yield storage
+
+
+@pytest.fixture
+def bucket(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    """A bucket of the test's own; the Airflow connection ``media`` may do anything with it."""
+    from tests.object_storage import Bucket
+
+    bucket = Bucket(storage, f"media-{uuid.uuid4().hex[:12]}")
+    storage.client().create_bucket(Bucket=bucket.name)
+    monkeypatch.setenv("AIRFLOW_CONN_MEDIA", storage.connection())
+    return bucket
 
 
 Connect = Callable[..., str]

@@ -20,10 +20,10 @@ from ipernity_provider.api.errors import COMMON_CODES, METHOD_CODES
 from ipernity_provider.cli.definition import AUTHORIZE
 from ipernity_provider.get_provider_info import get_provider_info
 from ipernity_provider.hooks.settings import ConnectionSettings
-from ipernity_provider.operators.ipernity import ReplaceFileOperator
+from ipernity_provider.operators.ipernity import ReplaceFileOperator, ReplaceFilesOperator
 from ipernity_provider.sandbox import running_sandbox
 from ipernity_provider.sandbox.settings import Settings
-from ipernity_provider.sensors.ipernity import TicketSensor
+from ipernity_provider.sensors.ipernity import IpernityQuotaSensor, TicketSensor
 from scripts.docs_hooks import MARKS, common_codes, method_codes, on_page_content, on_page_markdown
 from scripts.rig import ROOT
 
@@ -123,11 +123,19 @@ def test_each_field_of_the_connection_is_described_with_its_default(name: str, f
         assert str(field["schema"]["default"]) in re.split(r"\W+", default)
 
 
-@pytest.mark.parametrize("operator", [ReplaceFileOperator, TicketSensor])
-def test_each_parameter_is_described_with_its_default(operator: Any) -> None:
+@pytest.mark.parametrize(
+    ("page", "operator"),
+    [
+        ("replacing.md", ReplaceFileOperator),
+        ("replacing.md", TicketSensor),
+        ("many.md", ReplaceFilesOperator),
+        ("many.md", IpernityQuotaSensor),
+    ],
+)
+def test_each_parameter_is_described_with_its_default(page: str, operator: Any) -> None:
     every = inspect.signature(operator.__init__).parameters
     parameters = {name: every[name].default for name in every if name not in {"self", "kwargs"}}
-    (rows,) = [rows for rows in tables("replacing.md", "parameter") if rows.keys() == parameters.keys()]
+    (rows,) = [rows for rows in tables(page, "parameter") if rows.keys() == parameters.keys()]
     for name, default in parameters.items():
         what, told = rows[name]
         assert ("(templated)" in what) == (name in operator.template_fields), name

@@ -74,7 +74,16 @@ class StaleSignature(TransientError):
 
 
 class SourceChanged(TransientError):
-    """The file is not (any more) what was announced; the upload was broken off before its last byte."""
+    """The file is not (any more) what was announced; the upload was broken off before its last byte.
+
+    :param md5: what was read instead, lower-case hex, if all of it was read.
+    :param size: the bytes of that.
+    """
+
+    def __init__(self, message: str, *, md5: str | None = None, size: int = 0) -> None:
+        super().__init__(message)
+        self.md5 = md5
+        self.size = size
 
 
 class SourceUnreadable(TransientError):

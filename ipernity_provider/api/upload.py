@@ -17,6 +17,7 @@ from urllib3.fields import RequestField
 from urllib3.filepost import encode_multipart_formdata
 
 from ipernity_provider.api.errors import SourceChanged, SourceUnreadable
+from ipernity_provider.api.storage import fault_of, open_to_read
 
 BLOCK_BYTES = 1 << 20
 
@@ -37,13 +38,19 @@ class FilePath(Protocol):
 
 @contextmanager
 def reading(filename: str) -> Iterator[None]:
-    """Turns a fault of the source into its own error: an OSError would pass for one of the connection."""
+    """Turns a fault of the source into its own error: an OSError would pass for one of the connection.
+
+    Without its cause, whose text can hold what must not be shown.
+    """
     try:
         yield
-    except OSError as error:
-        raise SourceUnreadable(
-            f"{filename} cannot be read: {error.strerror or type(error).__name__}."
-        ) from error
+    except Exception as error:  # noqa: BLE001 - storages raise what they like
+        fault = fault_of(error)
+        if fault.kind == "changed":
+            raise SourceChanged(f"{filename} {fault.words}; nothing was replaced.") from None
+        # Transient, whatever it is: a moment ago the file was there. The next try looks anew.
+        gone = " (any more)" if fault.kind == "missing" else ""
+        raise SourceUnreadable(f"{filename} {fault.words}{gone}; nothing was replaced.") from None
 
 
 @dataclass
@@ -103,7 +110,7 @@ class MultipartBody:
         buffer = memoryview(bytearray(BLOCK_BYTES))
         sent = 0
         with reading(self.filename):
-            stream = self.file.open("rb")
+            stream = open_to_read(self.file)
         with stream:
             while count := self._read(stream, buffer):
                 sent += count
@@ -117,7 +124,11 @@ class MultipartBody:
         if sent < self.size:
             raise SourceChanged(f"{self.filename} has shrunk while it was read; nothing was replaced.")
         if self.md5 and digest.hexdigest() != self.md5:
-            raise SourceChanged(f"{self.filename} was changed while it was read; nothing was replaced.")
+            raise SourceChanged(
+                f"{self.filename} was changed while it was read; nothing was replaced.",
+                md5=digest.hexdigest(),
+                size=sent,
+            )
 
     def _read(self, stream: Any, buffer: memoryview) -> int:
         with reading(self.filename):

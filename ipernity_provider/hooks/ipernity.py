@@ -83,14 +83,22 @@ class IpernityHook(BaseHook):
             return client.check_tickets(tickets)
 
     def replace_file(
-        self, doc_id: str, file: Any, *, poll_interval: float = 30.0, timeout: float = 3600.0, **options: Any
+        self,
+        doc_id: str,
+        file: Any,
+        *,
+        file_conn_id: str | None = None,
+        poll_interval: float = 30.0,
+        timeout: float = 3600.0,
+        **options: Any,
     ) -> dict[str, Any]:
         """Replace a document's file, wait and verify; for ``@task`` functions.
 
         :class:`~ipernity_provider.operators.ipernity.ReplaceFileOperator` does the same and also remembers across
         retries what it has sent.
 
-        :param file: a local path, a URI, or an ``ObjectStoragePath``.
+        :param file: a local path, a URI (``file://``, ``s3://``, ``gs://``, ``abfs://``), or an ``ObjectStoragePath``.
+        :param file_conn_id: the connection to the storage of ``file`` and ``backup_to``, where their URIs name none.
         :param poll_interval: longest pause between two looks at the ticket, in seconds.
         :param timeout: seconds to wait for the service to process the file.
         :param options: more of :class:`~ipernity_provider.replacement.order.Order`: ``verify``, ``if_unchanged``, ...
@@ -98,17 +106,21 @@ class IpernityHook(BaseHook):
         """
         from ipernity_provider.hooks.files import as_folder, as_path
         from ipernity_provider.replacement import Order, replace_file
+        from ipernity_provider.replacement.progress import ProgressLog
 
         if "backup_to" in options:
-            options["backup_to"] = as_folder(options["backup_to"])
+            options["backup_to"] = as_folder(options["backup_to"], file_conn_id)
         order = Order(
             doc_id=str(doc_id).strip(),
-            file=as_path(file),
+            file=as_path(file, file_conn_id),
             upload_roots=self.upload_roots(options.pop("upload_roots", None)),
             **options,
         )
         with self.get_conn() as client:
-            return replace_file(client, order, poll_interval=poll_interval, timeout=timeout).as_dict()
+            result = replace_file(
+                client, order, poll_interval=poll_interval, timeout=timeout, progress=ProgressLog()
+            )
+        return result.as_dict()
 
     def upload_roots(self, narrower: Sequence[str] | str | None) -> list[tuple[str, ...]]:
         """The sets of roots of which each must hold a file: the connection's, and a task's own.

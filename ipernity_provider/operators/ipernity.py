@@ -1,4 +1,4 @@
-"""ReplaceFileOperator: the file behind a document, replaced as an Airflow task."""
+"""The operators: ReplaceFileOperator for one document, and ReplaceFilesOperator for many."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from airflow.sdk import BaseOperator, conf
 
 from ipernity_provider.hooks.ipernity import IpernityHook
 from ipernity_provider.links.ipernity import DocumentLink
+from ipernity_provider.operators.batch import ReplaceFilesOperator
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
         Verify,
     )
 
+__all__ = ["ReplaceFileOperator", "ReplaceFilesOperator"]
+
 
 class ReplaceFileOperator(BaseOperator):
     """Replaces the file behind a document on ipernity.com: streamed, verified, never twice.
@@ -42,7 +45,11 @@ class ReplaceFileOperator(BaseOperator):
     of replacing; that fails the task, with both documents named. A retry first finds out what an earlier try has sent.
 
     :param doc_id: the document, e.g. ``5412`` (templated).
-    :param file: the new file: a local path, a URI, or an ``ObjectStoragePath`` (templated).
+    :param file: the new file: a local path, a URI (``file://``, ``s3://``, ``gs://``, ``abfs://``, or what else Airflow
+        has a storage for), or an ``ObjectStoragePath`` (templated). The worker streams it; nothing is put on its disk.
+        An MD5 that the storage claims is compared while sending, and spares reading the file twice.
+    :param file_conn_id: the connection to the storage of ``file`` and ``backup_to``, where their URIs name none
+        (``s3://conn@bucket/key`` does); local files need none (templated).
     :param filename: the name that the service is told; the file's own by default (templated).
     :param wait_for_completion: wait until the service has processed the file, and verify. If False the task ends with
         the outcome ``sent`` and a ticket for :class:`~ipernity_provider.sensors.ipernity.TicketSensor`.
@@ -75,6 +82,7 @@ class ReplaceFileOperator(BaseOperator):
     template_fields: Sequence[str] = (
         "doc_id",
         "file",
+        "file_conn_id",
         "filename",
         "backup_to",
         "upload_roots",
@@ -87,6 +95,7 @@ class ReplaceFileOperator(BaseOperator):
         *,
         doc_id: str | int | XComArg,
         file: str | Path | ObjectStoragePath | XComArg,
+        file_conn_id: str | None = None,
         filename: str | None = None,
         wait_for_completion: bool = True,
         asynchronous: bool = True,
@@ -110,6 +119,7 @@ class ReplaceFileOperator(BaseOperator):
         super().__init__(**kwargs)
         self.doc_id = doc_id
         self.file = file
+        self.file_conn_id = file_conn_id
         self.filename = filename
         self.wait_for_completion = wait_for_completion
         self.asynchronous = asynchronous
@@ -168,11 +178,12 @@ class ReplaceFileOperator(BaseOperator):
     def _replace(self, context: Context) -> Result:
         from ipernity_provider.operators.journal import journal_of
         from ipernity_provider.replacement import Result, begin, complete
+        from ipernity_provider.replacement.progress import ProgressLog
 
         journal = journal_of(context)
         order = self._order(context, journal)
         with self.hook.get_conn() as client:
-            begun = begin(client, order, journal)
+            begun = begin(client, order, journal, ProgressLog())
             # Known now, so that the link also works where the task fails later on.
             context["ti"].xcom_push(key="url", value=begun.url)
             if isinstance(begun, Result):
@@ -224,7 +235,7 @@ class ReplaceFileOperator(BaseOperator):
         retried = isinstance(journal, MemoryJournal) and getattr(ti, "try_number", 1) > 1
         return Order(
             doc_id=str(self.doc_id).strip(),
-            file=as_path(self.file),
+            file=as_path(self.file, self.file_conn_id),
             filename=self.filename or None,
             upload_roots=self.hook.upload_roots(self.upload_roots),
             if_unchanged=self.if_unchanged,
@@ -237,7 +248,7 @@ class ReplaceFileOperator(BaseOperator):
             maybe_sent_since=_start_of_run(context) if retried else None,
             on_uncertain=self.on_uncertain,
             resend_grace=self.resend_grace,
-            backup_to=as_folder(self.backup_to),
+            backup_to=as_folder(self.backup_to, self.file_conn_id),
             require_backup=self.require_backup,
             **asdict(self._demand()),
         )

@@ -7,15 +7,19 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import IO, Any
 
 from ipernity_provider.api.client import IpernityClient
 from ipernity_provider.api.errors import IpernityError, TransientError
 from ipernity_provider.api.models import Document, Media
+from ipernity_provider.api.storage import fault_of, is_stored, shown
 from ipernity_provider.replacement.order import FolderPath, Order, Refused
+from ipernity_provider.replacement.storing import make_folder, written_whole
 
 log = logging.getLogger(__name__)
+
+
+class BackupNotStored(TransientError):
+    """The storage of the backups fails; nothing was sent."""
 
 
 def back_up(client: IpernityClient, order: Order, document: Document) -> str | None:
@@ -23,12 +27,13 @@ def back_up(client: IpernityClient, order: Order, document: Document) -> str | N
 
     :return: where it lies; None if none was asked for, or none was to be had and none is required.
     :raises Refused: it cannot be had and ``require_backup`` is set.
+    :raises BackupNotStored: the same, and a later try may get through.
     """
     if order.backup_to is None:
         return None
     try:
         return _store(client, order.backup_to, document)
-    except (IpernityError, OSError) as error:
+    except IpernityError as error:
         if not order.require_backup:
             log.warning("No backup of document %s: %s Sending without one.", document.doc_id, error)
             return None
@@ -45,31 +50,31 @@ def _store(client: IpernityClient, folder: FolderPath, document: Document) -> st
         raise Refused("the service does not show its original.")
     now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     extension = f".{original.ext}" if original.ext and original.ext.isalnum() else ""
-    folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"{document.doc_id}-{document.md5 or 'unknown'}-{now}{extension}"
     digest, size = hashlib.md5(), 0
-    with _written_whole(target) as stream:
-        for block in client.download(original.url):
-            stream.write(block)
-            digest.update(block)
-            size += len(block)
-        _require_same(document, original, digest.hexdigest(), size)
+    with _storing(folder):
+        make_folder(folder)
+        with written_whole(target) as stream:
+            for block in client.download(original.url):
+                stream.write(block)
+                digest.update(block)
+                size += len(block)
+            _require_same(document, original, digest.hexdigest(), size)
     log.info("The previous original of document %s (%d bytes) is kept as %s.", document.doc_id, size, target)
     return str(target)
 
 
 @contextmanager
-def _written_whole(target: Any) -> Iterator[IO[bytes]]:
-    """A file that appears under its name only when it is complete; object stores do that by themselves."""
-    part = target.with_name(f"{target.name}.part") if isinstance(target, Path) else target
+def _storing(folder: FolderPath) -> Iterator[None]:
+    """Turns what a storage raises into one sentence; its own text can hold what must not be shown."""
     try:
-        with part.open("wb") as stream:
-            yield stream
-    except BaseException:
-        part.unlink(missing_ok=True)
+        yield
+    except IpernityError:
         raise
-    if part is not target:
-        part.replace(target)
+    except Exception as error:  # noqa: BLE001 - storages raise what they like
+        fault = fault_of(error, "written")
+        kind = BackupNotStored if is_stored(folder) and not fault.permanent else Refused
+        raise kind(f"{shown(folder)} {fault.words}.") from None
 
 
 def _require_same(document: Document, original: Media, md5: str, size: int) -> None:

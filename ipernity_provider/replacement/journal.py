@@ -37,6 +37,7 @@ class Entry:
 
     :param md5: of the file that is sent.
     :param bytes: its size.
+    :param claim: the MD5 that the file's storage claims, right or wrong; None if it claims none.
     :param before: the document as it was.
     :param twins: documents that carried these bytes before: not ours when they show up afterwards.
     :param owner_id: of the document.
@@ -62,6 +63,7 @@ class Entry:
     at: str
     alive_at: float = 0.0
     backup: str | None = None
+    claim: str | None = None
     ticket: str | None = None
     result_id: str | None = None
     proven: Shown | None = None

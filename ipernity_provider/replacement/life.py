@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ipernity_provider.api.client import IpernityClient
-from ipernity_provider.api.errors import AnswerLost
+from ipernity_provider.api.errors import AnswerLost, SourceChanged
 from ipernity_provider.api.models import Ticket
 from ipernity_provider.api.upload import Progress
 from ipernity_provider.replacement.backup import back_up
 from ipernity_provider.replacement.journal import Entry, Journal, MemoryJournal
 from ipernity_provider.replacement.order import Demand, Order, Result, TicketInvalid
-from ipernity_provider.replacement.plan import make_entry, make_plan
+from ipernity_provider.replacement.plan import Plan, make_entry, make_plan
 from ipernity_provider.replacement.send import find, known_twins, look, send
 from ipernity_provider.replacement.settle import settle
-from ipernity_provider.replacement.source import Source, examine
+from ipernity_provider.replacement.source import Source, examine, read_through
 from ipernity_provider.replacement.verify import proof_of, still_proven, verify
 
 log = logging.getLogger(__name__)
@@ -31,16 +31,18 @@ def replace_file(
     *,
     poll_interval: float = 30.0,
     timeout: float = 3600.0,
+    progress: Progress | None = None,
 ) -> Result:
     """Replace a document's file and prove it.
 
     :param journal: what lets a later call go on where this one was cut off; by default there is none.
     :param poll_interval: longest pause between two looks at the ticket, in seconds.
     :param timeout: seconds to wait for the service to process the file.
+    :param progress: called after each block that is sent.
     :raises IpernityError: typed by what can be done about it.
     """
     journal = journal or MemoryJournal()
-    begun = begin(client, order, journal)
+    begun = begin(client, order, journal, progress)
     if isinstance(begun, Result):
         return begun
     ticket = None
@@ -65,6 +67,8 @@ def begin(
     :return: a result where nothing is to be sent, else the entry of the upload that is under way.
     """
     source = source or examine(order.file, order.filename, order.upload_roots)
+    if source.unread:
+        source = _as_far_as_known(order, journal, source)
     if not order.dry_run and (begun := _begun_before(client, order, journal, source)):
         return begun
     plan = make_plan(client, order, source)
@@ -74,6 +78,58 @@ def begin(
     if not plan.send:
         return plan.result("unchanged")
     backup = back_up(client, order, plan.document)
+    try:
+        return _send(client, order, journal, progress, plan, backup, twins)
+    except SourceChanged as error:
+        plan = make_plan(client, order, _really(source, error))
+    log.info(plan.reason)
+    if not plan.send:
+        return plan.result("unchanged")
+    return _send(client, order, journal, progress, plan, backup, None)
+
+
+def _as_far_as_known(order: Order, journal: Journal, source: Source) -> Source:
+    """The file, with the checksum that an earlier try has found instead of the claimed one.
+
+    Where no journal can tell, what an earlier try may have sent is looked for by the checksum: it has to be a true one.
+    """
+    entry = journal.read()
+    if entry and (entry.claim, entry.bytes) == (source.claim, source.size):
+        return source.as_read(entry.md5, entry.bytes)
+    return read_through(source) if order.maybe_sent_since else source
+
+
+def _really(source: Source, error: SourceChanged) -> Source:
+    """The file as it was read, if it is only not what its storage claims.
+
+    :raises SourceChanged: it is not what was read before.
+    """
+    if not source.unread or error.md5 is None:
+        raise error
+    log.warning(
+        "The storage of %s says that its md5 is %s, but its bytes have %s (so it may be with encrypted objects). "
+        "Nothing was replaced yet; planning anew.",
+        source.name,
+        source.claim,
+        error.md5,
+    )
+    return source.as_read(error.md5, error.size)
+
+
+def _send(
+    client: IpernityClient,
+    order: Order,
+    journal: Journal,
+    progress: Progress | None,
+    plan: Plan,
+    backup: str | None,
+    twins: Sequence[str] | None,
+) -> Entry:
+    """Send the file, and once more if it provably did not arrive.
+
+    :raises AnswerLost: it did not arrive then either.
+    """
+    source = plan.source
     if twins is None:
         twins = known_twins(client, source)
     intent = make_entry(order, plan.document, source, twins, backup)

@@ -58,6 +58,7 @@ def make_entry(
         at=now.isoformat(timespec="seconds"),
         alive_at=now.timestamp(),
         backup=backup,
+        claim=source.claim,
     )
 
 
@@ -67,7 +68,7 @@ def make_plan(client: IpernityClient, order: Order, source: Source) -> Plan:
     :raises Refused: it cannot; the sentence says why.
     """
     document = _document(client, order)
-    _require_same_media(document, source)
+    require_same_media(document, source)
     if document.md5 == source.md5 and order.if_unchanged != "replace" and not order.force:
         return Plan(
             order.doc_id,
@@ -78,9 +79,12 @@ def make_plan(client: IpernityClient, order: Order, source: Source) -> Plan:
         )
     if order.check_account:
         token = client.check_token()
-        _require_write(token)
-        _require_owner(document, token)
-        _require_volume(document, source, client.get_quota())
+        require_write(token)
+        require_owner(document, token)
+        quota = client.get_quota()
+        require_pro(quota)
+        require_size(document, source, quota)
+        _require_volume(source, quota)
     return Plan(
         order.doc_id,
         document,
@@ -91,7 +95,7 @@ def make_plan(client: IpernityClient, order: Order, source: Source) -> Plan:
     )
 
 
-def _require_same_media(document: Document, source: Source) -> None:
+def require_same_media(document: Document, source: Source) -> None:
     if source.media and document.media and source.media != document.media:
         raise Refused(
             f"{source.name} is of class {source.media}, document {document.doc_id} of class {document.media}: a file can "
@@ -105,11 +109,11 @@ def _document(client: IpernityClient, order: Order) -> Document:
     except DocumentNotFound:
         # A token without rights sees no private document either: say that rather than blame the id.
         if order.check_account:
-            _require_write(client.check_token())
+            require_write(client.check_token())
         raise
 
 
-def _require_write(token: Token) -> None:
+def require_write(token: Token) -> None:
     if not token.allows("doc", "write"):
         held = token.permissions.get("doc", "none")
         raise Refused(
@@ -118,7 +122,7 @@ def _require_write(token: Token) -> None:
         )
 
 
-def _require_owner(document: Document, token: Token) -> None:
+def require_owner(document: Document, token: Token) -> None:
     if document.owner_id and token.user_id and document.owner_id != token.user_id:
         raise Refused(
             f"Document {document.doc_id} belongs to user {document.owner_id}, the token to {token.username} "
@@ -126,17 +130,23 @@ def _require_owner(document: Document, token: Token) -> None:
         )
 
 
-def _require_volume(document: Document, source: Source, quota: Quota) -> None:
+def require_pro(quota: Quota) -> None:
     if quota.is_pro is False:
         raise Refused(
             "The account is not PRO (ipernity Club), and the service lets only those replace files. "
             "check_account=False leaves the decision to the service. Nothing was sent."
         )
+
+
+def require_size(document: Document, source: Source, quota: Quota) -> None:
     limit = quota.max_file_bytes.get(document.media)
     if limit and source.size > limit:
         raise Refused(
             f"{source.name} has {source.size} bytes, the account allows {limit} for a {document.media}. Nothing was sent."
         )
+
+
+def _require_volume(source: Source, quota: Quota) -> None:
     if quota.left_bytes is not None and source.size > quota.left_bytes:
         raise Refused(
             f"{source.name} has {source.size} bytes, but only {quota.left_bytes} are left of this month's upload volume. "

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-import mimetypes
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ipernity_provider.api.errors import SourceUnreadable
+from ipernity_provider.api.errors import IpernityError, SourceUnreadable
 from ipernity_provider.api.models import MediaClass
+from ipernity_provider.api.storage import fault_of, open_to_read, shown
 from ipernity_provider.api.upload import BLOCK_BYTES, FilePath
+from ipernity_provider.replacement.checksum import claim_of
+from ipernity_provider.replacement.media import HEAD_BYTES, media_of_bytes, media_of_name
 from ipernity_provider.replacement.order import Refused
 
 
 @dataclass(frozen=True)
 class Source:
-    """A file that was read once.
+    """A file that was looked at.
 
-    :param media: its class on the service, by its name; None where the name does not say.
+    :param md5: of its bytes; by the storage's word, as long as it is the ``claim``.
+    :param media: its class on the service; None where neither name nor bytes say it.
+    :param claim: the MD5 that the storage claims; None if it claims none.
     """
 
     path: FilePath
@@ -26,57 +31,88 @@ class Source:
     size: int
     md5: str
     media: MediaClass | None
+    claim: str | None = None
+
+    @property
+    def unread(self) -> bool:
+        """Whether nobody has compared the checksum with the bytes yet."""
+        return self.claim == self.md5
+
+    def as_read(self, md5: str, size: int) -> Source:
+        """The same file, with what its bytes have shown."""
+        return replace(self, md5=md5, size=size)
 
 
 def examine(file: FilePath, filename: str | None, upload_roots: Sequence[Sequence[str]]) -> Source:
-    """Look at the file and read it once, for its checksum.
+    """Look at the file: read it once for its checksum, if its storage claims none.
 
     :raises Refused: it is missing, empty, a folder, unreadable, or lies outside the roots.
     :raises SourceUnreadable: its storage fails; a later try may get through.
     """
-    try:
+    with _refusing(file):
         path = file.resolve() if isinstance(file, Path) else file
         for roots in upload_roots:
             _require_inside(path, roots)
-        size, md5 = _read(path)
-    except FileNotFoundError:
-        raise Refused(f"{file} does not exist. Nothing was sent.") from None
-    except IsADirectoryError:
-        raise Refused(f"{file} is a folder; a replacement needs one file. Nothing was sent.") from None
-    except (PermissionError, NotADirectoryError) as error:
-        raise Refused(f"{file} cannot be read: {error.strerror}. Nothing was sent.") from error
-    except OSError as error:
-        raise SourceUnreadable(
-            f"{file} cannot be read: {error.strerror or type(error).__name__}. Nothing was sent."
-        ) from error
-    except (
-        ValueError,
-        ImportError,
-        RuntimeError,
-    ) as error:  # fsspec's for unknown addresses, pathlib's for loops
-        raise Refused(f"{file} cannot be opened: {str(error).rstrip('.')}. Nothing was sent.") from error
-    if size == 0:
-        raise Refused(f"{file} is empty. Nothing was sent.")
-    name = filename or file.name
-    return Source(path, name, size, md5, media_class(name))
+        name = filename or file.name
+        media = media_of_name(name)
+        if claim := claim_of(path):
+            head = b"" if media else _first_bytes(path)
+            source = Source(path, name, claim.size, claim.md5, media or media_of_bytes(head), claim.md5)
+        else:
+            size, md5, head = _read(path)
+            source = Source(path, name, size, md5, media or media_of_bytes(head))
+    if source.size == 0:
+        raise Refused(f"{shown(file)} is empty. Nothing was sent.")
+    return source
 
 
-def _read(path: FilePath) -> tuple[int, str]:
+def read_through(source: Source) -> Source:
+    """The same file, read for its checksum whatever its storage claims.
+
+    :raises Refused: and :raises SourceUnreadable: as for :func:`examine`.
+    """
+    with _refusing(source.path):
+        size, md5, _ = _read(source.path)
+    return source.as_read(md5, size)
+
+
+@contextmanager
+def _refusing(file: FilePath) -> Iterator[None]:
+    """Turns what a storage raises into one sentence; its own text can hold what must not be shown."""
+    try:
+        yield
+    except IpernityError:
+        raise
+    except Exception as error:  # noqa: BLE001 - storages raise what they like
+        fault = fault_of(error)
+        words = "is a folder; a replacement needs one file" if fault.kind == "folder" else fault.words
+        kind = Refused if fault.permanent else SourceUnreadable
+        raise kind(f"{shown(file)} {words}. Nothing was sent.") from None
+
+
+def _read(path: FilePath) -> tuple[int, str, bytes]:
+    """Size, MD5 and first bytes."""
     digest = hashlib.md5()
     buffer = memoryview(bytearray(BLOCK_BYTES))
-    size = 0
-    with path.open("rb") as stream:
+    size, head = 0, b""
+    with open_to_read(path) as stream:
         while count := stream.readinto(buffer):
+            head = head or bytes(buffer[: min(count, HEAD_BYTES)])
             digest.update(buffer[:count])
             size += count
-    return size, digest.hexdigest()
+    return size, digest.hexdigest(), head
+
+
+def _first_bytes(path: FilePath) -> bytes:
+    with open_to_read(path) as stream:
+        return bytes(stream.read(HEAD_BYTES))
 
 
 def _require_inside(path: FilePath, roots: Sequence[str]) -> None:
     if not any(_inside(path, root) for root in roots):
         allowed = ", ".join(roots) or "nothing at all"
         raise Refused(
-            f"{path} lies outside the folders that uploads may come from ({allowed}). Nothing was sent."
+            f"{shown(path)} lies outside the folders that uploads may come from ({allowed}). Nothing was sent."
         )
 
 
@@ -88,20 +124,3 @@ def _inside(path: FilePath, root: str) -> bool:
     parts = str(path).split("/")
     wanted = root.rstrip("/").split("/")
     return ".." not in parts and parts[: len(wanted)] == wanted
-
-
-# The table that comes with Python, alike on all workers; a machine's own mime.types are not read.
-_TYPES = mimetypes.MimeTypes()
-_BY_TYPE: dict[str, MediaClass] = {"image": "photo", "audio": "audio", "video": "video", "text": "other"}
-_NOT_TELLING = frozenset({"application/octet-stream", "image/svg+xml", "image/vnd.djvu"})
-
-
-def media_class(name: str) -> MediaClass | None:
-    """The service's class of a file by its name: documents such as pdf or xls count as ``other``.
-
-    None for a name that does not say, raw photos among them: the service then decides.
-    """
-    kind, encoding = _TYPES.guess_type(name, strict=False)
-    if kind is None or encoding or kind in _NOT_TELLING:
-        return None
-    return _BY_TYPE.get(kind.partition("/")[0], "other")

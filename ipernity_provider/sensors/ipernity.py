@@ -1,4 +1,4 @@
-"""TicketSensor: waits until the service has finished with uploads."""
+"""The sensors: TicketSensor waits for uploads to be processed, IpernityQuotaSensor for upload volume."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from airflow.sdk import BaseSensorOperator, PokeReturnValue, conf
 from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
 
 from ipernity_provider.hooks.ipernity import IpernityHook
+from ipernity_provider.sensors.quota import IpernityQuotaSensor
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
 
     from ipernity_provider.replacement.tickets import Tickets
+
+__all__ = ["IpernityQuotaSensor", "TicketSensor"]
 
 _STATE_KEY = "ipernity_tickets"
 

@@ -19,10 +19,14 @@ DAGS = (
     "ipernity_replace_file",
     "ipernity_nightly_refresh",
     "ipernity_restore_backup",
+    "ipernity_replace_many",
     "canary",
     "kill_matrix",
     "deferrable",
     "every_ending",
+    "object_storage",
+    "batch",
+    "quota",
 )
 
 

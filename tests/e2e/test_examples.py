@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import json
 import re
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import requests
 
 from scripts.rig import AirflowApi, wait_for
 from tests.conftest import BOAT, SECRETS, Service, draw
+from tests.e2e.conftest import make_pairs, replacements
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -70,6 +72,25 @@ def test_a_file_outside_the_connections_roots_is_refused(airflow: AirflowApi, re
 def test_a_document_that_is_no_number_is_refused_by_the_form(airflow: AirflowApi, remote: Service) -> None:
     with pytest.raises(RuntimeError, match=r"400.*document"):
         airflow.trigger("ipernity_replace_file", document="a boat", file="/data/boat.jpg")
+
+
+def test_a_manifest_of_many_waits_for_the_volume_and_is_reported_on(
+    airflow: AirflowApi, remote: Service, uploads: Path
+) -> None:
+    pairs = make_pairs(remote, uploads, 5)
+    with (uploads / "many.csv").open("w", newline="") as out:
+        writer = csv.writer(out)
+        writer.writerow(["doc_id", "file"])
+        writer.writerows([pair["doc_id"], Path(pair["file"]).name] for pair in pairs)
+    remote.set(processing_seconds=2.0)
+    report = uploads / "report.jsonl"
+    run = airflow.trigger("ipernity_replace_many", manifest=str(uploads / "many.csv"), report=str(report))
+    assert airflow.wait_for_run("ipernity_replace_many", run) == "success"
+    assert airflow.xcom("ipernity_replace_many", run, "volume") > 50_000_000
+    assert airflow.xcom("ipernity_replace_many", run, "replace", "replaced") == 5
+    outcomes = {row["id"]: row["outcome"] for row in map(json.loads, report.read_text().splitlines())}
+    assert outcomes == {pair["doc_id"]: "replaced" for pair in pairs}
+    assert sorted(entry["doc_id"] for entry in replacements(remote)) == sorted(outcomes)
 
 
 def test_the_nightly_refresh_sends_what_has_changed_and_waits_for_all_of_it(

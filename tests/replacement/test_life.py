@@ -504,7 +504,7 @@ def test_a_file_that_vanishes_between_hash_and_send_is_left_to_a_retry(
             return super().open(*args, **kwargs)
 
     journal = MemoryJournal()
-    with pytest.raises(SourceUnreadable, match="No such file"):
+    with pytest.raises(SourceUnreadable, match=r"boat-new\.jpg does not exist"):
         run(client, OpensOnce(picture), journal)
     assert service.ledger() == []
     assert journal.read() is None

@@ -11,7 +11,6 @@ from ipernity_provider.api.client import IpernityClient
 from ipernity_provider.api.errors import DocumentNotFound, IpernityError
 from ipernity_provider.hooks.files import as_path
 from ipernity_provider.replacement.order import Refused
-from ipernity_provider.replacement.source import media_class
 from tests.conftest import BOAT, Service
 from tests.replacement.test_life import run
 
@@ -47,17 +46,6 @@ def test_a_folder(service: Service, client: IpernityClient, tmp_path: Path) -> N
 def test_a_path_through_a_file(service: Service, client: IpernityClient, picture: Path) -> None:
     file = picture / "boat.jpg"
     assert refusal(service, client, file) == f"{file} cannot be read: Not a directory. Nothing was sent."
-
-
-def test_a_scheme_that_airflow_knows_no_file_system_for(service: Service, client: IpernityClient) -> None:
-    with pytest.raises(
-        Refused, match=r"^nosuch://bucket/boat\.jpg cannot be opened: Unsupported filesystem: 'nosuch'"
-    ):
-        as_path("nosuch://bucket/boat.jpg")
-    # Known, but the package that Airflow needs for it is not installed.
-    assert "s3://bucket/boat.jpg cannot be opened: " in refusal(
-        service, client, as_path("s3://bucket/boat.jpg")
-    )
 
 
 @pytest.mark.parametrize("doc_id", ["99999999", "7002"], ids=["unknown", "private"])
@@ -184,32 +172,13 @@ def test_system_files_are_outside(service: Service, client: IpernityClient, file
         "s3://media-private/boat.jpg",
         "s3://media/2025/boat.jpg",
         "s3://media/2026/../2025/boat.jpg",
-        "gs://media/2026/boat.jpg",
+        "s3a://media/2026/boat.jpg",
         "/media/2026/boat.jpg",
     ],
 )
 def test_another_bucket_or_folder_is_outside(service: Service, client: IpernityClient, uri: str) -> None:
     sentence = refusal(service, client, as_path(uri), upload_roots=[("s3://media/2026/",)])
     assert "lies outside the folders that uploads may come from (s3://media/2026/)" in sentence
-
-
-@pytest.mark.parametrize(
-    ("name", "media"),
-    [
-        ("boat.jpg", "photo"),
-        ("BOAT.PNG", "photo"),
-        ("song.mp3", "audio"),
-        ("film.mp4", "video"),
-        ("paper.pdf", "other"),
-        ("table.xls", "other"),
-        ("notes.txt", "other"),
-        ("raw.nef", None),
-        ("noname", None),
-        ("chart.svg", None),
-    ],
-)
-def test_the_media_class_is_read_from_the_name_where_it_says_it(name: str, media: str | None) -> None:
-    assert media_class(name) == media
 
 
 # -- backup ----------------------------------------------------------------------------------------------------------

@@ -1,0 +1,116 @@
+"""Many small files: one batch, mapped tasks, and a loop by hand, in a real Airflow against the sandbox.
+
+Wall time is that of the DAG run; CPU seconds are those of all of Airflow's processes meanwhile, the sandbox's apart.
+How many files: BENCH_FILES (2000); how long the service works on each: BENCH_PROCESSING_SECONDS (0.2).
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import requests
+from PIL import Image
+
+from benchmarks.measure import table
+from ipernity_provider.api.client import IpernityClient
+from ipernity_provider.sandbox import running_sandbox
+from scripts.rig import SANDBOX_ACCOUNT, AirflowApi, airflow_env, connection_json, running_airflow
+
+FILES = int(os.environ.get("BENCH_FILES", "2000"))
+PROCESSING_SECONDS = float(os.environ.get("BENCH_PROCESSING_SECONDS", "0.2"))
+WAYS = {
+    "one_batch": "ReplaceFilesOperator",
+    "mapped_tasks": "mapped ReplaceFileOperator",
+    "python_loop": "PythonOperator, PyIpernity",
+}
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def main() -> None:
+    print(f"{FILES} small files, the service works on each for {PROCESSING_SECONDS:g} s\n")
+    with tempfile.TemporaryDirectory(prefix="ipernity-bench-") as folder:
+        rows = [[name, *measured(Path(folder) / dag_id, dag_id)] for dag_id, name in WAYS.items()]
+    first_wall, first_cpu = float(rows[0][1]), float(rows[0][2])
+    for row in rows:
+        row += [f"{float(row[1]) / first_wall:.2f}", f"{float(row[2]) / first_cpu:.2f}"]
+    columns = ["way", "wall s", "CPU s", "accepted", "wall ratio", "CPU ratio"]
+    print(table(columns, rows))
+
+
+def measured(home: Path, dag_id: str) -> list[str]:
+    """Wall seconds, CPU seconds, accepted replacements: each way with a sandbox and an Airflow of its own."""
+    home.mkdir()
+    settings = {"processing_seconds": PROCESSING_SECONDS, "require_lg": False}
+    with running_sandbox(settings=settings) as sandbox:
+        manifest = make_manifest(sandbox, home)
+        env = airflow_env(
+            home / "airflow",
+            Path(__file__).parent / "dags",
+            AIRFLOW__CORE__MAX_MAP_LENGTH=str(FILES),
+            AIRFLOW_CONN_IPERNITY_DEFAULT=connection_json(sandbox),
+        )
+        with running_airflow(env) as airflow:
+            airflow.wait_for_dags(*WAYS)
+            with counted(env["AIRFLOW_HOME"]) as used:
+                run = airflow.trigger(dag_id, manifest=str(manifest))
+                state = airflow.wait_for_run(dag_id, run, seconds=24 * 3600)
+            if state != "success":
+                raise SystemExit(f"{dag_id} ended as {state}.\n{last_log(airflow, dag_id, run)}")
+        ledger = requests.get(f"{sandbox}/_sandbox/ledger", timeout=60).json()
+    accepted = sum(entry["method"] == "upload.replace" for entry in ledger)
+    return [f"{used['wall']:.1f}", f"{used['cpu']:.1f}", str(accepted)]
+
+
+def make_manifest(sandbox: str, folder: Path) -> Path:
+    manifest = folder / "manifest.csv"
+    with (
+        IpernityClient(**SANDBOX_ACCOUNT, base_url=sandbox) as client,
+        manifest.open("w", newline="") as out,
+    ):
+        writer = csv.writer(out)
+        writer.writerow(["doc_id", "file"])
+        for number in range(FILES):
+            old, new = folder / "old.jpg", folder / f"new{number}.jpg"
+            Image.new("RGB", (160, 100), f"#{number:06x}").save(old)
+            Image.new("RGB", (160, 100), f"#ff{number:04x}").save(new)
+            writer.writerow([client.upload_file(old, asynchronous=False).doc_id, new])
+    return manifest
+
+
+@contextmanager
+def counted(home: str) -> Iterator[dict[str, float]]:
+    used: dict[str, float] = {}
+    cpu, start = cpu_of(home), time.monotonic()
+    yield used
+    used["wall"], used["cpu"] = time.monotonic() - start, cpu_of(home) - cpu
+
+
+def cpu_of(home: str) -> float:
+    """CPU seconds of all processes that have this home, with those of their children that have ended."""
+    ticks = 0
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"AIRFLOW_HOME={home}".encode() in (process / "environ").read_bytes().split(b"\0"):
+                fields = (process / "stat").read_text().rpartition(")")[2].split()
+                ticks += sum(map(int, fields[11:15]))
+        except OSError:
+            continue
+    return ticks / _TICKS
+
+
+def last_log(airflow: AirflowApi, dag_id: str, run: str) -> str:
+    failed = [task for task in airflow.tasks(dag_id, run) if task["state"] == "failed"]
+    if not failed:
+        return ""
+    task = failed[0]
+    return airflow.log(dag_id, run, task["task_id"], task["try_number"], task["map_index"])[-3000:]
+
+
+if __name__ == "__main__":
+    main()

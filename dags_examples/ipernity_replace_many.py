@@ -1,0 +1,49 @@
+"""Replace the files of thousands of documents in one task: a manifest in, a report out."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow.sdk import DAG, Param
+
+from ipernity_provider.operators.ipernity import ReplaceFilesOperator
+from ipernity_provider.sensors.ipernity import IpernityQuotaSensor
+
+with DAG(
+    "ipernity_replace_many",
+    schedule="@monthly",  # each month brings a new upload volume
+    catchup=False,
+    max_active_runs=1,
+    dag_display_name="ipernity: replace many files",
+    tags=["ipernity", "example"],
+    default_args={"retries": 4, "retry_delay": timedelta(minutes=5)},
+    params={
+        "manifest": Param(
+            "/data/ipernity/manifest.csv",
+            type="string",
+            title="Manifest",
+            description="CSV, JSON or JSON Lines with doc_id and file in each row; relative files lie beside it.",
+        ),
+        "report": Param(
+            "/data/ipernity/report.jsonl",
+            type="string",
+            title="Report",
+            description="Where to tell what became of each document, one JSON object a line.",
+        ),
+    },
+    doc_md="""
+Looks at every file and document first, then sends two files at a time and proves each; documents that carry their file
+already cost one question. When the month's upload volume is used up it stops cleanly, and the next month's run does the rest.
+""",
+) as dag:
+    volume = IpernityQuotaSensor(task_id="volume", min_bytes=50_000_000, deferrable=True)
+
+    replace = ReplaceFilesOperator(
+        task_id="replace",
+        manifest="{{ params.manifest }}",
+        report_to="{{ params.report }}",
+        on_error="continue",  # what cannot be replaced is in the report; the task is red for it
+        deferrable=True,
+    )
+
+    volume >> replace

@@ -1,0 +1,241 @@
+"""ReplaceFilesOperator: the files behind many documents, replaced by one Airflow task."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator, conf
+
+from ipernity_provider.hooks.ipernity import IpernityHook
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from airflow.sdk import Context, ObjectStoragePath, XComArg
+
+    from ipernity_provider.replacement.batch import Batch, BatchJournal, BatchOrder, Item, Waiting
+    from ipernity_provider.replacement.batch.order import OnError
+    from ipernity_provider.replacement.order import IfUnchanged, OnNewDocument, OnUncertain, Verify
+
+
+class ReplaceFilesOperator(BaseOperator):
+    """Replaces the files behind many documents, by a manifest: each streamed, verified, never twice.
+
+    Everything is looked at before the first byte is sent. The first upload then goes ahead alone and is proven before
+    the others follow, a few at a time. Green means that every document of the manifest carries its file now; otherwise
+    the task fails with a summary, and what was done is not done again by a retry, which goes on where this one ended.
+
+    :param manifest: what to replace by what (templated): a path or URI of a CSV, JSON or JSON Lines file with ``doc_id``,
+        ``file`` and perhaps ``filename`` in each row, or a list of such objects or of pairs, e.g. from an XCom.
+    :param on_error: ``stop`` sends nothing more after the first item that cannot be replaced, and nothing at all if that
+        is known beforehand; ``continue`` goes on with the others. After the first *new* document the service makes
+        instead of replacing, both stop, unless ``on_new_document="keep"``.
+    :param max_parallel_uploads: how many files are sent at the same time; the service is run by volunteers.
+    :param report_to: file in which to tell what became of each item, one JSON object a line (templated): ``id``, ``file``,
+        ``where``, ``outcome``, ``md5_before``, ``md5``, ``md5_after``, ``bytes``, ``ticket``, ``new_doc_id``,
+        ``verified_by``, ``error``.
+    :param file_conn_id: the connection for object storage URIs that name none, in ``manifest``, in its rows, and for
+        ``report_to`` and ``backup_to`` (templated).
+    :param deferrable: wait in the triggerer, without a worker slot, once everything is sent. Needs Airflow 3.3.
+    :param poll_interval: longest pause between two looks at a ticket, in seconds.
+    :param timeout: how long to wait for the service once everything is sent, in seconds or as timedelta.
+    :param dry_run: plan only, nothing is sent; ``planned`` in the summary counts what would be.
+    :param if_unchanged: ``succeed`` (outcome ``unchanged``) or ``replace`` where a document carries these bytes already.
+    :param verify: least proof that is accepted, as for
+        :class:`~ipernity_provider.operators.ipernity.ReplaceFileOperator`, and so are ``on_new_document``,
+        ``on_uncertain``, ``resend_grace``, ``force``, ``check_account``, ``backup_to``, ``require_backup`` and
+        ``upload_roots``.
+    :param ipernity_conn_id: the connection (templated).
+    :return: ``total`` and how many came to what: ``replaced``, ``unchanged``, ``new_document``, ``refused``, ``failed``,
+        ``uncertain``, ``sent``, ``not_sent``, ``planned``; ``bytes_sent``, and ``report``: where the report is.
+    """
+
+    template_fields: Sequence[str] = (
+        "manifest",
+        "report_to",
+        "file_conn_id",
+        "backup_to",
+        "upload_roots",
+        "ipernity_conn_id",
+    )
+
+    def __init__(
+        self,
+        *,
+        manifest: str | Path | ObjectStoragePath | XComArg | Sequence[Any],
+        on_error: OnError = "stop",
+        max_parallel_uploads: int = 2,
+        report_to: str | Path | ObjectStoragePath | None = None,
+        file_conn_id: str | None = None,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        poll_interval: float = 30.0,
+        timeout: float | timedelta = 3600.0,
+        dry_run: bool = False,
+        if_unchanged: IfUnchanged = "succeed",
+        verify: Verify = "changed",
+        on_new_document: OnNewDocument = "fail",
+        on_uncertain: OnUncertain = "fail",
+        resend_grace: float = 600.0,
+        force: bool = False,
+        check_account: bool = True,
+        backup_to: str | Path | ObjectStoragePath | None = None,
+        require_backup: bool = True,
+        upload_roots: Sequence[str] | str | None = None,
+        ipernity_conn_id: str = IpernityHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.manifest = manifest
+        self.on_error = on_error
+        self.max_parallel_uploads = max_parallel_uploads
+        self.report_to = report_to
+        self.file_conn_id = file_conn_id
+        self.deferrable = deferrable
+        self.poll_interval = poll_interval
+        self.timeout = timeout
+        self.plan_only = dry_run  # `dry_run` is a method of every operator
+        self.if_unchanged = if_unchanged
+        self.verify = verify
+        self.on_new_document = on_new_document
+        self.on_uncertain = on_uncertain
+        self.resend_grace = resend_grace
+        self.force = force
+        self.check_account = check_account
+        self.backup_to = backup_to
+        self.require_backup = require_backup
+        self.upload_roots = upload_roots
+        self.ipernity_conn_id = ipernity_conn_id
+        if getattr(self, "retry_policy", self) is None:  # Airflow 3.3, and the user has not chosen one
+            from ipernity_provider.operators.retries import PatientRetryPolicy
+
+            self.retry_policy = PatientRetryPolicy()
+        self.multiple_outputs = True
+
+    @cached_property
+    def hook(self) -> IpernityHook:
+        return IpernityHook(self.ipernity_conn_id)
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """:raises AirflowFailException: for what no retry can mend; other errors are left to Airflow's retries."""
+        from ipernity_provider.hooks.failures import permanent_errors_end_the_task
+        from ipernity_provider.hooks.manifests import lines_of
+        from ipernity_provider.operators.journal import batch_journal_of
+        from ipernity_provider.replacement.batch import Batch, MemoryBatchJournal, plan_all, require_possible
+        from ipernity_provider.replacement.order import Refused
+
+        with permanent_errors_end_the_task():
+            journal = batch_journal_of(context)
+            if isinstance(journal, MemoryBatchJournal) and getattr(context["ti"], "try_number", 1) > 1:
+                raise Refused(
+                    "Before Airflow 3.3 nothing tells what an earlier try has sent of a batch: look at its report, then clear "
+                    "the run or start a new one, which leaves alone what is there already. Nothing was sent."
+                )
+            order = self._order(context)
+            lines = lines_of(self.manifest, self.file_conn_id)
+            with self.hook.get_conn() as client:
+                plan = plan_all(client, order, journal, lines)
+                self._report(
+                    plan.items
+                )  # now, so that a place that cannot be written to is known before anything is sent
+                if self.plan_only:
+                    return self._summary(plan.items)
+                require_possible(plan, order)
+                return self._carry_out(
+                    Batch(client, order, journal, plan, poll_interval=self.poll_interval), journal
+                )
+
+    def execute_complete(self, context: Context, event: Any) -> dict[str, Any]:
+        """Go on where the trigger has waited: what it saw is asked again, and proven."""
+        from ipernity_provider.hooks.failures import permanent_errors_end_the_task
+        from ipernity_provider.operators.journal import batch_journal_of
+        from ipernity_provider.replacement.batch import Batch, plan_again
+        from ipernity_provider.triggers.events import read_event
+
+        with permanent_errors_end_the_task():
+            _, timed_out = read_event(event)
+            journal = batch_journal_of(context)
+            order = self._order(context)
+            with self.hook.get_conn() as client:
+                plan = plan_again(journal)
+                batch = Batch(client, order, journal, plan, poll_interval=self.poll_interval)
+                return self._carry_out(batch, journal, timed_out=timed_out)
+
+    def _carry_out(self, batch: Batch, journal: BatchJournal, *, timed_out: bool = False) -> dict[str, Any]:
+        from ipernity_provider.replacement.batch import MemoryBatchJournal, require_well
+
+        hand_over = self.deferrable and not timed_out and not isinstance(journal, MemoryBatchJournal)
+        waiting = None
+        try:
+            waiting = batch.run(0.0 if timed_out else self._timeout, hand_over=hand_over)
+        finally:
+            if waiting is None:
+                self._report(batch.items)
+        if waiting:
+            self._defer(waiting)
+        if batch.trouble:
+            raise batch.trouble
+        require_well(batch.items, batch.stopped, self._report_place)
+        return self._summary(batch.items)
+
+    def _defer(self, waiting: Waiting) -> None:
+        from ipernity_provider.triggers.ipernity import TicketTrigger, within
+
+        self.defer(
+            trigger=TicketTrigger(
+                tickets=waiting.tickets,
+                ipernity_conn_id=self.ipernity_conn_id,
+                poll_interval=self.poll_interval,
+                deadline=time.time() + self._timeout,
+            ),
+            method_name="execute_complete",
+            timeout=within(self._timeout),
+        )
+
+    def _order(self, context: Context) -> BatchOrder:
+        from ipernity_provider.hooks.files import as_folder
+        from ipernity_provider.replacement.batch import BatchOrder
+        from ipernity_provider.replacement.order import Refused
+
+        if self.poll_interval <= 0 or self._timeout < 0:
+            raise Refused("poll_interval must be above 0, and timeout not below. Nothing was sent.")
+        return BatchOrder(
+            open_path=partial(as_folder, conn_id=self.file_conn_id),
+            upload_roots=self.hook.upload_roots(self.upload_roots),
+            on_error=self.on_error,
+            max_parallel_uploads=self.max_parallel_uploads,
+            if_unchanged=self.if_unchanged,
+            check_account=self.check_account,
+            force=self.force,
+            # Airflow raises it when a task is cleared and leaves it alone when it retries one.
+            run=str(getattr(context["ti"], "max_tries", "")),
+            on_uncertain=self.on_uncertain,
+            resend_grace=self.resend_grace,
+            backup_to=as_folder(self.backup_to, self.file_conn_id),
+            require_backup=self.require_backup,
+            verify=self.verify,
+            on_new_document=self.on_new_document,
+        )
+
+    def _report(self, items: Sequence[Item]) -> None:
+        from ipernity_provider.hooks.files import as_folder
+        from ipernity_provider.replacement.batch import write_report
+
+        if self._report_place:
+            write_report(as_folder(self.report_to, self.file_conn_id), items)
+
+    def _summary(self, items: Sequence[Item]) -> dict[str, Any]:
+        from ipernity_provider.replacement.batch import summary_of
+
+        return summary_of(items, self._report_place)
+
+    @property
+    def _report_place(self) -> str | None:
+        return str(self.report_to).strip() or None if self.report_to else None
+
+    @property
+    def _timeout(self) -> float:
+        return self.timeout.total_seconds() if isinstance(self.timeout, timedelta) else self.timeout

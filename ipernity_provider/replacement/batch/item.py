@@ -1,0 +1,181 @@
+"""One line of a manifest and what has become of it; the journal that keeps all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, Protocol, Self
+
+from ipernity_provider.replacement.journal import Entry
+from ipernity_provider.replacement.order import Result
+
+Fate = Literal[
+    "planned", "replaced", "unchanged", "new_document", "refused", "failed", "uncertain", "not_sent"
+]
+"""``planned``: to be sent, or under way. ``refused``: the plan found that it cannot be replaced. ``not_sent``: the batch
+ended before its turn."""
+
+#: What a report says of an item: its fate, or that it was sent and nobody has looked yet what came of it.
+OUTCOMES = (
+    "replaced",
+    "unchanged",
+    "new_document",
+    "refused",
+    "failed",
+    "uncertain",
+    "sent",
+    "not_sent",
+    "planned",
+)
+
+
+@dataclass(frozen=True)
+class Item:
+    """One replacement of a batch.
+
+    :param number: its place in the manifest.
+    :param where: the same for a person.
+    :param run: the run that it was last looked at in; retries of a run share it.
+    :param fingerprint: what tells cheaply whether the file is still the one that ``md5`` was read from.
+    :param md5: of the file, lower-case hex; empty before it was read.
+    :param claim: the MD5 that its storage claims.
+    :param bytes: its size.
+    :param md5_before: of the document when it was planned; None where the service does not say.
+    :param md5_after: of the document once the replacement was proven.
+    :param entry: the upload under way, or the last one.
+    :param error: why the fate is none that one would wish for, one sentence or more.
+    """
+
+    doc_id: str
+    file: str
+    filename: str | None
+    number: int
+    where: str
+    fate: Fate = "planned"
+    run: str = ""
+    fingerprint: str = ""
+    md5: str = ""
+    claim: str | None = None
+    bytes: int = 0
+    md5_before: str | None = None
+    md5_after: str | None = None
+    ticket: str | None = None
+    new_doc_id: str | None = None
+    verified_by: str | None = None
+    error: str = ""
+    entry: Entry | None = None
+
+    @property
+    def under_way(self) -> bool:
+        """Sent, and not yet proven."""
+        entry = self.entry
+        return self.fate == "planned" and entry is not None and entry.answered and entry.proven is None
+
+    @property
+    def well(self) -> bool:
+        """Nothing remains to be done, and nothing is wrong."""
+        kept = self.fate == "new_document" and not self.error
+        return kept or self.fate in {"replaced", "unchanged"}
+
+    @property
+    def outcome(self) -> str:
+        return "sent" if self.under_way else self.fate
+
+    def ended(self, result: Result) -> Self:
+        """Its upload, or the plan, has led to this."""
+        proven = self.entry.proven if self.entry else None
+        outcome = result.outcome
+        return replace(
+            self,
+            fate="replaced" if outcome == "sent" else outcome,
+            md5=result.md5,
+            bytes=result.bytes,
+            md5_after=result.md5 if result.outcome == "unchanged" else proven.md5 if proven else None,
+            ticket=result.ticket,
+            new_doc_id=result.new_doc_id,
+            verified_by=result.verified_by,
+            error="",
+        )
+
+    def ended_badly(self, fate: Fate, error: str) -> Self:
+        return replace(self, fate=fate, ticket=self.entry.ticket if self.entry else None, error=error)
+
+    def to_json(self) -> dict[str, Any]:
+        """Without what is empty: thousands of these are kept."""
+        stored = {name: value for name, value in asdict(self).items() if value not in (None, "", 0)}
+        return stored | ({"entry": self.entry.to_json()} if self.entry else {})
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any]) -> Self:
+        """What another version of this package has stored beyond what is known here is left out."""
+        known = {name: value for name, value in stored.items() if name in cls.__dataclass_fields__}
+        entry = stored.get("entry")
+        return cls(
+            **{"filename": None, "number": 0, **known, "entry": Entry.from_json(entry) if entry else None}
+        )
+
+
+class BatchJournal(Protocol):
+    """Keeps what is known of each item safe from crashes; may be used by several threads."""
+
+    def load(self) -> dict[str, Item]:
+        """The items by their documents."""
+
+    def save(self, *items: Item) -> None: ...
+
+
+class MemoryBatchJournal:
+    """Lasts as long as the process."""
+
+    def __init__(self) -> None:
+        self._items: dict[str, Item] = {}
+
+    def load(self) -> dict[str, Item]:
+        return dict(self._items)
+
+    def save(self, *items: Item) -> None:
+        self._items |= {item.doc_id: item for item in items}
+
+
+class Items:
+    """All items of a batch as they are now, and in the journal.
+
+    Threads change different items, and each item is changed by one thread at a time.
+    """
+
+    def __init__(self, journal: BatchJournal, items: Iterable[Item]) -> None:
+        self._journal = journal
+        self._items = {item.doc_id: item for item in items}
+
+    def __getitem__(self, doc_id: str) -> Item:
+        return self._items[doc_id]
+
+    def all(self) -> list[Item]:
+        return list(self._items.values())
+
+    def note(self, item: Item) -> Item:
+        self._items[item.doc_id] = item
+        return item
+
+    def save(self, item: Item) -> Item:
+        self._journal.save(item)
+        return self.note(item)
+
+
+class ItemJournal:
+    """The journal of one item's replacement."""
+
+    def __init__(self, items: Items, doc_id: str) -> None:
+        self._items = items
+        self._doc_id = doc_id
+
+    def read(self) -> Entry | None:
+        return self._items[self._doc_id].entry
+
+    def write(self, entry: Entry) -> None:
+        item = replace(self._items[self._doc_id], entry=entry)
+        # A proof is stored with the fate that follows from it; until then another try would find it again.
+        self._items.note(item) if entry.proven else self._items.save(item)
+
+    def forget(self) -> None:
+        self._items.save(replace(self._items[self._doc_id], entry=None))

@@ -1,0 +1,78 @@
+"""What is asked of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from ipernity_provider.api.upload import FilePath
+from ipernity_provider.replacement.batch.item import Item
+from ipernity_provider.replacement.order import (
+    RESEND_GRACE,
+    Demand,
+    FolderPath,
+    IfUnchanged,
+    OnUncertain,
+    Order,
+    Refused,
+)
+
+OnError = Literal["stop", "continue"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchOrder(Demand):
+    """What is asked of all items; parameters as for :class:`~ipernity_provider.replacement.order.Order`.
+
+    :param open_path: makes a path of what a manifest names.
+    :param on_error: ``stop`` sends nothing more after the first item that cannot be replaced, and nothing at all if the
+        plan finds one; ``continue`` goes on with the others.
+    :param max_parallel_uploads: how many files are sent at the same time.
+    """
+
+    open_path: Callable[[str], FilePath]
+    upload_roots: Sequence[Sequence[str]] = ()
+    on_error: OnError = "stop"
+    max_parallel_uploads: int = 2
+    if_unchanged: IfUnchanged = "succeed"
+    check_account: bool = True
+    force: bool = False
+    run: str = ""
+    on_uncertain: OnUncertain = "fail"
+    resend_grace: float = RESEND_GRACE
+    backup_to: FolderPath | None = None
+    require_backup: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.on_error not in {"stop", "continue"}:
+            raise Refused(f"on_error is {self.on_error!r}: choose 'stop' or 'continue'. Nothing was sent.")
+        if self.if_unchanged == "skip":
+            raise Refused(
+                "if_unchanged is 'skip', which only a single file knows: choose 'succeed' or 'replace'. Nothing was sent."
+            )
+        if not 1 <= self.max_parallel_uploads <= 16:
+            raise Refused(
+                f"max_parallel_uploads is {self.max_parallel_uploads}: choose 1 to 16. Nothing was sent."
+            )
+
+    def order_for(self, item: Item, path: FilePath) -> Order:
+        """The order for one item; rights and volume are looked at once for all."""
+        return Order(
+            doc_id=item.doc_id,
+            file=path,
+            filename=item.filename,
+            upload_roots=self.upload_roots,
+            if_unchanged=self.if_unchanged,
+            check_account=False,
+            force=self.force,
+            run=self.run,
+            on_uncertain=self.on_uncertain,
+            resend_grace=self.resend_grace,
+            backup_to=self.backup_to,
+            require_backup=self.require_backup,
+            verify=self.verify,
+            verify_seconds=self.verify_seconds,
+            on_new_document=self.on_new_document,
+        )

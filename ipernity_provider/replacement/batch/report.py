@@ -1,0 +1,83 @@
+"""report: what became of each item, and of all together."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ipernity_provider.api.errors import PermanentError
+from ipernity_provider.replacement.batch.item import OUTCOMES, Item
+from ipernity_provider.replacement.tickets import named
+
+
+class ReportNotWritten(PermanentError):
+    """The report's place cannot be written to; what was replaced is replaced all the same."""
+
+
+class BatchFailed(PermanentError):
+    """Some of a batch could not be replaced."""
+
+
+def summary_of(items: Sequence[Item], report: str | None) -> dict[str, Any]:
+    """How many items met each fate, and the bytes of those that were sent; JSON-simple."""
+    counts = Counter(item.outcome for item in items)
+    sent = sum(item.bytes for item in items if item.ticket and item.fate in {"replaced", "new_document"})
+    return {
+        "total": len(items),
+        **{outcome: counts[outcome] for outcome in OUTCOMES},
+        "bytes_sent": sent,
+        "report": report,
+    }
+
+
+def require_well(items: Sequence[Item], stopped: str, report: str | None) -> None:
+    """:raises BatchFailed: some items met no good fate."""
+    bad = [item for item in items if not item.well]
+    if not bad:
+        return
+    counts = Counter(item.outcome for item in items)
+    fates = ", ".join(f"{counts[outcome]} {outcome}" for outcome in OUTCOMES if counts[outcome])
+    told = [item for item in bad if item.fate != "not_sent"] or bad
+    first = named(f"{item.where}, document {item.doc_id}: {item.error}" for item in told)
+    why = f" Nothing more was sent, because {stopped}." if stopped else ""
+    place = f" All of them are in {report}." if report else " report_to names a file for all of them."
+    raise BatchFailed(f"Of {len(items)} replacements: {fates}.{why}{place} {first}")
+
+
+def write_report(path: Any, items: Iterable[Item]) -> None:
+    """One JSON object a line and item, in the order of the manifest.
+
+    ``id``, ``file``, ``where``, ``outcome``, ``md5_before``, ``md5`` (of the file), ``md5_after``, ``bytes``, ``ticket``,
+    ``new_doc_id``, ``verified_by``, ``error``; null where there is none.
+
+    :param path: ``pathlib.Path`` or ``ObjectStoragePath``.
+    """
+    rows = b"".join(json.dumps(_row(item), ensure_ascii=False).encode() + b"\n" for item in items)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as stream:
+            stream.write(rows)
+    except Exception as error:
+        # Storages raise what they like.
+        raise ReportNotWritten(
+            f"The report cannot be written to {path}: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _row(item: Item) -> dict[str, Any]:
+    return {
+        "id": item.doc_id,
+        "file": item.file,
+        "where": item.where,
+        "outcome": item.outcome,
+        "md5_before": item.md5_before,
+        "md5": item.md5 or None,
+        "md5_after": item.md5_after,
+        "bytes": item.bytes or None,
+        "ticket": item.ticket,
+        "new_doc_id": item.new_doc_id,
+        "verified_by": item.verified_by,
+        "error": item.error or None,
+    }

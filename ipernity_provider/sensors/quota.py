@@ -1,0 +1,148 @@
+"""IpernityQuotaSensor: waits until enough of the month's upload volume is left."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseSensorOperator, PokeReturnValue, conf
+from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
+
+from ipernity_provider.hooks.ipernity import IpernityHook
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context, XComArg
+
+_SHORTEST_PAUSE = 0.1
+
+
+class IpernityQuotaSensor(BaseSensorOperator):
+    """Waits until at least so many bytes of this month's upload volume are left, and returns how many are.
+
+    The service gives an account a new volume each month. While it cannot be asked (an outage, a rate limit) the sensor
+    goes on waiting; an error that waiting cannot mend fails the task at once, and so does a service that does not say
+    what is left.
+
+    :param min_bytes: what must be left, in bytes: a number, or what a template or another task makes of it (templated).
+    :param poke_interval: pause between two looks, in seconds.
+    :param timeout: when to give up, in seconds; by default after more than the longest month.
+    :param mode: ``reschedule`` holds no worker slot between two looks; ``poke`` does.
+    :param deferrable: wait in the triggerer, without a worker slot.
+    :param ipernity_conn_id: the connection (templated); its token needs the permission doc: write.
+    :return: the bytes that are left.
+    """
+
+    template_fields: Sequence[str] = ("min_bytes", "ipernity_conn_id")
+
+    def __init__(
+        self,
+        *,
+        min_bytes: XComArg | int | str,
+        poke_interval: timedelta | float = 3600.0,
+        timeout: timedelta | float = 32 * 24 * 3600.0,
+        mode: str = "reschedule",
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        ipernity_conn_id: str = IpernityHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(poke_interval=poke_interval, timeout=timeout, mode=mode, **kwargs)
+        self.deferrable = deferrable
+        self.min_bytes = min_bytes
+        self.ipernity_conn_id = ipernity_conn_id
+        self._left: int | None = None
+
+    def execute(self, context: Context) -> Any:
+        if self.deferrable:
+            return self._look_once_or_defer()
+        try:
+            return super().execute(context)
+        except AirflowSensorTimeout as error:
+            raise AirflowSensorTimeout(f"{error} {self._seen()}") from None
+
+    def execute_complete(self, context: Context, event: Any) -> int:  # noqa: ARG002
+        """Judge what the trigger has seen."""
+        from ipernity_provider.api.errors import TransientError
+        from ipernity_provider.hooks.failures import permanent_errors_end_the_task
+        from ipernity_provider.triggers.events import read_volume_event
+
+        with permanent_errors_end_the_task():
+            self._left, timed_out = read_volume_event(event)
+            wanted = self._wanted()
+        if timed_out:
+            raise AirflowSensorTimeout(f"Sensor has timed out after {self.timeout:.0f} s. {self._seen()}")
+        if self._left is None or self._left < wanted:
+            raise TransientError(f"{self._seen()} The task was resumed too early.")
+        return self._left
+
+    def poke(self, context: Context) -> PokeReturnValue:  # noqa: ARG002
+        """:raises AirflowFailException: the service does not say what is left, or waiting cannot help."""
+        return PokeReturnValue(is_done=self._enough(), xcom_value=self._left)
+
+    def _look_once_or_defer(self) -> int | None:
+        from ipernity_provider.triggers.ipernity import within
+        from ipernity_provider.triggers.quota import QuotaTrigger
+
+        try:
+            enough = self._enough()
+        except AirflowFailException as error:
+            if self.soft_fail or self.never_fail:
+                raise AirflowSkipException(f"Skipping: {error}") from error
+            raise
+        if not enough:
+            self.defer(
+                trigger=QuotaTrigger(
+                    min_bytes=self._wanted(),
+                    ipernity_conn_id=self.ipernity_conn_id,
+                    poll_interval=self.poke_interval,
+                    deadline=time.time() + self.timeout,
+                ),
+                method_name="execute_complete",
+                timeout=within(self.timeout),
+            )
+        return self._left
+
+    def _enough(self) -> bool:
+        """Whether enough is left, as far as the service can be asked."""
+        from ipernity_provider.api.errors import TransientError
+        from ipernity_provider.hooks.failures import permanent_errors_end_the_task
+        from ipernity_provider.triggers.quota import ask_volume_left
+
+        with permanent_errors_end_the_task():
+            wanted = self._wanted()
+            try:
+                with IpernityHook(self.ipernity_conn_id).get_conn() as client:
+                    left = self._left = ask_volume_left(client)
+            except TransientError as error:
+                self.log.warning("%s Going on waiting.", error)
+                return False
+        self.log.info("%s", self._seen())
+        return left >= wanted
+
+    def _wanted(self) -> int:
+        """What the templates have made of ``min_bytes``.
+
+        :raises Refused: it is no number of bytes.
+        """
+        given: Any = self.min_bytes
+        try:
+            # Jinja's divisions give fractions; text of digits is not sent through a float, which would round it.
+            wanted = int(given) if str(given).strip().isdigit() else math.ceil(float(given))
+        except (TypeError, ValueError, OverflowError):
+            wanted = -1
+        if wanted < 0 or isinstance(given, bool):
+            from ipernity_provider.replacement.order import Refused
+
+            raise Refused(f"min_bytes is {given!r}: give a number of bytes, e.g. 2147483648.")
+        return wanted
+
+    def _seen(self) -> str:
+        from ipernity_provider.triggers.quota import left_and_wanted
+
+        return left_and_wanted(self._left, self._wanted())
+
+    def _get_next_poke_interval(self, *args: Any, **kwargs: Any) -> float:
+        """Airflow's, but never none at all: the service is not to be hammered."""
+        return max(_SHORTEST_PAUSE, super()._get_next_poke_interval(*args, **kwargs))

@@ -1,0 +1,128 @@
+"""QuotaTrigger: waits in the triggerer until enough of the month's upload volume is left."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from ipernity_provider.api.errors import PermanentError, TransientError
+from ipernity_provider.triggers import events
+
+if TYPE_CHECKING:
+    from ipernity_provider.api.client import IpernityClient
+
+_THREAD = "ipernity-quota"
+_SHORTEST_PAUSE = 0.1
+_LONGEST_PAUSE = 120.0
+
+
+def ask_volume_left(client: IpernityClient) -> int:
+    """How much of this month's upload volume is left, in bytes (``account.getQuota``).
+
+    :raises PermanentError: the service does not say.
+    """
+    left = client.get_quota().left_bytes
+    if left is None:
+        raise PermanentError(
+            "account.getQuota: the service does not say how much of this month's upload volume is left: waiting for it would "
+            "never end. Go on without this sensor; an upload that is too large is refused.",
+            method="account.getQuota",
+        )
+    return left
+
+
+def left_and_wanted(left: int | None, wanted: int) -> str:
+    """The sentence about what was seen last."""
+    if left is None:
+        return f"How much of this month's upload volume is left is not known, {wanted} bytes are wanted."
+    return f"{left} bytes of this month's upload volume are left, {wanted} are wanted."
+
+
+class QuotaTrigger(BaseTrigger):
+    """Fires once: when enough upload volume is left, at an error that waiting cannot mend, or at the deadline.
+
+    It first looks after one interval, for the task has looked before it deferred itself. Outages and rate limits are
+    survived. The connection is read anew for each look: a token may be renewed while the task waits for weeks.
+
+    :param min_bytes: what must be left of this month's upload volume, in bytes.
+    :param ipernity_conn_id: the connection.
+    :param poll_interval: pause between two looks, in seconds.
+    :param deadline: when to give up, in unix seconds: a restarted triggerer does not wait longer.
+    """
+
+    def __init__(
+        self, *, min_bytes: int, ipernity_conn_id: str, poll_interval: float, deadline: float
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.min_bytes = min_bytes
+        self.ipernity_conn_id = ipernity_conn_id
+        self.poll_interval = poll_interval
+        self.deadline = deadline
+        self._left: int | None = None
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        return (
+            f"{type(self).__module__}.{type(self).__qualname__}",
+            {
+                "min_bytes": self.min_bytes,
+                "ipernity_conn_id": self.ipernity_conn_id,
+                "poll_interval": self.poll_interval,
+                "deadline": self.deadline,
+            },
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        yield TriggerEvent(await self._ending())
+
+    async def _ending(self) -> dict[str, Any]:
+        try:
+            async with asyncio.timeout(self.deadline - time.time()) as limit:
+                left = await self._wait()
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            self.log.info("The time limit has come. %s", left_and_wanted(self._left, self.min_bytes))
+            return events.volume_timed_out(self._left)
+        except PermanentError as error:
+            self.log.error("%s", error)
+            return events.failed(error)
+        return events.volume_left(left)
+
+    async def _wait(self) -> int:
+        interval = pause = max(self.poll_interval, _SHORTEST_PAUSE)
+        self.log.info("Waiting for upload volume; next look in %.0f s.", pause)
+        while True:
+            await asyncio.sleep(pause)
+            try:
+                left = self._left = await self._look()
+            except TransientError as error:
+                pause = max(interval, min(2 * pause, _LONGEST_PAUSE))
+                self.log.warning("%s Going on waiting; next look in %.0f s.", error, pause)
+                continue
+            seen = left_and_wanted(left, self.min_bytes)
+            if left >= self.min_bytes:
+                self.log.info("%s", seen)
+                return left
+            pause = interval
+            self.log.info("%s Next look in %.0f s.", seen, pause)
+
+    async def _look(self) -> int:
+        """Ask in a thread of one's own, which ends with the call, also when nobody waits for the answer any more."""
+        from ipernity_provider.hooks.ipernity import IpernityHook
+
+        make_client = await IpernityHook(self.ipernity_conn_id).aget_conn_maker()
+        thread = ThreadPoolExecutor(1, thread_name_prefix=_THREAD)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(thread, _connect_and_ask, make_client)
+        finally:
+            thread.shutdown(wait=False)
+
+
+def _connect_and_ask(make_client: Callable[[], IpernityClient]) -> int:
+    with make_client() as client:
+        return ask_volume_left(client)

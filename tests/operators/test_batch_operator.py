@@ -1,0 +1,198 @@
+"""The batch operator as Airflow calls it; the service is real, the context is the least that it needs."""
+
+from __future__ import annotations
+
+import csv
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk import Context
+from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
+
+from ipernity_provider.api.errors import ServiceDown
+from ipernity_provider.operators.ipernity import ReplaceFilesOperator
+from ipernity_provider.replacement.order import NotFinished
+from ipernity_provider.triggers.ipernity import TicketTrigger
+from tests.conftest import Connect, Service, draw
+from tests.operators.test_operator import context
+
+COUNT = 6
+
+
+@pytest.fixture(autouse=True)
+def connection(connect: Connect) -> None:
+    connect()
+
+
+@pytest.fixture
+def rows(service: Service, tmp_path: Path) -> list[dict[str, str]]:
+    rows = []
+    with service.client() as client:
+        for number in range(COUNT):
+            doc_id = client.upload_file(
+                draw(tmp_path / "old.png", f"#{number:06x}"), asynchronous=False
+            ).doc_id
+            new = draw(tmp_path / f"new{number}.png", f"#ff{number:04x}")
+            rows.append({"doc_id": str(doc_id), "file": str(new)})
+    return rows
+
+
+def manifest(rows: list[dict[str, str]], folder: Path, kind: str) -> Any:
+    if kind == "list":
+        return rows
+    path = folder / f"manifest.{kind}"
+    if kind == "csv":
+        with path.open("w", newline="") as out:
+            writer = csv.DictWriter(out, ["doc_id", "file"])
+            writer.writeheader()
+            writer.writerows(rows)
+    else:
+        path.write_text(json.dumps(rows) if kind == "json" else "\n".join(map(json.dumps, rows)))
+    return path if kind == "csv" else f"file://{path}"
+
+
+def operator(given: Any, **options: Any) -> ReplaceFilesOperator:
+    options = {"poll_interval": 0.2, "resend_grace": 1.0, "timeout": 20, **options}
+    return ReplaceFilesOperator(task_id="replace", manifest=given, **options)
+
+
+def accepted(service: Service) -> list[str]:
+    return sorted(entry["doc_id"] for entry in service.ledger() if entry["method"] == "upload.replace")
+
+
+@pytest.mark.parametrize("kind", ["csv", "json", "jsonl", "list"])
+def test_a_manifest_is_named_in_many_ways(
+    service: Service, rows: list[dict[str, str]], tmp_path: Path, kind: str
+) -> None:
+    report = tmp_path / "report.jsonl"
+    result = operator(manifest(rows, tmp_path, kind), report_to=str(report)).execute(context())
+    assert (result["total"], result["replaced"], result["report"]) == (COUNT, COUNT, str(report))
+    assert accepted(service) == sorted(row["doc_id"] for row in rows)
+    assert len(report.read_text().splitlines()) == COUNT
+
+
+def test_relative_files_lie_beside_the_manifest(
+    service: Service, rows: list[dict[str, str]], tmp_path: Path
+) -> None:
+    beside = [{**row, "file": Path(row["file"]).name} for row in rows]
+    assert operator(manifest(beside, tmp_path, "json")).execute(context())["replaced"] == COUNT
+
+
+def test_all_errors_of_a_manifest_are_told_before_anything_is_sent(
+    service: Service, rows: list[dict[str, str]], tmp_path: Path
+) -> None:
+    bad = [rows[0], {**rows[1], "doc_id": "boat"}, rows[0], {**rows[2], "file": ""}]
+    with pytest.raises(AirflowFailException) as caught:
+        operator(manifest(bad, tmp_path, "csv")).execute(context())
+    told = str(caught.value)
+    for place in ("line 3", "line 4", "line 5"):
+        assert place in told
+    assert accepted(service) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("/no/such/manifest.csv", "does not exist"),
+        ("/tmp", "told by its ending"),
+        ("", "No file is named"),
+        ([], "no"),
+    ],
+)
+def test_a_manifest_that_cannot_be_read_is_one_sentence(service: Service, given: Any, words: str) -> None:
+    with pytest.raises(AirflowFailException, match=words):
+        operator(given).execute(context())
+    assert service.calls() == {}
+
+
+def test_a_report_that_cannot_be_written_is_known_before_anything_is_sent(
+    service: Service, rows: list[dict[str, str]], tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(AirflowFailException, match="The report cannot be written to"):
+        operator(rows, report_to=str(tmp_path / "file" / "report.jsonl")).execute(context())
+    assert accepted(service) == []
+
+
+def test_a_dry_run_plans_and_reports_and_sends_nothing(
+    service: Service, rows: list[dict[str, str]], tmp_path: Path
+) -> None:
+    rows[0]["doc_id"] = "999999"
+    result = operator(rows, dry_run=True, report_to=tmp_path / "report.jsonl").execute(context())
+    assert (result["planned"], result["refused"]) == (COUNT - 1, 1)
+    assert accepted(service) == []
+
+
+def test_what_fails_is_told_in_the_task_and_in_the_report(
+    service: Service, rows: list[dict[str, str]], tmp_path: Path
+) -> None:
+    rows[2]["doc_id"] = "999999"
+    report = tmp_path / "report.jsonl"
+    with pytest.raises(AirflowFailException, match="1 of 6 cannot be replaced, so nothing was sent"):
+        operator(rows, report_to=report).execute(context())
+    told = [json.loads(row) for row in report.read_text().splitlines()]
+    assert [row["outcome"] for row in told] == ["planned", "planned", "refused", *["planned"] * 3]
+    with pytest.raises(AirflowFailException, match="Of 6 replacements: 5 replaced, 1 refused"):
+        operator(rows, report_to=report, on_error="continue").execute(context())
+    told = [json.loads(row) for row in report.read_text().splitlines()]
+    assert "Document not found" in told[2]["error"]
+    assert len(accepted(service)) == COUNT - 1
+
+
+def test_it_waits_in_the_triggerer_and_goes_on_from_its_journal(
+    service: Service, rows: list[dict[str, str]], tmp_path: Path
+) -> None:
+    report = tmp_path / "report.jsonl"
+    around: Context = context()
+    task = operator(rows, deferrable=True, report_to=report)
+    service.set(processing_seconds=1.5)
+    with pytest.raises(TaskDeferred) as deferred:
+        task.execute(around)
+    trigger = deferred.value.trigger
+    assert isinstance(trigger, TicketTrigger)
+    assert (deferred.value.method_name, deferred.value.kwargs) == ("execute_complete", None)
+    # Another process goes on: nothing but the journal is left of the first. The event says no more than to look.
+    event = {"status": "settled", "tickets": []}
+    time.sleep(1.7)
+    result = operator(rows, deferrable=True, report_to=report).execute_complete(
+        around, json.loads(json.dumps(event))
+    )
+    assert result["replaced"] == COUNT
+    assert len(accepted(service)) == COUNT
+
+
+def test_time_that_runs_out_is_told_and_a_retry_goes_on(service: Service, rows: list[dict[str, str]]) -> None:
+    around = context()
+    service.set(processing_seconds=1.0)
+    with pytest.raises(TaskDeferred):
+        operator(rows, deferrable=True).execute(around)
+    service.set(processing_seconds=600)
+    with pytest.raises(NotFinished, match="not finished in time; a retry goes on"):
+        operator(rows[:1], timeout=0.3, if_unchanged="replace").execute(context())
+    with pytest.raises(AirflowFailException, match="no good"):
+        operator(rows).execute_complete(around, {"status": "failed", "message": "no good"})
+    assert operator(rows).execute(around)["replaced"] == COUNT
+    assert len(accepted(service)) == COUNT + 1
+
+
+def test_an_outage_is_left_to_airflows_retries(service: Service, rows: list[dict[str, str]]) -> None:
+    around = context()
+    service.fail("code:503", "upload.replace", times=9)
+    with pytest.raises(ServiceDown):
+        operator(rows).execute(around)
+    service.set(faults=[])
+    assert operator(rows).execute(around)["replaced"] == COUNT
+    assert accepted(service) == sorted(row["doc_id"] for row in rows)
+
+
+def test_before_airflow_33_a_retry_sends_nothing(service: Service, rows: list[dict[str, str]]) -> None:
+    around = context()
+    del around["task_state_store"]
+    around["ti"].try_number = 2
+    with pytest.raises(AirflowFailException, match=r"Before Airflow 3\.3"):
+        operator(rows).execute(around)
+    around["ti"].try_number = 1
+    assert operator(rows, deferrable=True).execute(around)["replaced"] == COUNT
