@@ -162,7 +162,8 @@ def _by_type(clues: _Clues) -> Fault | None:
         return Fault("denied", clues.because())
     if isinstance(error, PermissionError):
         return _denied(clues)
-    if isinstance(error, ImportError | ValueError | RuntimeError) and not clues.codes:
+    # With a cause, they are only how a library passes on what the storage did.
+    if isinstance(error, ImportError | ValueError | RuntimeError) and not (clues.codes or error.__cause__):
         return Fault("settings", f"cannot be opened: {_harmless(error)}")
     return None
 

@@ -53,7 +53,11 @@ def as_folder(folder: Any, conn_id: str | None = None) -> Any:
     """
     if folder is None or not str(folder).strip():
         return None
-    named = folder.conn_id if isinstance(folder, ObjectStoragePath) else _split(str(folder).partition("://")[2])[0]
+    named = (
+        folder.conn_id
+        if isinstance(folder, ObjectStoragePath)
+        else _split(str(folder).partition("://")[2])[0]
+    )
     return as_path(folder, None if named else conn_id)
 
 

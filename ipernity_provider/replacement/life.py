@@ -67,22 +67,22 @@ def begin(
     :return: a result where nothing is to be sent, else the entry of the upload that is under way.
     """
     source = source or examine(order.file, order.filename, order.upload_roots)
+    asked_for = source.md5
     if source.unread:
         source = _as_far_as_known(order, journal, source)
     if not order.dry_run and (begun := _begun_before(client, order, journal, source)):
         return begun
-    plan = make_plan(client, order, source)
-    log.info(plan.reason)
+    plan = _plan(client, order, source)
     if order.dry_run:
         return plan.result("planned")
     if not plan.send:
         return plan.result("unchanged")
     backup = back_up(client, order, plan.document)
     try:
-        return _send(client, order, journal, progress, plan, backup, twins)
+        known = twins if plan.source.md5 == asked_for else None
+        return _send(client, order, journal, progress, plan, backup, known)
     except SourceChanged as error:
-        plan = make_plan(client, order, _really(source, error))
-    log.info(plan.reason)
+        plan = _plan(client, order, _really(plan.source, error))
     if not plan.send:
         return plan.result("unchanged")
     return _send(client, order, journal, progress, plan, backup, None)
@@ -97,6 +97,15 @@ def _as_far_as_known(order: Order, journal: Journal, source: Source) -> Source:
     if entry and (entry.claim, entry.bytes) == (source.claim, source.size):
         return source.as_read(entry.md5, entry.bytes)
     return read_through(source) if order.maybe_sent_since else source
+
+
+def _plan(client: IpernityClient, order: Order, source: Source) -> Plan:
+    plan = make_plan(client, order, source)
+    if source.unread and plan.send and plan.document.bytes == source.size:
+        # The same size and another checksum: rather a wrong claim than another file. Reading costs less than sending.
+        plan = make_plan(client, order, read_through(source))
+    log.info(plan.reason)
+    return plan
 
 
 def _really(source: Source, error: SourceChanged) -> Source:
