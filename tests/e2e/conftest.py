@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -28,6 +27,13 @@ DAGS = (
     "batch",
     "quota",
 )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One process runs all tests of this folder, where pytest has several: they share one Airflow."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("airflow"))
 
 
 @pytest.fixture(scope="session")
@@ -83,12 +89,7 @@ def airflow(airflow_settings: dict[str, str], e2e_service: Service) -> Iterator[
 
 def prepare(api: AirflowApi, service: Service) -> None:
     api.wait_for_dags(*DAGS)
-    connection = json.loads(connection_json(service.url))
-    api.send(
-        "POST",
-        "/connections",
-        {**connection, "connection_id": "ipernity_stored", "extra": json.dumps(connection["extra"])},
-    )
+    api.store_connection("ipernity_stored", connection_json(service.url))
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -27,17 +26,10 @@ def stored(airflow: AirflowApi, bucket: Bucket) -> Bucket:
     storage = bucket.storage
     for conn_id, connection in {
         "media": storage.connection(),
-        "wrong_secret": storage.connection(secret="wr0ngwr0ngwr0ng"),
+        "media_wrong_secret": storage.connection(secret="wr0ngwr0ngwr0ng"),
         "unreachable": connection_to(CLOSED),
     }.items():
-        fields = json.loads(connection)
-        fields |= {"connection_id": conn_id, "extra": json.dumps(fields["extra"])}
-        if conn_id in {
-            known["connection_id"] for known in airflow.get("/connections", limit=100)["connections"]
-        }:
-            airflow.send("PATCH", f"/connections/{conn_id}", fields)
-        else:
-            airflow.send("POST", "/connections", fields)
+        airflow.store_connection(conn_id, connection)
     return bucket
 
 
@@ -72,7 +64,7 @@ def test_pictures_come_from_a_bucket_and_each_failure_is_one_sentence(
     place = f"{stored.name}/2026/{files[0].name}"
     bad = {
         f"s3://media@{stored.name}/missing.jpg": "does not exist. Nothing was sent.",
-        f"s3://wrong_secret@{place}": "cannot be read: its storage denies access (403); check the credentials",
+        f"s3://media_wrong_secret@{place}": "cannot be read: its storage denies access (403); check the credentials",
         f"s3://nowhere@{place}": "the connection 'nowhere' is not known. Nothing was sent.",
         f"s3://unreachable@{place}": "cannot be read: its storage cannot be reached or does not answer",
     }

@@ -67,8 +67,7 @@ def store(
     connection = json.loads(connection_json(remote.url, **extra))
     if password:
         connection["password"] = password
-    fields = {**connection, "connection_id": conn_id, "extra": json.dumps(connection["extra"])}
-    airflow.send("POST", "/connections", fields)
+    airflow.store_connection(conn_id, json.dumps(connection))
     return conn_id
 
 
@@ -80,8 +79,8 @@ def test_no_secret_is_left_behind_by_runs_that_end_well_or_badly(
     conn_ids = {
         "success": ["ipernity_stored", "ipernity_default", oauth],
         "failed": [
-            store(airflow, remote, "wrong_secret", password=WRONG_SECRET),
-            store(airflow, remote, "wrong_oauth", password=WRONG_SECRET, **CREDENTIALS["oauth"]),
+            store(airflow, remote, "ipernity_wrong_secret", password=WRONG_SECRET),
+            store(airflow, remote, "ipernity_wrong_oauth", password=WRONG_SECRET, **CREDENTIALS["oauth"]),
             store(airflow, remote, "behind_proxy", proxy=proxy),
         ],
     }

@@ -105,9 +105,7 @@ def test_a_connection_typed_into_the_form_works_and_its_secrets_are_never_shown_
 def test_a_wrong_secret_turns_the_test_red_with_a_sentence_that_shows_no_secret(
     connections: Connections, page: Page, airflow: AirflowApi, remote: Service
 ) -> None:
-    connection = json.loads(connection_json(remote.url, **CREDENTIALS["signature"]))
-    body = {**connection, "connection_id": CONN_ID, "extra": json.dumps(connection["extra"])}
-    airflow.send("POST", "/connections", body)
+    airflow.store_connection(CONN_ID, connection_json(remote.url, **CREDENTIALS["signature"]))
     connections.edit(CONN_ID)
     connections.fill(password="0123456789abcdef")
     connections.save()
