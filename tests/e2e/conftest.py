@@ -29,6 +29,7 @@ DAGS = (
 )
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """One process runs all tests of this folder, where pytest has several: they share one Airflow."""
     for item in items:
