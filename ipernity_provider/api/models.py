@@ -146,12 +146,20 @@ class Quota:
     :param is_pro: None where the service does not say.
     :param left_bytes: of this month's volume; None where the service does not say.
     :param max_file_bytes: by media class; a class that is missing has no known limit.
+    :param unlimited: the account has no monthly volume; ``left_bytes`` is then below a ceiling that the service raises by
+        itself.
     """
 
     is_pro: bool | None
     used_bytes: int | None
     left_bytes: int | None
     max_file_bytes: Mapping[str, int]
+    unlimited: bool = False
+
+    @property
+    def spendable_bytes(self) -> int | None:
+        """What uploads may use up this month; None where there is no limit to count with, or the service does not say."""
+        return None if self.unlimited else self.left_bytes
 
     @classmethod
     def from_reply(cls, reply: Mapping[str, Any]) -> Quota:
@@ -166,6 +174,7 @@ class Quota:
             used_bytes=as_int(as_map(upload.get("used")).get("bytes")),
             left_bytes=as_int(as_map(upload.get("left")).get("bytes")),
             max_file_bytes={media: limit for media, limit in limits.items() if limit},
+            unlimited=as_flag(upload.get("unlimited")),
         )
 
 

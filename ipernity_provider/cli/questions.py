@@ -147,7 +147,10 @@ class Questions:
         except IpernityError as error:
             return Finding("quota", "failed", one_sentence(str(error)))
         self._differences += shapes.differences("account.getQuota", reply, shapes.QUOTA)
-        left = Quota.from_reply(reply).left_bytes
+        quota = Quota.from_reply(reply)
+        if quota.unlimited:
+            return Finding("quota", "ok", "This month's upload volume is unlimited.")
+        left = quota.left_bytes
         if left is None:
             return Finding(
                 "quota", "warning", "The service does not say what is left of this month's upload volume."

@@ -171,5 +171,6 @@ def _introduce(client: IpernityClient, *, with_token: bool) -> str:
         return f"Connected as {token.username}, but the token allows doc: {held}; replacing needs doc: write."
     quota = client.get_quota()
     left = "unknown" if quota.left_bytes is None else f"{quota.left_bytes / 2**20:,.0f} MiB"
+    volume = "upload volume: unlimited" if quota.unlimited else f"left of this month's upload volume: {left}"
     kind = "PRO" if quota.is_pro else "not PRO, so replacing may be refused"
-    return f"Connected as {token.username} ({kind}), doc: {held}, left of this month's upload volume: {left}."
+    return f"Connected as {token.username} ({kind}), doc: {held}, {volume}."

@@ -11,7 +11,7 @@ from ipernity_provider.api.errors import DocumentNotFound
 from ipernity_provider.api.models import Document, Quota, Token
 from ipernity_provider.replacement.journal import Entry, Shown
 from ipernity_provider.replacement.order import Order, Outcome, Refused, Result
-from ipernity_provider.replacement.source import Source
+from ipernity_provider.replacement.source import Source, read_if_in_doubt
 
 
 @dataclass(frozen=True)
@@ -65,10 +65,12 @@ def make_entry(
 def make_plan(client: IpernityClient, order: Order, source: Source) -> Plan:
     """Ask the service whether this replacement can be done.
 
+    :return: with the file as it is known by then: a doubtful checksum has made it be read.
     :raises Refused: it cannot; the sentence says why.
     """
     document = _document(client, order)
     require_same_media(document, source)
+    source = read_if_in_doubt(source, document)
     if document.md5 == source.md5 and order.if_unchanged != "replace" and not order.force:
         return Plan(
             order.doc_id,
@@ -147,8 +149,9 @@ def require_size(document: Document, source: Source, quota: Quota) -> None:
 
 
 def _require_volume(source: Source, quota: Quota) -> None:
-    if quota.left_bytes is not None and source.size > quota.left_bytes:
+    left = quota.spendable_bytes
+    if left is not None and source.size > left:
         raise Refused(
-            f"{source.name} has {source.size} bytes, but only {quota.left_bytes} are left of this month's upload volume. "
+            f"{source.name} has {source.size} bytes, but only {left} are left of this month's upload volume. "
             "Nothing was sent."
         )

@@ -40,6 +40,7 @@ class Settings:
     is_pro: bool = True
     permissions: Mapping[str, str] = field(default_factory=lambda: dict(DEFAULT_RIGHTS))
     quota_left_bytes: int | None = None
+    unlimited: bool | None = None
     max_file_bytes: int = 1024**3
     invalid_next: int = 0
     forget_tickets_after_seconds: float | None = None
@@ -155,6 +156,7 @@ CHECKS: Mapping[str, Check] = {
     "is_pro": _flag,
     "permissions": _permissions,
     "quota_left_bytes": _or_null(_number(whole=True, maximum=QUOTA_BYTES)),
+    "unlimited": _or_null(_flag),
     "max_file_bytes": _number(whole=True),
     "invalid_next": _number(whole=True),
     "forget_tickets_after_seconds": _or_null(_number()),

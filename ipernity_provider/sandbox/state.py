@@ -113,6 +113,7 @@ class Sandbox:
             self._apply_quota(self.settings)
 
     def _apply_quota(self, settings: Settings) -> None:
+        self.ceiling_bytes = QUOTA_BYTES
         if settings.quota_left_bytes is None:
             self.used_bytes = USED_BYTES_AT_START
         else:
@@ -159,8 +160,24 @@ class Sandbox:
         if file.thumbnails:
             file.thumbnails[0].path.parent.rmdir()
 
+    # the month's volume
+
+    @property
+    def unlimited(self) -> bool:
+        """Whether the account's volume is "unlimited": a ceiling that is raised when an upload needs it."""
+        told = self.settings.unlimited
+        return self.settings.is_pro and self.settings.quota_left_bytes is None if told is None else told
+
     def quota_left(self) -> int:
-        return max(0, QUOTA_BYTES - self.used_bytes)
+        return max(0, self.ceiling_bytes - self.used_bytes)
+
+    def has_volume_for(self, size: int) -> bool:
+        return self.unlimited or size <= self.quota_left()
+
+    def use_volume(self, size: int) -> None:
+        self.used_bytes += size
+        while self.unlimited and self.used_bytes > self.ceiling_bytes:
+            self.ceiling_bytes += QUOTA_BYTES
 
 
 SANDBOX = web.AppKey("SANDBOX", Sandbox)

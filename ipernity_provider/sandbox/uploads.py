@@ -83,7 +83,7 @@ def _enter(
         method, doc_id, None, ticket.ticket, file.md5, file.bytes, file.filename, sandbox.now()
     )
     sandbox.ledger.append(entry)
-    sandbox.used_bytes += file.bytes
+    sandbox.use_volume(file.bytes)
     return entry
 
 

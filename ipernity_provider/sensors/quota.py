@@ -22,7 +22,7 @@ _SHORTEST_PAUSE = 0.1
 class IpernityQuotaSensor(BaseSensorOperator):
     """Waits until at least so many bytes of this month's upload volume are left, and returns how many are.
 
-    The service gives an account a new volume each month. While it cannot be asked (an outage, a rate limit) the sensor
+    The service gives an account a new volume each month; an "unlimited" account does not wait. While it cannot be asked (an outage, a rate limit) the sensor
     goes on waiting; an error that waiting cannot mend fails the task at once, and so does a service that does not say
     what is left.
 
@@ -32,7 +32,8 @@ class IpernityQuotaSensor(BaseSensorOperator):
     :param mode: ``reschedule`` holds no worker slot between two looks; ``poke`` does.
     :param deferrable: wait in the triggerer, without a worker slot.
     :param ipernity_conn_id: the connection (templated); its token needs the permission doc: write.
-    :return: the bytes that are left.
+    :return: the bytes that are left; with an "unlimited" account no less than ``min_bytes``, however near it is to its
+        ceiling, which the service raises by itself.
     """
 
     template_fields: Sequence[str] = ("min_bytes", "ipernity_conn_id")
@@ -108,18 +109,19 @@ class IpernityQuotaSensor(BaseSensorOperator):
         """Whether enough is left, as far as the service can be asked."""
         from ipernity_provider.api.errors import TransientError
         from ipernity_provider.hooks.failures import permanent_errors_end_the_task
-        from ipernity_provider.triggers.quota import ask_volume_left
+        from ipernity_provider.triggers.quota import UNLIMITED, ask_quota, bytes_left
 
         with permanent_errors_end_the_task():
             wanted = self._wanted()
             try:
                 with IpernityHook(self.ipernity_conn_id).get_conn() as client:
-                    left = self._left = ask_volume_left(client)
+                    quota = ask_quota(client)
             except TransientError as error:
                 self.log.warning("%s Going on waiting.", error)
                 return False
-        self.log.info("%s", self._seen())
-        return left >= wanted
+        self._left = bytes_left(quota, wanted)
+        self.log.info("%s", UNLIMITED if quota.unlimited else self._seen())
+        return self._left >= wanted
 
     def _wanted(self) -> int:
         """What the templates have made of ``min_bytes``.

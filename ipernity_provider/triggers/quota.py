@@ -15,25 +15,36 @@ from ipernity_provider.triggers import events
 
 if TYPE_CHECKING:
     from ipernity_provider.api.client import IpernityClient
+    from ipernity_provider.api.models import Quota
 
 _THREAD = "ipernity-quota"
+_FIRST_PAUSE = 5.0
 _SHORTEST_PAUSE = 0.1
 _LONGEST_PAUSE = 120.0
+_LAST_LOOK_SECONDS = 10.0
+
+UNLIMITED = "The account's upload volume is unlimited: the service raises its ceiling by itself."
 
 
-def ask_volume_left(client: IpernityClient) -> int:
-    """How much of this month's upload volume is left, in bytes (``account.getQuota``).
+def ask_quota(client: IpernityClient) -> Quota:
+    """The account's quota (``account.getQuota``), which says how much of this month's upload volume is left.
 
     :raises PermanentError: the service does not say.
     """
-    left = client.get_quota().left_bytes
-    if left is None:
+    quota = client.get_quota()
+    if quota.left_bytes is None and not quota.unlimited:
         raise PermanentError(
             "account.getQuota: the service does not say how much of this month's upload volume is left: waiting for it would "
             "never end. Go on without this sensor; an upload that is too large is refused.",
             method="account.getQuota",
         )
-    return left
+    return quota
+
+
+def bytes_left(quota: Quota, wanted: int) -> int:
+    """How many bytes may be uploaded this month; with an unlimited account no less than are wanted."""
+    left = quota.left_bytes or 0
+    return max(left, wanted) if quota.unlimited else left
 
 
 def left_and_wanted(left: int | None, wanted: int) -> str:
@@ -46,8 +57,9 @@ def left_and_wanted(left: int | None, wanted: int) -> str:
 class QuotaTrigger(BaseTrigger):
     """Fires once: when enough upload volume is left, at an error that waiting cannot mend, or at the deadline.
 
-    It first looks after one interval, for the task has looked before it deferred itself. Outages and rate limits are
-    survived. The connection is read anew for each look: a token may be renewed while the task waits for weeks.
+    It first looks soon (the task has just looked, but the triggerer may have been away for long), and for the last time at
+    the deadline. Outages and rate limits are survived. The connection is read anew for each look: a token may be renewed
+    while the task waits for weeks.
 
     :param min_bytes: what must be left of this month's upload volume, in bytes.
     :param ipernity_conn_id: the connection.
@@ -81,37 +93,45 @@ class QuotaTrigger(BaseTrigger):
 
     async def _ending(self) -> dict[str, Any]:
         try:
-            async with asyncio.timeout(self.deadline - time.time()) as limit:
+            # The last look begins at the deadline.
+            async with asyncio.timeout(max(0.0, self.deadline - time.time()) + _LAST_LOOK_SECONDS) as limit:
                 left = await self._wait()
         except TimeoutError:
             if not limit.expired():
                 raise
-            self.log.info("The time limit has come. %s", left_and_wanted(self._left, self.min_bytes))
-            return events.volume_timed_out(self._left)
+            left = None
         except PermanentError as error:
             self.log.error("%s", error)
             return events.failed(error)
+        if left is None:
+            self.log.info("The time limit has come. %s", left_and_wanted(self._left, self.min_bytes))
+            return events.volume_timed_out(self._left)
         return events.volume_left(left)
 
-    async def _wait(self) -> int:
-        interval = pause = max(self.poll_interval, _SHORTEST_PAUSE)
-        self.log.info("Waiting for upload volume; next look in %.0f s.", pause)
+    async def _wait(self) -> int | None:
+        """The bytes that are left, once they are enough; None if they are not at the deadline."""
+        interval = max(self.poll_interval, _SHORTEST_PAUSE)
+        pause = min(interval, _FIRST_PAUSE)
         while True:
-            await asyncio.sleep(pause)
+            remaining = max(0.0, self.deadline - time.time())
+            self.log.info("Waiting for upload volume; next look in %.0f s.", min(pause, remaining))
+            await asyncio.sleep(min(pause, remaining))
             try:
-                left = self._left = await self._look()
+                quota = await self._look()
             except TransientError as error:
-                pause = max(interval, min(2 * pause, _LONGEST_PAUSE))
-                self.log.warning("%s Going on waiting; next look in %.0f s.", error, pause)
-                continue
-            seen = left_and_wanted(left, self.min_bytes)
-            if left >= self.min_bytes:
-                self.log.info("%s", seen)
-                return left
-            pause = interval
-            self.log.info("%s Next look in %.0f s.", seen, pause)
+                self.log.warning("%s Going on waiting.", error)
+                next_pause = max(interval, min(2 * pause, _LONGEST_PAUSE))
+            else:
+                left = self._left = bytes_left(quota, self.min_bytes)
+                self.log.info("%s", UNLIMITED if quota.unlimited else left_and_wanted(left, self.min_bytes))
+                if left >= self.min_bytes:
+                    return left
+                next_pause = interval
+            if remaining <= pause or time.time() >= self.deadline:
+                return None
+            pause = next_pause
 
-    async def _look(self) -> int:
+    async def _look(self) -> Quota:
         """Ask in a thread of one's own, which ends with the call, also when nobody waits for the answer any more."""
         from ipernity_provider.hooks.ipernity import IpernityHook
 
@@ -123,6 +143,6 @@ class QuotaTrigger(BaseTrigger):
             thread.shutdown(wait=False)
 
 
-def _connect_and_ask(make_client: Callable[[], IpernityClient]) -> int:
+def _connect_and_ask(make_client: Callable[[], IpernityClient]) -> Quota:
     with make_client() as client:
-        return ask_volume_left(client)
+        return ask_quota(client)

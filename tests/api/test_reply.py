@@ -140,3 +140,23 @@ def test_a_quota_that_says_nothing_limits_nothing() -> None:
         {"quota": {"upload": [], "maxfilesize": {"photo": {"bytes": "104857600"}, "audio": []}}}
     )
     assert (quota.is_pro, quota.left_bytes, quota.max_file_bytes) == (None, None, {"photo": 104857600})
+    assert (quota.unlimited, quota.spendable_bytes) == (False, None)
+
+
+@pytest.mark.parametrize(
+    ("told", "left", "unlimited", "spendable"),
+    [
+        ("1", {"bytes": "7"}, True, None),
+        (1, [], True, None),
+        (True, {"bytes": 7}, True, None),
+        ("0", {"bytes": "7"}, False, 7),
+        ("", {"bytes": "7"}, False, 7),
+        (None, {"bytes": "7"}, False, 7),
+        ("0", [], False, None),
+    ],
+)
+def test_an_unlimited_volume_is_none_to_count_with(
+    told: Any, left: Any, unlimited: bool, spendable: int | None
+) -> None:
+    quota = Quota.from_reply({"quota": {"upload": {"unlimited": told, "left": left}}})
+    assert (quota.unlimited, quota.spendable_bytes) == (unlimited, spendable)

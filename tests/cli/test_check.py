@@ -143,6 +143,19 @@ def test_a_used_up_volume(service: Service, connect: Connect, checked: Checked) 
     assert checked.exit_code == 1
 
 
+def test_a_volume_that_is_left(service: Service, connect: Connect, checked: Checked) -> None:
+    connect()
+    service.set(quota_left_bytes=3 << 30)
+    assert checked()["quota"] == ("ok", "3,072 MiB are left of this month's upload volume.")
+
+
+def test_an_unlimited_volume_is_never_used_up(service: Service, connect: Connect, checked: Checked) -> None:
+    connect()
+    service.set(unlimited=True, quota_left_bytes=0)
+    assert checked()["quota"] == ("ok", "This month's upload volume is unlimited.")
+    assert checked.exit_code == 0
+
+
 def test_nobody_at_the_address(monkeypatch: pytest.MonkeyPatch, checked: Checked) -> None:
     port = free_port()
     monkeypatch.setenv("AIRFLOW_CONN_IPERNITY_DEFAULT", connection_json(f"http://127.0.0.1:{port}"))
@@ -291,6 +304,7 @@ def test_answers_that_have_changed_are_named_member_by_member(
             answer["auth"]["perms"] = answer["auth"].pop("permissions")
             answer["auth"]["user"]["is_pro"] = ["yes"]
 
+    service.set(quota_left_bytes=7)
     with changed_service(service, change) as url:
         monkeypatch.setenv("AIRFLOW_CONN_IPERNITY_DEFAULT", connection_json(url))
         found = checked()

@@ -171,10 +171,15 @@ def test_a_task_function_can_replace_a_file(
     assert len(service.ledger()) == 1
 
 
-def test_the_connection_test_tells_who_and_what(connect: Connect) -> None:
+def test_the_connection_test_tells_who_and_what(connect: Connect, service: Service) -> None:
     assert IpernityHook(connect()).test_connection() == (
         True,
-        "Connected as Superman (PRO), doc: write, left of this month's upload volume: 9,990 MiB.",
+        "Connected as Superman (PRO), doc: write, upload volume: unlimited.",
+    )
+    service.set(quota_left_bytes=3 << 30)
+    assert IpernityHook(connect()).test_connection() == (
+        True,
+        "Connected as Superman (PRO), doc: write, left of this month's upload volume: 3,072 MiB.",
     )
     works, sentence = IpernityHook(connect(token=None)).test_connection()
     assert works

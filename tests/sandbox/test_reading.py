@@ -200,6 +200,7 @@ def test_the_quota_is_the_documented_example(sandbox: Caller) -> None:
     assert upload["max"] == {"bytes": "10737418240", "kb": "10485760", "mb": "10240", "percent": "100"}
     assert upload["used"] == {"bytes": "262144000", "kb": "256000", "mb": "250", "percent": "3"}
     assert upload["left"] == {"bytes": "10475274240", "kb": "10229760", "mb": "9990", "percent": "97"}
+    assert upload["unlimited"] == "1"
 
 
 def test_an_upload_uses_the_quota_up(sandbox: Caller) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 import requests
@@ -124,6 +125,21 @@ def test_error_3_the_monthly_volume_is_used_up(sandbox: Caller) -> None:
     assert (reply["api"]["code"], reply["api"]["message"]) == ("3", "User exceeded upload limits")
     assert sandbox.send("upload.file", NEW)["api"]["code"] == "7"
     assert sandbox.get("account.getQuota")["quota"]["upload"]["left"]["bytes"] == "0"
+
+
+def test_an_unlimited_account_has_a_ceiling_that_is_raised_when_an_upload_needs_it(sandbox: Caller) -> None:
+    sandbox.change(unlimited=True, quota_left_bytes=len(NEW) - 1)
+    before = sandbox.get("account.getQuota")["quota"]["upload"]
+    assert (before["unlimited"], before["left"]["bytes"]) == ("1", str(len(NEW) - 1))
+    assert sandbox.send("upload.replace", NEW, doc_id="5412")["api"]["status"] == "ok"
+    after = sandbox.get("account.getQuota")["quota"]["upload"]
+    assert (after["max"]["bytes"], after["left"]["bytes"]) == (str(20 * 1024**3), str(10 * 1024**3 - 1))
+
+
+@pytest.mark.parametrize("limited", [{"is_pro": False}, {"quota_left_bytes": 7}, {"unlimited": False}])
+def test_which_accounts_are_limited(sandbox: Caller, limited: dict[str, Any]) -> None:
+    sandbox.change(**limited)
+    assert sandbox.get("account.getQuota")["quota"]["upload"]["unlimited"] == "0"
 
 
 @pytest.mark.parametrize("doc_id", ["1", "7001", "", "no-number"])

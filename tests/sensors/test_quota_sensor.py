@@ -68,9 +68,13 @@ def next_month(service: Service, left: int, seconds: float = 0.7) -> threading.T
 class TellsNothing(BaseHTTPRequestHandler):
     """A service that knows the account, but does not say what is left."""
 
+    upload: Any = ()
+
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
-        answer = json.dumps({"quota": {"user_id": "1234", "upload": []}, "api": {"status": "ok"}}).encode()
+        answer = json.dumps(
+            {"quota": {"user_id": "1234", "upload": self.upload}, "api": {"status": "ok"}}
+        ).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
@@ -106,6 +110,25 @@ def test_where_enough_is_left_it_returns_how_much_after_one_call(service: Servic
     service.set(quota_left_bytes=WANTED)
     assert sensor(deferrable=deferrable).execute(context()) == WANTED
     assert service.calls() == {"account.getQuota": 1}
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+@pytest.mark.parametrize(("left", "returned"), [(7, WANTED), (WANTED + 1, WANTED + 1)])
+def test_an_unlimited_account_does_not_wait(
+    service: Service, deferrable: bool, left: int, returned: int
+) -> None:
+    service.set(unlimited=True, quota_left_bytes=left)
+    assert sensor(deferrable=deferrable).execute(context()) == returned
+    assert service.calls() == {"account.getQuota": 1}
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_an_unlimited_account_needs_not_say_what_is_left(
+    telling_nothing: str, monkeypatch: pytest.MonkeyPatch, deferrable: bool
+) -> None:
+    monkeypatch.setattr(TellsNothing, "upload", {"unlimited": "1"})
+    waiting = sensor(deferrable=deferrable, ipernity_conn_id=telling_nothing)
+    assert waiting.execute(context()) == WANTED
 
 
 def test_it_waits_for_the_next_month(service: Service) -> None:

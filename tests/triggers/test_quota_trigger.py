@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from ipernity_provider.api.errors import PermanentError, TransientError
+from ipernity_provider.triggers import quota
 from ipernity_provider.triggers.events import read_volume_event
 from ipernity_provider.triggers.quota import QuotaTrigger
 from tests.conftest import SECRETS, Connect, Service
@@ -81,13 +82,33 @@ def test_it_fires_once_when_the_next_month_has_come(service: Service) -> None:
     assert service.calls() == {"account.getQuota": calls}
 
 
-def test_it_looks_after_one_interval_for_the_task_has_looked_before(service: Service) -> None:
+def test_it_looks_soon_whatever_the_interval(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A triggerer that was away for long, or is restarted again and again, must not put the look off for ever."""
+    monkeypatch.setattr(quota, "_FIRST_PAUSE", 0.5)
     service.set(quota_left_bytes=WANTED)
     started = time.monotonic()
-    (event,) = run(trigger(poll_interval=1.0))
-    assert time.monotonic() - started >= 1.0
+    (event,) = run(trigger(poll_interval=3600.0))
+    assert 0.5 <= time.monotonic() - started < 10
     assert read_volume_event(event) == (WANTED, False)
     assert service.calls() == {"account.getQuota": 1}
+
+
+@pytest.mark.parametrize("left", [0, None])
+def test_an_unlimited_volume_is_enough(service: Service, left: int | None, logged: Callable[[], str]) -> None:
+    service.set(unlimited=True, quota_left_bytes=left)
+    (event,) = run(trigger())
+    assert read_volume_event(event) == (max(WANTED, 10475274240 if left is None else 0), False)
+    assert "The account's upload volume is unlimited" in logged()
+
+
+def test_it_looks_a_last_time_at_the_deadline(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quota, "_FIRST_PAUSE", 0.2)
+    service.set(quota_left_bytes=WANTED - 1)
+    month = next_month(service, WANTED, seconds=1.5)
+    (event,) = run(trigger(poll_interval=3600.0, timeout=2.5))
+    month.join()
+    assert read_volume_event(event) == (WANTED, False)
+    assert service.calls() == {"account.getQuota": 2}
 
 
 def test_it_ends_at_its_deadline_and_says_what_was_left(service: Service, logged: Callable[[], str]) -> None:
@@ -100,13 +121,18 @@ def test_it_ends_at_its_deadline_and_says_what_was_left(service: Service, logged
     )
 
 
-def test_a_deadline_in_the_past_ends_it_at_once(service: Service) -> None:
+@pytest.mark.parametrize("left", [7, WANTED])
+def test_a_deadline_in_the_past_leaves_one_look(service: Service, left: int) -> None:
+    service.set(quota_left_bytes=left)
     (event,) = run(trigger(timeout=-5.0))
-    assert read_volume_event(event) == (None, True)
-    assert service.calls() == {}
+    assert read_volume_event(event) == (left, left < WANTED)
+    assert service.calls() == {"account.getQuota": 1}
 
 
-def test_the_deadline_does_not_wait_for_a_slow_service(service: Service) -> None:
+def test_the_deadline_does_not_wait_for_a_slow_service(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quota, "_LAST_LOOK_SECONDS", 0.2)
     service.set(quota_left_bytes=WANTED)
     service.fail("slow:2", "account.getQuota", times=9)
 
@@ -131,15 +157,15 @@ def test_transient_errors_are_survived_and_logged(
     (event,) = run(trigger())
     assert read_volume_event(event) == (WANTED, False)
     assert service.calls()["account.getQuota"] == 3
-    assert logged().count("Going on waiting; next look in") == 2
+    assert logged().count("Going on waiting.") == 2
 
 
 def test_an_outage_makes_the_calls_rarer(service: Service) -> None:
     service.fail("code:501", "account.getQuota", times=99)
     (event,) = run(trigger(timeout=3.3))
     assert read_volume_event(event) == (None, True)
-    # After 0.2, 0.4, 0.8 and 1.6 s.
-    assert service.calls() == {"account.getQuota": 4}
+    # After 0.2, 0.4, 0.8 and 1.6 s, and at the deadline.
+    assert service.calls() == {"account.getQuota": 5}
 
 
 def test_a_permanent_error_ends_it_at_once(service: Service) -> None:

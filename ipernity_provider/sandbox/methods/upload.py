@@ -39,7 +39,7 @@ def _usable_file(asked: Admitted, quota_code: int) -> ReceivedFile:
         raise asked.error(1)
     if file.too_large:
         raise asked.error(2)
-    if file.bytes > asked.sandbox.quota_left():
+    if not asked.sandbox.has_volume_for(file.bytes):
         raise asked.error(quota_code)
     return file
 

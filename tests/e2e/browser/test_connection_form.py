@@ -27,7 +27,7 @@ from tests.e2e.browser.pages import GREEN, RED, Connections, everything_in
 pytestmark = pytest.mark.timeout(900)
 
 CONN_ID = "ipernity_photos"
-CONNECTED = "Connected as Superman (PRO), doc: write, left of this month's upload volume: "
+CONNECTED = "Connected as Superman (PRO), doc: write, upload volume: unlimited."
 
 
 @pytest.fixture
