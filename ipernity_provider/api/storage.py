@@ -14,12 +14,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
+from urllib.parse import unquote_to_bytes
 
 #: How much is asked of a storage at once, in bytes. fsspec's own 50 MiB cost 150 MiB of memory; 8 MiB cost 37, and
 #: less than that costs time where each answer of the storage does.
 READ_BLOCK_BYTES = 8 << 20
 #: The same for writing: S3 takes no parts below 5 MiB.
 WRITE_BLOCK_BYTES = 8 << 20
+
+_LOCAL = frozenset({"file", "local"})
 
 _DENIED = frozenset({"401", "403"})
 _MISSING = frozenset({"404", "410"})
@@ -98,14 +101,42 @@ def is_stored(file: object) -> bool:
     return hasattr(type(file), "fs") and not isinstance(file, Path)
 
 
+def told_of(file: Any) -> Mapping[str, Any]:
+    """What the storage says of a file now: one question, answered in each storage's own words.
+
+    :raises Exception: whatever the storage's library raises.
+    """
+    file.fs.invalidate_cache(file.path)  # a listing that this process made earlier may be out of date
+    told: Mapping[str, Any] = file.fs.info(file.path)
+    return told
+
+
 def open_to_read(file: Any) -> Any:
     """The one place where files to be sent are opened, for their checksum and for the upload alike."""
     return file.open("rb", block_size=READ_BLOCK_BYTES) if is_stored(file) else file.open("rb")
 
 
+def local_path(text: str) -> Path | None:
+    """The file or folder of this machine that a path or a ``file:`` address names; None for any other address.
+
+    :raises ValueError: the address names another machine, or nothing.
+    :raises RuntimeError: ``~`` leads to nobody's home.
+    """
+    scheme, _, rest = text.partition(":")
+    if scheme.lower() not in _LOCAL or not rest.startswith("/"):
+        return None if "://" in text else Path(text).expanduser()
+    host, slash, path = rest.removeprefix("//").partition("/")
+    if host not in {"", "localhost"} or not slash:
+        raise ValueError("a local file is named file:///folder/name, without a host")
+    # All that follows is the path, also a ? or a #; its bytes need not be UTF-8.
+    return Path(os.fsdecode(unquote_to_bytes(os.fsencode(f"/{path}"))))
+
+
 def shown(file: object) -> str:
-    """A path for a sentence: an address without its query, which may be a signature."""
-    text = str(file)
+    """A path or a name for a sentence, on one line: an address without its query, which may be a signature."""
+    text = "".join(
+        sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in str(file)
+    )
     return text.partition("?")[0] + "?..." if "://" in text and "?" in text else text
 
 
@@ -158,7 +189,9 @@ def _by_type(clues: _Clues) -> Fault | None:
         return _missing(clues)
     if isinstance(error, IsADirectoryError):
         return Fault("folder", "is a folder")
-    if isinstance(error, NotADirectoryError) or (isinstance(error, PermissionError) and error.errno):
+    if isinstance(error, NotADirectoryError | FileExistsError) or (
+        isinstance(error, PermissionError) and error.errno
+    ):
         return Fault("denied", clues.because())
     if isinstance(error, PermissionError):
         return _denied(clues)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 from airflow.sdk import BaseHook, ObjectStoragePath
 
-from ipernity_provider.api.storage import shown
+from ipernity_provider.api.storage import local_path, shown
 from ipernity_provider.replacement.order import Refused
 
 _LOCAL = frozenset({"", "file", "local"})
@@ -25,21 +24,19 @@ def as_path(file: Any, conn_id: str | None = None) -> Any:
     """A local file as :class:`pathlib.Path`, any other as ``ObjectStoragePath``.
 
     :param file: a path, a URI (``file://``, ``s3://conn@bucket/key``, ...), or either of the two classes.
-    :param conn_id: the connection to its storage, if the URI names none; local files need none.
-    :raises Refused: nothing is named, nothing that this installation can open, an unknown connection, or two.
+    :param conn_id: the connection to its storage, where the URI names none; local files need none.
+    :raises Refused: nothing is named, nothing that this installation can open, or an unknown connection.
     """
     conn_id = str(conn_id or "").strip() or None
     if isinstance(file, ObjectStoragePath):
         return Path(file.path) if file.protocol in _LOCAL else _with_connection(file, conn_id)
-    text = str(file or "").strip()
+    # Only what a person has written: the name of a file may end with a space.
+    text = file.strip() if isinstance(file, str) else str(file or "")
     if not text:
         raise Refused("No file is named. Nothing was sent.")
-    scheme, separator, rest = text.partition("://")
-    scheme = scheme.lower()
     try:
-        if not separator:
-            return Path(text).expanduser()
-        return _local(rest) if scheme in _LOCAL else _stored(scheme, rest, conn_id)
+        local = file.expanduser() if isinstance(file, Path) else local_path(text)
+        return _stored(text, conn_id) if local is None else local
     except (ValueError, RuntimeError, ImportError) as error:
         raise Refused(
             f"{shown(text)} cannot be opened: {str(error).rstrip('.')}. Nothing was sent."
@@ -47,56 +44,74 @@ def as_path(file: Any, conn_id: str | None = None) -> Any:
 
 
 def as_folder(folder: Any, conn_id: str | None = None) -> Any:
-    """The same for a folder; None and empty text mean that there is none.
-
-    :param conn_id: the connection to its storage; one that the URI names comes first.
-    """
+    """The same for a folder, which may end with a slash; None and empty text mean that there is none."""
     if folder is None or not str(folder).strip():
         return None
-    named = (
-        folder.conn_id
-        if isinstance(folder, ObjectStoragePath)
-        else _split(str(folder).partition("://")[2])[0]
-    )
-    return as_path(folder, None if named else conn_id)
+    if isinstance(folder, str):
+        scheme, separator, rest = folder.strip().partition("://")
+        folder = f"{scheme}{separator}{rest.rstrip('/') or '/'}" if separator else folder
+    return as_path(folder, conn_id)
 
 
-def _local(rest: str) -> Path:
-    """What follows ``file://``: all of it is the path, but for a host, which can only be this one."""
-    host, slash, path = rest.partition("/")
-    if host not in {"", "localhost"} or not slash:
-        raise ValueError("a local file is named file:///folder/name, without a host")
-    return Path(unquote(f"/{path}"))
-
-
-def _split(rest: str) -> tuple[str | None, str]:
-    """``conn@bucket/key`` -> the connection and the rest."""
+def _stored(text: str, conn_id: str | None) -> ObjectStoragePath:
+    scheme, _, rest = text.partition("://")
+    scheme = scheme.lower()
     place, slash, key = rest.partition("/")
-    conn_id, _, bucket = place.rpartition("@")
-    return conn_id or None, f"{bucket}{slash}{key}"
+    named, _, bucket = place.rpartition("@")
+    address = f"{scheme}://{bucket}{slash}{key}"
+    _require_no_credentials(address, named)
+    if address.endswith("/"):
+        raise Refused(
+            f"{shown(address)} ends with a slash, so it is a folder; a replacement needs one file. Nothing was sent."
+        )
+    _require_storage(scheme, address)
+    return _opened(address, named or conn_id)
 
 
-def _stored(scheme: str, rest: str, conn_id: str | None) -> ObjectStoragePath:
-    named, place = _split(rest)
-    address = f"{scheme}://{place}"
-    # Other programs take `key:secret@`; here it would be shown as the name of a connection.
+def _with_connection(path: ObjectStoragePath, conn_id: str | None) -> ObjectStoragePath:
+    address = f"{path.protocol}://{path.path}"
+    _require_no_credentials(address, path.conn_id)
+    _require_storage(path.protocol, address)
+    if conn_id and not path.conn_id:
+        return _opened(address, conn_id, **path.storage_options)
+    _require_known(address, path.conn_id)
+    _require_whole(path, address)
+    return path
+
+
+def _opened(address: str, conn_id: str | None, **storage_options: Any) -> ObjectStoragePath:
+    _require_known(address, conn_id)
+    path = ObjectStoragePath(address, conn_id=conn_id, **storage_options)
+    _require_whole(path, address)
+    return path
+
+
+def _require_whole(path: ObjectStoragePath, address: str) -> None:
+    """:raises Refused: another file would be read than the one that is asked for."""
+    bucket_alone = "/" not in address.partition("://")[2]
+    whole = f"{address}/".endswith(path.path) if bucket_alone else address.endswith(path.path)
+    # A version is left out by the libraries themselves, unless they are told that the bucket has versions.
+    if not whole or "?versionid=" in address.lower():
+        raise Refused(
+            f"{shown(address)} cannot be opened: not all of its name would reach its storage (a ?, a # or a tab in it), and "
+            "another file might be read. Nothing was sent."
+        )
+
+
+def _require_no_credentials(address: str, named: str | None) -> None:
+    """Other programs take ``key:secret@``; here it would be shown as the name of a connection, or of a bucket."""
+    scheme, _, rest = address.partition("://")
+    _, colon, port = rest.partition("/")[0].partition(":")
+    if colon and (scheme in _PACKAGES or not port.isdecimal()):
+        raise Refused(
+            f"A file on {scheme}:// is named together with credentials: keep them in a connection and name that. "
+            "Nothing was sent."
+        )
     if named and ":" in named:
         raise Refused(
             f"{shown(address)} is named together with credentials: keep them in a connection and name that. "
             "Nothing was sent."
         )
-    _require_storage(scheme, address)
-    conn_id = _one_of(address, named, conn_id)
-    return ObjectStoragePath(address, conn_id=conn_id)
-
-
-def _with_connection(path: ObjectStoragePath, conn_id: str | None) -> ObjectStoragePath:
-    address = f"{path.protocol}://{path.path}"
-    _require_storage(path.protocol, address)
-    chosen = _one_of(address, path.conn_id, conn_id)
-    if chosen == path.conn_id:
-        return path
-    return ObjectStoragePath(address, conn_id=chosen, **path.storage_options)
 
 
 def _require_storage(scheme: str, address: str) -> None:
@@ -114,20 +129,12 @@ def _require_storage(scheme: str, address: str) -> None:
         )
 
 
-def _one_of(address: str, named: str | None, conn_id: str | None) -> str | None:
-    """The connection to use, which must exist; None where none is named."""
-    if named and conn_id:
+def _require_known(address: str, conn_id: str | None) -> None:
+    """Some storages take other credentials, or none, where their connection is unknown."""
+    if conn_id and not _is_known(conn_id):
         raise Refused(
-            f"{shown(address)} names the connection {named}, and file_conn_id names {conn_id}: name one of them. "
-            "Nothing was sent."
+            f"{shown(address)} cannot be opened: the connection {conn_id!r} is not known. Nothing was sent."
         )
-    chosen = named or conn_id
-    # Some storages take other credentials, or none, where their connection is unknown.
-    if chosen and not _is_known(chosen):
-        raise Refused(
-            f"{shown(address)} cannot be opened: the connection {chosen!r} is not known. Nothing was sent."
-        )
-    return chosen
 
 
 _known: set[str] = set()

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ipernity_provider.api.storage import is_stored
+from ipernity_provider.api.storage import is_stored, told_of
 
 _HEX = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
@@ -35,8 +35,7 @@ def claim_of(path: Any) -> Claim | None:
     """
     if not is_stored(path):
         return None
-    path.fs.invalidate_cache(path.path)  # a listing that this process made earlier may be out of date
-    info = path.fs.info(path.path)
+    info = told_of(path)
     if info.get("type") == "directory":
         raise IsADirectoryError
     size, md5 = info.get("size"), _MD5_IN.get(path.protocol, _none)(info)

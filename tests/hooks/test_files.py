@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -61,10 +62,58 @@ def test_without_any_connection_it_is_left_to_the_storage() -> None:
 @pytest.mark.parametrize(
     "file", ["s3://one@media/boat.jpg", ObjectStoragePath("s3://media/boat.jpg", conn_id="one")]
 )
-def test_two_connections_are_one_too_many(file: Any) -> None:
-    assert refusal(file, "other") == (
-        "s3://media/boat.jpg names the connection one, and file_conn_id names other: name one of them. Nothing was sent."
+@pytest.mark.parametrize("conn_id", ["other", "nowhere"])
+def test_the_connection_in_the_uri_comes_first(file: Any, conn_id: str) -> None:
+    """The other one may be meant for the backups."""
+    assert str(as_path(file, conn_id)) == "s3://one@media/boat.jpg"
+
+
+@pytest.mark.parametrize(
+    ("file", "path"),
+    [
+        (Path("/data/boat "), "/data/boat "),
+        (" /data/boat \n", "/data/boat"),
+        (Path("file:/data/boat.jpg"), "file:/data/boat.jpg"),
+        ("file:/data/a%20boat.jpg", "/data/a boat.jpg"),
+        ("FILE:/data/boat.jpg", "/data/boat.jpg"),
+        ("local:/data/boat.jpg", "/data/boat.jpg"),
+        ("file:boat.jpg", "file:boat.jpg"),
+        ("file:///data/b%F6at.jpg", os.fsdecode(b"/data/b\xf6at.jpg")),
+    ],
+)
+def test_a_local_file_is_taken_as_it_is_named(file: Any, path: str) -> None:
+    assert str(as_path(file)) == path
+
+
+@pytest.mark.parametrize(
+    "key", ["a b.jpg", "a%20b.jpg", "ä.jpg", "a#b.jpg", "a?b.jpg", "/a.jpg", "./a/../b.jpg"]
+)
+def test_an_object_is_taken_as_it_is_named(key: str) -> None:
+    assert as_path(f"s3://one@media/{key}").path == f"media/{key}"
+
+
+@pytest.mark.parametrize("key", ["a.jpg?", "a.jpg#", "a\tb.jpg", "a\nb.jpg", "a.jpg?versionId=1"])
+@pytest.mark.parametrize("conn_id", [None, "one"])
+def test_another_object_is_not_taken_for_the_one_that_is_named(key: str, conn_id: str | None) -> None:
+    """Airflow and its libraries drop some of a name without a word."""
+    place = "media" if conn_id else "one@media"
+    sentence = refusal(f"s3://{place}/{key}", conn_id)
+    assert sentence.endswith("(a ?, a # or a tab in it), and another file might be read. Nothing was sent.")
+    assert sentence.isprintable()
+    found = ObjectStoragePath("s3://media") / key  # as a listing gives it
+    if "versionId" in key:
+        assert refusal(found) == sentence
+    else:
+        assert as_path(found) == found
+    assert refusal(found, "one") == refusal(f"s3://one@media/{key}")
+
+
+@pytest.mark.parametrize("key", ["", "2026/", "boat.jpg/", "boat.jpg//"])
+def test_what_ends_with_a_slash_is_no_file(key: str) -> None:
+    assert refusal(f"s3://one@media/{key}") == (
+        f"s3://media/{key} ends with a slash, so it is a folder; a replacement needs one file. Nothing was sent."
     )
+    assert as_folder(f"s3://one@media/{key}").path == f"media/{key.rstrip('/')}"
 
 
 @pytest.mark.parametrize(
@@ -98,6 +147,21 @@ def test_credentials_in_an_address_are_not_shown() -> None:
     assert refusal("s3://AKIAEXAMPLE:s3cr3t@media/boat.jpg") == (
         "s3://media/boat.jpg is named together with credentials: keep them in a connection and name that. Nothing was sent."
     )
+    with_slash = refusal("s3://AKIAEXAMPLE:s3c/r3t@media/boat.jpg")
+    assert with_slash == (
+        "A file on s3:// is named together with credentials: keep them in a connection and name that. Nothing was sent."
+    )
+    for file in (
+        "s3://AKIAEXAMPLE:/s3cr3t@media/boat.jpg",
+        "s3://AKIAEXAMPLE:12/s3cr3t@media/boat.jpg",
+        "https://somebody:s3c/r3t@media.example.org/boat.jpg",
+        ObjectStoragePath("s3://AKIAEXAMPLE:s3c/r3t@media/boat.jpg"),
+    ):
+        assert refusal(file) == with_slash.replace("s3://", str(file).partition("//")[0] + "//")
+    assert refusal(ObjectStoragePath("s3://media/boat.jpg", conn_id="AKIAEXAMPLE:s3cr3t")) == (
+        "s3://media/boat.jpg is named together with credentials: keep them in a connection and name that. Nothing was sent."
+    )
+    assert "no storage for nosuch://" in refusal("nosuch://example.org:8020/boat.jpg")  # a port is no secret
     assert "s3cr3t" not in refusal("https://media.example.org/boat.jpg?X-Amz-Signature=s3cr3t")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from ipernity_provider.api.client import IpernityClient
 from ipernity_provider.api.errors import DocumentNotFound, IpernityError
 from ipernity_provider.hooks.files import as_path
+from ipernity_provider.replacement import MemoryJournal
 from ipernity_provider.replacement.order import Refused
 from tests.conftest import BOAT, Service
 from tests.replacement.test_life import run
@@ -89,6 +91,14 @@ def test_a_monthly_volume_that_is_used_up(service: Service, client: IpernityClie
     )
 
 
+def test_an_unlimited_account_is_not_kept_from_going_over_its_ceiling(
+    service: Service, client: IpernityClient, picture: Path
+) -> None:
+    service.set(unlimited=True, quota_left_bytes=100)
+    assert run(client, picture).outcome == "replaced"
+    assert len(service.ledger()) == 1
+
+
 @pytest.mark.parametrize("level", ["read", "none"])
 def test_a_token_without_the_right_to_write(
     service: Service, client: IpernityClient, picture: Path, level: str
@@ -116,6 +126,25 @@ def test_the_question_about_the_account_can_be_left_to_the_service(
         run(client, picture, check_account=False)
     assert "account.getQuota" not in service.calls()
     assert service.ledger() == []
+
+
+# -- names -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_name_that_is_not_utf8_needs_another_one(
+    service: Service, client: IpernityClient, picture: Path
+) -> None:
+    file = picture.rename(os.fsdecode(bytes(picture.parent) + b"/b\xf6at.jpg"))
+    journal = MemoryJournal()
+    with pytest.raises(Refused) as caught:
+        run(client, file, journal)
+    assert str(caught.value) == (
+        f"{picture.parent}/b\\udcf6at.jpg cannot be told to the service as b\\udcf6at.jpg, which is not UTF-8: give another "
+        "name with filename. Nothing was sent."
+    )
+    assert (service.ledger(), journal.read(), service.calls()) == ([], None, {})
+    assert run(client, file, journal, filename="böat.jpg").outcome == "replaced"
+    assert service.ledger()[0]["filename"] == "böat.jpg"
 
 
 # -- upload roots ----------------------------------------------------------------------------------------------------
@@ -155,6 +184,26 @@ def test_a_neighbour_with_a_longer_name_is_outside(
     service: Service, client: IpernityClient, picture: Path
 ) -> None:
     root = str(picture)[:-4]
+    assert refusal(service, client, picture, upload_roots=[(root,)]) == outside(picture, root)
+
+
+@pytest.mark.parametrize("form", ["file://{}", "file://localhost{}", "FILE:{}", "local://{}/", "{}/"])
+def test_a_root_is_read_as_a_file_is(
+    service: Service, client: IpernityClient, picture: Path, form: str
+) -> None:
+    folder = picture.parent / "my pics"
+    folder.mkdir()
+    file = picture.rename(folder / "boat.jpg")
+    root = form.format(folder if form.startswith("{") else str(folder).replace(" ", "%20"))
+    assert run(client, file, upload_roots=[(root,)]).outcome == "replaced"
+
+
+@pytest.mark.parametrize(
+    "root", ["file://elsewhere/", "file://", "~nobody-of-this-name", "file:///%00", "s3://media", "/%74mp"]
+)
+def test_a_root_that_names_no_folder_holds_nothing(
+    service: Service, client: IpernityClient, picture: Path, root: str
+) -> None:
     assert refusal(service, client, picture, upload_roots=[(root,)]) == outside(picture, root)
 
 
