@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from ipernity_provider.api.storage import fault_of, shown
@@ -12,24 +14,37 @@ from ipernity_provider.replacement.order import Refused
 
 
 def lines_of(manifest: Any, conn_id: str | None = None) -> list[Line]:
-    """The lines of a manifest: a path or URI of a file, or a list such as a task returns.
+    """The lines of a manifest: a path or URI of a file, or a list such as a task (also a mapped one) returns.
 
     :param conn_id: the connection to its storage, if its URI names none.
     :raises Refused: it cannot be read, or with all that is wrong in it.
     """
-    if isinstance(manifest, list | tuple):
-        return read_manifest(manifest)
+    if isinstance(manifest, Sequence) and not isinstance(manifest, str | bytes):
+        return read_manifest(manifest, place=_file)
     path = as_path(manifest, conn_id)
-    kind = kind_of(path.name)
+    kind = kind_of(shown(path.name))
     try:
         data = path.read_bytes()
     except Exception as error:  # noqa: BLE001 - storages raise what they like, and what they say may hold secrets
         raise Refused(f"The manifest {shown(path)} {fault_of(error).words}. Nothing was sent.") from None
-    return [_beside(line, path) for line in read_text(data, kind, path.name)]
+    return read_text(data, kind, path.name, partial(_file_beside, path.parent))
 
 
-def _beside(line: Line, manifest: Any) -> Line:
+def _file_beside(folder: Any, text: str) -> str:
     """A relative file lies in the manifest's folder."""
-    if "://" in line.file or line.file.startswith(("/", "~")):
-        return line
-    return replace(line, file=str(manifest.parent / line.file))
+    whole = "://" in text or text.startswith(("/", "~", "file:"))
+    return _file(text if whole else str(folder / text))
+
+
+def _file(text: str) -> str:
+    """:raises ValueError: it is a folder, as far as that can be told without asking a storage."""
+    if text.endswith("/") or _is_folder(text):
+        raise ValueError(f"{shown(text)} is a folder; a replacement needs one file")
+    return text
+
+
+def _is_folder(text: str) -> bool:
+    try:
+        return "://" not in text and Path(text).expanduser().is_dir()
+    except (OSError, RuntimeError):  # an endless link, an unknown user: opening it will say so
+        return False

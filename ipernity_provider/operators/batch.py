@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from datetime import timedelta
-from functools import cached_property, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator, conf
+from airflow.sdk import conf
 
 from ipernity_provider.hooks.ipernity import IpernityHook
+from ipernity_provider.operators.base import ReplacingOperator
 
 if TYPE_CHECKING:
+    from datetime import timedelta
     from pathlib import Path
 
     from airflow.sdk import Context, ObjectStoragePath, XComArg
 
-    from ipernity_provider.replacement.batch import Batch, BatchJournal, BatchOrder, Item, Waiting
+    from ipernity_provider.api.client import IpernityClient
+    from ipernity_provider.replacement.batch import Batch, BatchJournal, BatchOrder, Item
     from ipernity_provider.replacement.batch.order import OnError
+    from ipernity_provider.replacement.batch.plan import BatchPlan
+    from ipernity_provider.replacement.manifest import Line
     from ipernity_provider.replacement.order import IfUnchanged, OnNewDocument, OnUncertain, Verify
 
 
-class ReplaceFilesOperator(BaseOperator):
+class ReplaceFilesOperator(ReplacingOperator):
     """Replaces the files behind many documents, by a manifest: each streamed, verified, never twice.
 
     Everything is looked at before the first byte is sent. The first upload then goes ahead alone and is proven before
@@ -62,6 +65,8 @@ class ReplaceFilesOperator(BaseOperator):
         "upload_roots",
         "ipernity_conn_id",
     )
+
+    _batch: Batch | None = None
 
     def __init__(
         self,
@@ -109,50 +114,37 @@ class ReplaceFilesOperator(BaseOperator):
         self.require_backup = require_backup
         self.upload_roots = upload_roots
         self.ipernity_conn_id = ipernity_conn_id
-        if getattr(self, "retry_policy", self) is None:  # Airflow 3.3, and the user has not chosen one
-            from ipernity_provider.operators.retries import PatientRetryPolicy
-
-            self.retry_policy = PatientRetryPolicy()
-        self.multiple_outputs = True
-
-    @cached_property
-    def hook(self) -> IpernityHook:
-        return IpernityHook(self.ipernity_conn_id)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """:raises AirflowFailException: for what no retry can mend; other errors are left to Airflow's retries."""
         from ipernity_provider.hooks.failures import permanent_errors_end_the_task
-        from ipernity_provider.hooks.manifests import lines_of
         from ipernity_provider.operators.journal import batch_journal_of
-        from ipernity_provider.replacement.batch import Batch, MemoryBatchJournal, plan_all, require_possible
+        from ipernity_provider.replacement.batch import MemoryBatchJournal, plan_all, require_possible
         from ipernity_provider.replacement.order import Refused
 
         with permanent_errors_end_the_task():
             journal = batch_journal_of(context)
             if isinstance(journal, MemoryBatchJournal) and getattr(context["ti"], "try_number", 1) > 1:
                 raise Refused(
-                    "Before Airflow 3.3 nothing tells what an earlier try has sent of a batch: look at its report, then clear "
-                    "the run or start a new one, which leaves alone what is there already. Nothing was sent."
+                    "Before Airflow 3.3 nothing tells what an earlier try has sent of a batch: look at its report, then "
+                    "start a new run, which leaves alone what is there already. Nothing was sent."
                 )
             order = self._order(context)
-            lines = lines_of(self.manifest, self.file_conn_id)
+            lines = self._lines()
             with self.hook.get_conn() as client:
                 plan = plan_all(client, order, journal, lines)
-                self._report(
-                    plan.items
-                )  # now, so that a place that cannot be written to is known before anything is sent
+                # Now, so that a place that cannot be written to is known before anything is sent.
+                self._report(plan.items)
                 if self.plan_only:
                     return self._summary(plan.items)
-                require_possible(plan, order)
-                return self._carry_out(
-                    Batch(client, order, journal, plan, poll_interval=self.poll_interval), journal
-                )
+                stopped = require_possible(plan, order)
+                return self._carry_out(client, order, journal, plan, stopped=stopped)
 
     def execute_complete(self, context: Context, event: Any) -> dict[str, Any]:
         """Go on where the trigger has waited: what it saw is asked again, and proven."""
         from ipernity_provider.hooks.failures import permanent_errors_end_the_task
         from ipernity_provider.operators.journal import batch_journal_of
-        from ipernity_provider.replacement.batch import Batch, plan_again
+        from ipernity_provider.replacement.batch import plan_again
         from ipernity_provider.triggers.events import read_event
 
         with permanent_errors_end_the_task():
@@ -160,72 +152,80 @@ class ReplaceFilesOperator(BaseOperator):
             journal = batch_journal_of(context)
             order = self._order(context)
             with self.hook.get_conn() as client:
-                plan = plan_again(journal)
-                batch = Batch(client, order, journal, plan, poll_interval=self.poll_interval)
-                return self._carry_out(batch, journal, timed_out=timed_out)
+                return self._carry_out(client, order, journal, plan_again(journal), timed_out=timed_out)
 
-    def _carry_out(self, batch: Batch, journal: BatchJournal, *, timed_out: bool = False) -> dict[str, Any]:
-        from ipernity_provider.replacement.batch import MemoryBatchJournal, require_well
+    def on_kill(self) -> None:
+        """What is being sent breaks off before its last byte, so that the next try need not ask what became of it."""
+        if self._batch:
+            self._batch.give_up()
+
+    def _carry_out(
+        self,
+        client: IpernityClient,
+        order: BatchOrder,
+        journal: BatchJournal,
+        plan: BatchPlan,
+        *,
+        stopped: str = "",
+        timed_out: bool = False,
+    ) -> dict[str, Any]:
+        from ipernity_provider.replacement.batch import Batch, MemoryBatchJournal, require_well
 
         hand_over = self.deferrable and not timed_out and not isinstance(journal, MemoryBatchJournal)
-        waiting = None
+        timeout = 0.0 if timed_out else self.timeout_seconds
+        self._batch = batch = Batch(
+            client, order, journal, plan, poll_interval=self.poll_interval, stopped=stopped
+        )
         try:
-            waiting = batch.run(0.0 if timed_out else self._timeout, hand_over=hand_over)
-        finally:
-            if waiting is None:
+            waiting = batch.run(timeout, hand_over=hand_over)
+        except BaseException:
+            # What ends the batch is to be told, whatever becomes of the report.
+            try:
                 self._report(batch.items)
+            except Exception as error:  # noqa: BLE001
+                self.log.error("%s", error)
+            raise
+        self._report(batch.items)
         if waiting:
-            self._defer(waiting)
-        if batch.trouble:
+            self.wait_in_triggerer(waiting.tickets)
+        if batch.trouble and not any(item.fate == "new_document" and not item.well for item in batch.items):
             raise batch.trouble
         require_well(batch.items, batch.stopped, self._report_place)
         return self._summary(batch.items)
 
-    def _defer(self, waiting: Waiting) -> None:
-        from ipernity_provider.triggers.ipernity import TicketTrigger, within
-
-        self.defer(
-            trigger=TicketTrigger(
-                tickets=waiting.tickets,
-                ipernity_conn_id=self.ipernity_conn_id,
-                poll_interval=self.poll_interval,
-                deadline=time.time() + self._timeout,
-            ),
-            method_name="execute_complete",
-            timeout=within(self._timeout),
-        )
-
-    def _order(self, context: Context) -> BatchOrder:
-        from ipernity_provider.hooks.files import as_folder
-        from ipernity_provider.replacement.batch import BatchOrder
+    def _lines(self) -> list[Line]:
+        """:raises Refused: with all that is wrong in the manifest."""
+        from ipernity_provider.hooks.files import as_path
+        from ipernity_provider.hooks.manifests import lines_of
         from ipernity_provider.replacement.order import Refused
 
-        if self.poll_interval <= 0 or self._timeout < 0:
-            raise Refused("poll_interval must be above 0, and timeout not below. Nothing was sent.")
+        lines = lines_of(self.manifest, self.file_conn_id)
+        read = {line.file for line in lines} | {str(self.manifest)}
+        if self._report_place and not read.isdisjoint(
+            {self._report_place, str(as_path(self.report_to, self.file_conn_id))}
+        ):
+            raise Refused(
+                f"report_to is {self._report_place}, which would overwrite the manifest or one of its files. Nothing was sent."
+            )
+        return lines
+
+    def _order(self, context: Context) -> BatchOrder:
+        from ipernity_provider.hooks.files import as_path
+        from ipernity_provider.replacement.batch import BatchOrder
+
         return BatchOrder(
-            open_path=partial(as_folder, conn_id=self.file_conn_id),
-            upload_roots=self.hook.upload_roots(self.upload_roots),
+            open_path=partial(as_path, conn_id=self.file_conn_id),
             on_error=self.on_error,
             max_parallel_uploads=self.max_parallel_uploads,
-            if_unchanged=self.if_unchanged,
-            check_account=self.check_account,
-            force=self.force,
-            # Airflow raises it when a task is cleared and leaves it alone when it retries one.
-            run=str(getattr(context["ti"], "max_tries", "")),
-            on_uncertain=self.on_uncertain,
-            resend_grace=self.resend_grace,
-            backup_to=as_folder(self.backup_to, self.file_conn_id),
-            require_backup=self.require_backup,
-            verify=self.verify,
-            on_new_document=self.on_new_document,
+            **self.asked(context),
         )
 
     def _report(self, items: Sequence[Item]) -> None:
-        from ipernity_provider.hooks.files import as_folder
+        from ipernity_provider.hooks.files import as_path
         from ipernity_provider.replacement.batch import write_report
 
         if self._report_place:
-            write_report(as_folder(self.report_to, self.file_conn_id), items)
+            write_report(as_path(self.report_to, self.file_conn_id), items)
 
     def _summary(self, items: Sequence[Item]) -> dict[str, Any]:
         from ipernity_provider.replacement.batch import summary_of
@@ -234,8 +234,6 @@ class ReplaceFilesOperator(BaseOperator):
 
     @property
     def _report_place(self) -> str | None:
-        return str(self.report_to).strip() or None if self.report_to else None
+        from ipernity_provider.api.storage import shown
 
-    @property
-    def _timeout(self) -> float:
-        return self.timeout.total_seconds() if isinstance(self.timeout, timedelta) else self.timeout
+        return shown(str(self.report_to).strip()) or None if self.report_to else None

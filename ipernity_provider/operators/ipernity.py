@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import timedelta
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator, conf
+from airflow.sdk import conf
 
 from ipernity_provider.hooks.ipernity import IpernityHook
 from ipernity_provider.links.ipernity import DocumentLink
+from ipernity_provider.operators.base import ReplacingOperator
 from ipernity_provider.operators.batch import ReplaceFilesOperator
 
 if TYPE_CHECKING:
@@ -35,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["ReplaceFileOperator", "ReplaceFilesOperator"]
 
 
-class ReplaceFileOperator(BaseOperator):
+class ReplaceFileOperator(ReplacingOperator):
     """Replaces the file behind a document on ipernity.com: streamed, verified, never twice.
 
     On Airflow 3.3 rate limits and maintenance are waited for longer than ``retry_delay`` says, by
@@ -138,16 +136,6 @@ class ReplaceFileOperator(BaseOperator):
         self.require_backup = require_backup
         self.upload_roots = upload_roots
         self.ipernity_conn_id = ipernity_conn_id
-        if getattr(self, "retry_policy", self) is None:  # Airflow 3.3, and the user has not chosen one
-            from ipernity_provider.operators.retries import PatientRetryPolicy
-
-            self.retry_policy = PatientRetryPolicy()
-        # Each key of the result is an XCom of its own, so that `output["ticket"]` works, mapped or not.
-        self.multiple_outputs = True
-
-    @cached_property
-    def hook(self) -> IpernityHook:
-        return IpernityHook(self.ipernity_conn_id)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """:raises AirflowFailException: for what no retry can mend; other errors are left to Airflow's retries."""
@@ -170,7 +158,7 @@ class ReplaceFileOperator(BaseOperator):
         with permanent_errors_end_the_task():
             tickets, timed_out = read_event(event)
             if not tickets or timed_out:
-                raise NotFinished.after(self._timeout, str(entry["ticket"]))
+                raise NotFinished.after(self.timeout_seconds, str(entry["ticket"]))
             with self.hook.get_conn() as client:
                 begun = Entry.from_json(entry)
                 return complete(client, self._demand(), journal_of(context), begun, tickets[0]).as_dict()
@@ -203,54 +191,26 @@ class ReplaceFileOperator(BaseOperator):
         if not ticket:
             return None
         if not self.deferrable:
-            return settle(client, ticket, poll_interval=self.poll_interval, timeout=self._timeout)
+            return settle(client, ticket, poll_interval=self.poll_interval, timeout=self.timeout_seconds)
         state = look(client, ticket)
         if state.pending:
-            self._defer(ticket, begun)
+            self.wait_in_triggerer({ticket: begun.doc_id}, entry=begun.to_json())
         return state
 
-    def _defer(self, ticket: str, begun: Entry) -> None:
-        from ipernity_provider.triggers.ipernity import TicketTrigger, within
-
-        self.defer(
-            trigger=TicketTrigger(
-                tickets={ticket: begun.doc_id},
-                ipernity_conn_id=self.ipernity_conn_id,
-                poll_interval=self.poll_interval,
-                deadline=time.time() + self._timeout,
-            ),
-            method_name="execute_complete",
-            kwargs={"entry": begun.to_json()},
-            timeout=within(self._timeout),
-        )
-
     def _order(self, context: Context, journal: Journal) -> Order:
-        from ipernity_provider.hooks.files import as_folder, as_path
+        from ipernity_provider.hooks.files import as_path
         from ipernity_provider.replacement import MemoryJournal, Order
-        from ipernity_provider.replacement.order import Refused
 
-        if self.poll_interval <= 0 or self._timeout < 0:
-            raise Refused("poll_interval must be above 0, and timeout not below. Nothing was sent.")
-        ti = context["ti"]
-        retried = isinstance(journal, MemoryJournal) and getattr(ti, "try_number", 1) > 1
+        retried = isinstance(journal, MemoryJournal) and getattr(context["ti"], "try_number", 1) > 1
         return Order(
-            doc_id=str(self.doc_id).strip(),
+            # A spreadsheet may have filled numbers up with zeros, which the service's answers do not have.
+            doc_id=str(self.doc_id).strip().lstrip("0"),
             file=as_path(self.file, self.file_conn_id),
             filename=self.filename or None,
-            upload_roots=self.hook.upload_roots(self.upload_roots),
-            if_unchanged=self.if_unchanged,
             dry_run=self.plan_only,
-            check_account=self.check_account,
             asynchronous=self.asynchronous,
-            force=self.force,
-            # Airflow raises it when a task is cleared and leaves it alone when it retries one.
-            run=str(getattr(ti, "max_tries", "")),
             maybe_sent_since=_start_of_run(context) if retried else None,
-            on_uncertain=self.on_uncertain,
-            resend_grace=self.resend_grace,
-            backup_to=as_folder(self.backup_to, self.file_conn_id),
-            require_backup=self.require_backup,
-            **asdict(self._demand()),
+            **self.asked(context),
         )
 
     def _demand(self) -> Demand:
@@ -264,10 +224,6 @@ class ReplaceFileOperator(BaseOperator):
 
             raise AirflowSkipException(result.reason)
         return result
-
-    @property
-    def _timeout(self) -> float:
-        return self.timeout.total_seconds() if isinstance(self.timeout, timedelta) else self.timeout
 
 
 def _start_of_run(context: Context) -> float | None:

@@ -22,6 +22,7 @@ from ipernity_provider.replacement.verify import proof_of, still_proven, verify
 log = logging.getLogger(__name__)
 
 _SENDS_PER_TRY = 2
+_LOOK_SECONDS = 10.0
 
 
 def replace_file(
@@ -69,9 +70,14 @@ def begin(
     source = source or examine(order.file, order.filename, order.upload_roots)
     asked_for = source.md5
     if source.unread:
-        source = _as_far_as_known(order, journal, source)
+        source = as_far_as_known(source, journal.read())
+        if source.unread and order.maybe_sent_since:
+            # No journal tells: what an earlier try may have sent is looked for by the checksum, which has to be a true one.
+            source = read_through(source)
     if not order.dry_run and (begun := _begun_before(client, order, journal, source)):
         return begun
+    if not order.dry_run:
+        _outlast(client, order, journal.read())
     plan = _plan(client, order, source)
     if order.dry_run:
         return plan.result("planned")
@@ -88,22 +94,15 @@ def begin(
     return _send(client, order, journal, progress, plan, backup, None)
 
 
-def _as_far_as_known(order: Order, journal: Journal, source: Source) -> Source:
-    """The file, with the checksum that an earlier try has found instead of the claimed one.
-
-    Where no journal can tell, what an earlier try may have sent is looked for by the checksum: it has to be a true one.
-    """
-    entry = journal.read()
-    if entry and (entry.claim, entry.bytes) == (source.claim, source.size):
-        return source.as_read(entry.md5, entry.bytes)
-    return read_through(source) if order.maybe_sent_since else source
+def as_far_as_known(source: Source, entry: Entry | None) -> Source:
+    """The file, with the checksum that an earlier try has found instead of the claimed one."""
+    if source.unread and entry and (entry.claim, entry.bytes) == (source.claim, source.size):
+        return replace(source, md5=entry.md5)
+    return source
 
 
 def _plan(client: IpernityClient, order: Order, source: Source) -> Plan:
     plan = make_plan(client, order, source)
-    if source.unread and plan.send and plan.document.bytes == source.size:
-        # The same size and another checksum: rather a wrong claim than another file. Reading costs less than sending.
-        plan = make_plan(client, order, read_through(source))
     log.info(plan.reason)
     return plan
 
@@ -208,6 +207,15 @@ def _earlier(client: IpernityClient, journal: Journal, order: Order, source: Sou
         log.info("The upload begun at %s belongs to an earlier run: starting anew, as forced.", entry.at)
         return None
     return entry
+
+
+def _outlast(client: IpernityClient, order: Order, entry: Entry | None) -> None:
+    """Wait for the end of an upload that is not gone on with: processed later, its bytes would take the place of ours.
+
+    :raises NotFinished: the service takes longer; a later try looks again.
+    """
+    if entry and entry.doc_id == order.doc_id and entry.waiting_for and not entry.proven:
+        settle(client, entry.waiting_for, poll_interval=_LOOK_SECONDS, timeout=order.resend_grace)
 
 
 def _presumed(client: IpernityClient, order: Order, source: Source) -> Entry | None:

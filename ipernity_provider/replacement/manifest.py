@@ -26,6 +26,7 @@ _KINDS: dict[str, Kind] = {".csv": "csv", ".json": "json", ".jsonl": "jsonl", ".
 _REQUIRED = ("doc_id", "file")
 _COLUMNS = (*_REQUIRED, "filename")
 _SHOWN = 20
+_LONGEST_ID = 20
 _END_OF_LINE = re.compile(rb"\r\n|\r|\n")
 
 _brief = reprlib.Repr()
@@ -78,7 +79,11 @@ def kind_of(name: str) -> Kind:
     )
 
 
-def read_text(data: bytes, kind: Kind, name: str) -> list[Line]:
+Place = Callable[[str], str]
+"""Makes the path or URI to open of what stands in a row; what it raises as ValueError is told with the row's place."""
+
+
+def read_text(data: bytes, kind: Kind, name: str, place: Place = str) -> list[Line]:
     """The replacements of a manifest file.
 
     ``csv``: a header line names the columns ``doc_id``, ``file`` and perhaps ``filename``, parted by commas or
@@ -88,19 +93,19 @@ def read_text(data: bytes, kind: Kind, name: str) -> list[Line]:
     :param name: of the manifest, for the sentence.
     :raises ManifestError: with all that is wrong.
     """
-    reading = _Reading()
+    reading = _Reading(place)
     _TAKE[kind](reading, data.removeprefix(b"\xef\xbb\xbf"))
     return reading.result(name)
 
 
-def read_manifest(given: object, name: str = "The manifest") -> list[Line]:
+def read_manifest(given: object, name: str = "The manifest", place: Place = str) -> list[Line]:
     """The replacements of a list: of dicts with ``doc_id``, ``file`` and perhaps ``filename``, or of pairs.
 
     :param given: such as a task has returned.
     :param name: of the manifest, for the sentence.
     :raises ManifestError: with all that is wrong.
     """
-    reading = _Reading()
+    reading = _Reading(place)
     reading.take_items(given)
     return reading.result(name)
 
@@ -108,7 +113,8 @@ def read_manifest(given: object, name: str = "The manifest") -> list[Line]:
 class _Reading:
     """What has been read so far: good lines, and errors."""
 
-    def __init__(self) -> None:
+    def __init__(self, place: Place) -> None:
+        self._place = place
         self._lines: dict[str, Line] = {}
         self._errors: list[str] = []
 
@@ -151,13 +157,20 @@ class _Reading:
     def _doc_id(self, where: str, given: object) -> str:
         number = isinstance(given, int) and not isinstance(given, bool)
         text = self._required(where, "doc_id", str(given) if number else given)
-        if text and not (text.isascii() and text.isdigit()):
+        # A spreadsheet may have filled numbers up with zeros: it is the same document.
+        doc_id = text.lstrip("0")
+        if text and not (doc_id.isascii() and doc_id.isdigit() and len(doc_id) <= _LONGEST_ID):
             self.wrong(f"{where}: doc_id is {_brief.repr(text)}, which is no document's number such as 5412")
-        return text
+        return doc_id
 
     def _file(self, where: str, given: object) -> str:
         # A task may return what can be opened: its text is the path or URI.
-        return self._required(where, "file", str(given) if hasattr(given, "open") else given)
+        text = self._required(where, "file", str(given) if hasattr(given, "open") else given)
+        try:
+            return self._place(text) if text else ""
+        except ValueError as error:
+            self.wrong(f"{where}: {error}")
+            return text
 
     def _required(self, where: str, column: str, given: object) -> str:
         text = self._text(where, column, given)
@@ -171,11 +184,12 @@ class _Reading:
         if not isinstance(given, str):
             self.wrong(f"{where}: {column} is {_brief.repr(given)}, which is no text")
             return ""
+        if not _can_be_written(given):
+            self.wrong(f"{where}: {column} is {_brief.repr(given)}, with characters that are no text")
         return given.strip()
 
     def _keep(self, line: Line) -> None:
-        # A spreadsheet may have filled numbers up with zeros: it is the same document.
-        first = self._lines.setdefault(line.doc_id.lstrip("0"), line)
+        first = self._lines.setdefault(line.doc_id, line)
         if first is line:
             return
         if first.file == line.file:
@@ -185,6 +199,15 @@ class _Reading:
                 f"{line.where}: document {line.doc_id} is to get {_brief.repr(line.file)}, but at {first.where} "
                 f"{_brief.repr(first.file)}"
             )
+
+
+def _can_be_written(text: str) -> bool:
+    """JSON can spell halves of characters, and a folder of another encoding hold names of them."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 # -- CSV -------------------------------------------------------------------------------------------------------------

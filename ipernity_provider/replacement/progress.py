@@ -16,6 +16,7 @@ _MIB = 1 << 20
 class ProgressLog:
     """Writes a line about every 10 s or 10 % of a file; an instance is given to ``begin`` as its ``progress``.
 
+    :param name: what is sent, where several files are at the same time.
     :param every_seconds: time after which a line is due.
     :param every_share: share of the file after which one is due.
     :param at_least_seconds: between two lines, whatever is due.
@@ -23,11 +24,13 @@ class ProgressLog:
 
     def __init__(
         self,
+        name: str = "",
         every_seconds: float = 10.0,
         every_share: float = 0.1,
         at_least_seconds: float = 2.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._of = f" of {name}" if name else ""
         self._every_seconds = every_seconds
         self._every_share = every_share
         self._at_least_seconds = at_least_seconds
@@ -58,6 +61,6 @@ class ProgressLog:
         rate = (sent - self._begun_with) / (now - self._begun_at)
         left = (size - sent) / rate  # a line is due after further blocks only: the rate is above 0
         return (
-            f"Sent {sent / _MIB:,.0f} of {size / _MIB:,.0f} MiB ({100 * sent // size} %), "
+            f"Sent{self._of} {sent / _MIB:,.0f} of {size / _MIB:,.0f} MiB ({100 * sent // size} %), "
             f"{rate / _MIB:,.1f} MiB/s, about {left:,.0f} s left."
         )

@@ -74,7 +74,7 @@ def send(
 
 
 class GivenUp(RuntimeError):
-    """Airflow has given this process up: another one may have taken its place."""
+    """A process that is to end, or whose place another one may have taken, sends nothing more."""
 
 
 class SignsOfLife:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import shutil
+import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +19,9 @@ from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 from ipernity_provider.api.errors import ServiceDown
 from ipernity_provider.operators.ipernity import ReplaceFilesOperator
 from ipernity_provider.replacement.order import NotFinished
+from ipernity_provider.replacement.send import GivenUp
 from ipernity_provider.triggers.ipernity import TicketTrigger
+from scripts.rig import wait_for
 from tests.conftest import Connect, Service, draw
 from tests.operators.test_operator import context
 
@@ -112,9 +118,95 @@ def test_a_report_that_cannot_be_written_is_known_before_anything_is_sent(
     service: Service, rows: list[dict[str, str]], tmp_path: Path
 ) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(AirflowFailException, match="The report cannot be written to"):
+    with pytest.raises(
+        AirflowFailException, match=r"The report .*/report\.jsonl cannot be written: File exists\."
+    ):
         operator(rows, report_to=str(tmp_path / "file" / "report.jsonl")).execute(context())
     assert accepted(service) == []
+
+
+@pytest.mark.parametrize("on_error", ["stop", "continue"])
+def test_a_row_with_a_folder_is_an_error_of_the_manifest(
+    service: Service, rows: list[dict[str, str]], tmp_path: Path, on_error: Any
+) -> None:
+    (tmp_path / "2026").mkdir()
+    bad = [
+        rows[0],
+        {**rows[1], "file": "2026"},
+        {**rows[2], "file": "s3://bucket/2026/"},
+        {**rows[3], "doc_id": "x"},
+    ]
+    with pytest.raises(AirflowFailException) as caught:
+        operator(manifest(bad, tmp_path, "csv"), on_error=on_error).execute(context())
+    told = str(caught.value)
+    assert "manifest.csv has 3 errors:" in told
+    assert f"line 3: {tmp_path}/2026 is a folder; a replacement needs one file" in told
+    assert "line 4: s3://bucket/2026/ is a folder" in told
+    assert "line 5: doc_id is 'x'" in told
+    assert accepted(service) == []
+
+
+def test_what_mapped_tasks_return_is_a_manifest(service: Service, rows: list[dict[str, str]]) -> None:
+    class Lazy(Sequence[Any]):
+        """Airflow gives a mapped task's results as a sequence that is no list."""
+
+        def __len__(self) -> int:
+            return len(rows)
+
+        def __getitem__(self, index: Any) -> Any:
+            return rows[index]
+
+    assert operator(Lazy()).execute(context())["replaced"] == COUNT
+
+
+def test_a_report_overwrites_neither_the_manifest_nor_a_file(
+    service: Service, rows: list[dict[str, str]], tmp_path: Path
+) -> None:
+    given = manifest(rows, tmp_path, "csv")
+    before = given.read_bytes()
+    for report in (given, rows[1]["file"]):
+        with pytest.raises(AirflowFailException, match="would overwrite the manifest or one of its files"):
+            operator(given, report_to=report).execute(context())
+    assert given.read_bytes() == before
+    assert accepted(service) == []
+
+
+def test_a_report_that_fails_at_the_end_hides_no_trouble(
+    service: Service, rows: list[dict[str, str]], tmp_path: Path
+) -> None:
+    folder = tmp_path / "reports"
+    task = operator(rows, report_to=folder / "report.jsonl", timeout=2.0, poll_interval=0.2)
+    service.set(processing_seconds=600)
+
+    def take_the_folder_away() -> None:
+        wait_for("the report", (folder / "report.jsonl").exists, 20, every=0.02)
+        shutil.rmtree(folder)
+        folder.touch()
+
+    thread = threading.Thread(target=take_the_folder_away)
+    thread.start()
+    with pytest.raises(NotFinished):
+        task.execute(context())
+    thread.join()
+
+
+def test_being_killed_breaks_uploads_off(
+    service: Service, rows: list[dict[str, str]], tmp_path: Path
+) -> None:
+    rows = rows[:2]
+    for row in rows:
+        os.truncate(row["file"], 64_000_000)
+    service.set(receive_bytes_per_second=4_000_000)
+    around, report = context(), tmp_path / "report.jsonl"
+    task = operator(rows, report_to=report)
+    threading.Timer(2.0, task.on_kill).start()
+    with pytest.raises(GivenUp):
+        task.execute(around)
+    assert accepted(service) == []
+    assert {json.loads(row)["outcome"] for row in report.read_text().splitlines()} == {"not_sent"}
+    service.set(receive_bytes_per_second=None)
+    assert operator(rows).execute(around)["replaced"] == 2
+    assert accepted(service) == sorted(row["doc_id"] for row in rows)
 
 
 def test_a_dry_run_plans_and_reports_and_sends_nothing(
@@ -170,7 +262,7 @@ def test_time_that_runs_out_is_told_and_a_retry_goes_on(service: Service, rows: 
     with pytest.raises(TaskDeferred):
         operator(rows, deferrable=True).execute(around)
     service.set(processing_seconds=600)
-    with pytest.raises(NotFinished, match="not finished in time; a retry goes on"):
+    with pytest.raises(NotFinished, match=r"not finished in time: \d\. A retry goes on"):
         operator(rows[:1], timeout=0.3, if_unchanged="replace").execute(context())
     with pytest.raises(AirflowFailException, match="no good"):
         operator(rows).execute_complete(around, {"status": "failed", "message": "no good"})

@@ -122,8 +122,8 @@ def test_a_transient_error_is_left_to_airflows_retries(service: Service, picture
         ({"file": ""}, "No file is named. Nothing was sent."),
         ({"file": None}, "No file is named. Nothing was sent."),
         (
-            {"file": "s3://one@media/boat.jpg", "file_conn_id": "other"},
-            "s3://media/boat.jpg names the connection one, and file_conn_id names other: name one of them.",
+            {"file": "s3://nowhere@media/boat.jpg", "file_conn_id": "other"},
+            "s3://media/boat.jpg cannot be opened: the connection 'nowhere' is not known. Nothing was sent.",
         ),
         ({"doc_id": "boat"}, "doc_id is 'boat': give a document's number, e.g. 5412. Nothing was sent."),
         (

@@ -158,7 +158,7 @@ def test_without_its_columns_no_row_is_judged(head: str, line: int, what: str) -
 
 def test_one_document_is_known_with_and_without_leading_zeros() -> None:
     assert errors(HEAD + "5412,a.jpg\n0005412,b.jpg\n") == [
-        "line 3: document 0005412 is to get 'b.jpg', but at line 2 'a.jpg'"
+        "line 3: document 5412 is to get 'b.jpg', but at line 2 'a.jpg'"
     ]
 
 

@@ -18,10 +18,19 @@ from ipernity_provider.api.errors import CredentialError, IpernityError, SourceC
 from ipernity_provider.hooks.files import as_folder, as_path
 from ipernity_provider.replacement import MemoryJournal, Order, replace_file
 from ipernity_provider.replacement.backup import BackupNotStored
+from ipernity_provider.replacement.batch import (
+    Batch,
+    BatchOrder,
+    MemoryBatchJournal,
+    plan_all,
+    require_possible,
+)
 from ipernity_provider.replacement.life import begin
+from ipernity_provider.replacement.manifest import Line
 from ipernity_provider.replacement.order import Refused
+from ipernity_provider.replacement.source import examine, read_if_in_doubt
 from scripts.rig import free_port
-from tests.conftest import API_KEY, API_SECRET, BOAT, TOKEN, Service
+from tests.conftest import API_KEY, API_SECRET, BOAT, TOKEN, Service, draw
 from tests.object_storage import MIB, Bucket, Made, ObjectServer, connection_to
 from tests.replacement.test_life import md5_of, run
 
@@ -130,6 +139,37 @@ def test_a_document_that_carries_the_file_behind_a_wrong_claim_is_unchanged(
     assert service.calls()["upload.replace"] == sent  # nor was it begun
 
 
+@pytest.mark.parametrize("account", [{"quota_left_bytes": 10}, {"is_pro": False}, {"max_file_bytes": 10}])
+def test_an_unchanged_file_behind_a_wrong_claim_needs_neither_volume_nor_rights(
+    service: Service, client: IpernityClient, made: Callable[..., Made], account: dict[str, Any]
+) -> None:
+    stored = made("boat.jpg", MIB, etag=WRONG)
+    run(client, as_path("s3://made@media/boat.jpg"))
+    stored.served = 0
+    service.set(**account)
+    assert run(client, as_path("s3://made@media/boat.jpg")).outcome == "unchanged"
+    assert stored.served == MIB
+    assert len(service.ledger()) == 1
+
+
+def test_a_claim_that_a_reading_has_shown_right_is_not_doubted_again(
+    service: Service, client: IpernityClient, made: Callable[..., Made]
+) -> None:
+    made("boat.jpg", MIB)
+    file = as_path("s3://made@media/boat.jpg")
+    run(client, file)
+    document = client.get_document(BOAT)
+    other = made("boat.jpg", MIB, head=b"another boat")
+    source = read_if_in_doubt(examine(file, None, ()), document)
+    assert (source.md5, source.unread, other.served) == (other.etag, False, MIB)
+    assert read_if_in_doubt(source, document) == source
+    # It is another file now: a mend of the claim would send it, and nobody has looked at it yet.
+    made("boat.jpg", MIB, etag=other.etag, head=b"a third boat")
+    with pytest.raises(SourceChanged):
+        begin(client, Order(doc_id=BOAT, file=file), MemoryJournal(), source=source)
+    assert len(service.ledger()) == 1
+
+
 def test_another_file_of_the_same_size_is_read_to_be_sure(
     service: Service, client: IpernityClient, made: Callable[..., Made]
 ) -> None:
@@ -183,7 +223,7 @@ def test_without_a_journal_a_retry_trusts_no_claim(
 # -- a name that says nothing ----------------------------------------------------------------------------------------
 
 
-FILM = b"\0\0\0\x18ftypisom\0\0\0\0isomiso2"
+FILM = b"\0\0\0\x14ftypqt  \0\0\0\0qt  "
 
 
 @pytest.mark.parametrize("etag", [None, f"{'0' * 32}-3"], ids=["claimed", "read"])
@@ -229,10 +269,10 @@ def test_a_missing_bucket(service: Service, client: IpernityClient, bucket: Buck
     )
 
 
-@pytest.mark.parametrize("key", ["", "2026", "2026/"])
-def test_a_folder(service: Service, client: IpernityClient, bucket: Bucket, key: str) -> None:
+@pytest.mark.parametrize("place", ["", "/2026"])
+def test_a_folder(service: Service, client: IpernityClient, bucket: Bucket, place: str) -> None:
     bucket.put("2026/boat.jpg", b"boat")
-    sentence = failure(service, client, as_path(f"s3://media@{bucket.name}/{key}"))
+    sentence = failure(service, client, as_path(f"s3://media@{bucket.name}{place}"))
     assert sentence.endswith(f"is a folder; a replacement needs one file. {SENT_NOTHING}")
 
 
@@ -478,3 +518,30 @@ def test_an_object_of_512_mib_raises_peak_memory_by_less_than_64_mib(
     assert [accepted["bytes"] for accepted in service.ledger()] == [MIB, 512 * MIB]
     assert stored.served == 2 * 512 * MIB
     assert grown_kib < 64 * 1024
+
+
+# -- many ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_batch_of_objects_with_wrong_claims_is_sent_once_and_needs_no_volume_for_what_is_there(
+    service: Service, client: IpernityClient, made: Callable[..., Made], tmp_path: Path
+) -> None:
+    """As with S3's encryption by KMS keys: the ETags look like MD5s and are none."""
+    heads = [b"\xff\xd8\xff\xe0" + bytes([number]) for number in range(3)]
+    objects = [made(f"{n}.jpg", 200_000, etag=f"{n:032x}", head=head) for n, head in enumerate(heads)]
+    lines = []
+    for number in range(3):
+        doc_id = client.upload_file(draw(tmp_path / "old.jpg", f"#{number:06x}"), asynchronous=False).doc_id
+        lines.append(Line(str(doc_id), f"s3://made@media/{number}.jpg", None, f"line {number}"))
+    wanted = BatchOrder(open_path=as_path, verify_seconds=2.0, resend_grace=4.0)
+    for left in (10**6, 10):
+        service.set(quota_left_bytes=left)
+        journal = MemoryBatchJournal()
+        plan = plan_all(client, wanted, journal, lines)
+        assert require_possible(plan, wanted) == ""
+        batch = Batch(client, wanted, journal, plan, poll_interval=0.3)
+        batch.run(timeout=20)
+        assert {item.outcome for item in batch.items} == {"replaced" if left > 10 else "unchanged"}
+        for item, stored in zip(batch.items, objects, strict=True):
+            assert item.md5 == hashlib.md5(stored.content()).hexdigest()
+    assert len([entry for entry in service.ledger() if entry["method"] == "upload.replace"]) == 3

@@ -8,17 +8,19 @@ journal as it changes, so that a task which was cut off goes on where it was.
 
 from __future__ import annotations
 
-from ipernity_provider.replacement.batch.item import BatchJournal, Item, MemoryBatchJournal
+from ipernity_provider.replacement.batch.item import BatchJournal, Item, JournalLost, MemoryBatchJournal
 from ipernity_provider.replacement.batch.order import BatchOrder
 from ipernity_provider.replacement.batch.plan import plan_again, plan_all, require_possible
 from ipernity_provider.replacement.batch.report import require_well, summary_of, write_report
-from ipernity_provider.replacement.batch.run import Batch, Waiting
+from ipernity_provider.replacement.batch.run import Batch
+from ipernity_provider.replacement.batch.waiting import Waiting
 
 __all__ = [
     "Batch",
     "BatchJournal",
     "BatchOrder",
     "Item",
+    "JournalLost",
     "MemoryBatchJournal",
     "Waiting",
     "plan_again",

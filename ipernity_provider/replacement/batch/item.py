@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Protocol, Self
 
+from ipernity_provider.api.errors import PermanentError
+from ipernity_provider.api.models import MediaClass
 from ipernity_provider.replacement.journal import Entry
-from ipernity_provider.replacement.order import Result
+from ipernity_provider.replacement.order import NewDocument, Result, Uncertain
+from ipernity_provider.replacement.send import GivenUp
+from ipernity_provider.replacement.source import Source
 
 Fate = Literal[
     "planned", "replaced", "unchanged", "new_document", "refused", "failed", "uncertain", "not_sent"
 ]
 """``planned``: to be sent, or under way. ``refused``: the plan found that it cannot be replaced. ``not_sent``: the batch
 ended before its turn."""
+
+#: The ``number`` of an item that is no longer in the manifest: sent for an earlier one, and still to be proven.
+UNLISTED = -1
 
 #: What a report says of an item: its fate, or that it was sent and nobody has looked yet what came of it.
 OUTCOMES = (
@@ -40,7 +48,8 @@ class Item:
     :param md5: of the file, lower-case hex; empty before it was read.
     :param claim: the MD5 that its storage claims.
     :param bytes: its size.
-    :param md5_before: of the document when it was planned; None where the service does not say.
+    :param media: its class.
+    :param md5_before: of the document before anything was sent; None where the service does not say.
     :param md5_after: of the document once the replacement was proven.
     :param entry: the upload under way, or the last one.
     :param error: why the fate is none that one would wish for, one sentence or more.
@@ -57,6 +66,7 @@ class Item:
     md5: str = ""
     claim: str | None = None
     bytes: int = 0
+    media: MediaClass | None = None
     md5_before: str | None = None
     md5_after: str | None = None
     ticket: str | None = None
@@ -68,8 +78,21 @@ class Item:
     @property
     def under_way(self) -> bool:
         """Sent, and not yet proven."""
-        entry = self.entry
-        return self.fate == "planned" and entry is not None and entry.answered and entry.proven is None
+        return self.fate == "planned" and self.begun and self.entry is not None and self.entry.answered
+
+    def is_of_file(self, entry: Entry) -> bool:
+        """Whether an upload was of the file as it is now; before that was looked at, nothing says otherwise."""
+        return self.md5 in {"", entry.md5}
+
+    @property
+    def begun(self) -> bool:
+        """An upload of this very file was begun, and nobody has seen its end."""
+        return self.entry is not None and not self.entry.proven and self.is_of_file(self.entry)
+
+    @property
+    def volume(self) -> int:
+        """What its upload takes of the month's volume, in bytes; nothing where it may have taken it already."""
+        return 0 if self.begun else self.bytes
 
     @property
     def well(self) -> bool:
@@ -80,6 +103,17 @@ class Item:
     @property
     def outcome(self) -> str:
         return "sent" if self.under_way else self.fate
+
+    def of_file(self, source: Source, fingerprint: str) -> Self:
+        """With what was found of its file."""
+        return replace(
+            self,
+            fingerprint=fingerprint,
+            md5=source.md5,
+            claim=source.claim,
+            bytes=source.size,
+            media=source.media,
+        )
 
     def ended(self, result: Result) -> Self:
         """Its upload, or the plan, has led to this."""
@@ -98,7 +132,25 @@ class Item:
         )
 
     def ended_badly(self, fate: Fate, error: str) -> Self:
-        return replace(self, fate=fate, ticket=self.entry.ticket if self.entry else None, error=error)
+        ticket = self.entry.ticket if self.entry else self.ticket
+        return replace(self, fate=fate, ticket=ticket, error=error)
+
+    def ended_by(self, error: PermanentError, otherwise: Fate) -> Self:
+        """:param otherwise: the fate where the error tells no more."""
+        fate: Fate = otherwise
+        if isinstance(error, NewDocument):
+            fate = "new_document"
+        elif isinstance(error, Uncertain):
+            fate = "uncertain"
+        return self.ended_badly(fate, str(error))
+
+    def left_over(self, reason: str) -> Self:
+        """Its batch ends before its turn, or in the middle of it."""
+        if self.under_way:
+            return self
+        if self.begun:
+            return self.ended_badly("uncertain", "Its upload was begun; a later try asks whether it arrived.")
+        return self.ended_badly("not_sent", f"Not sent: {reason}.")
 
     def to_json(self) -> dict[str, Any]:
         """Without what is empty: thousands of these are kept."""
@@ -119,9 +171,20 @@ class BatchJournal(Protocol):
     """Keeps what is known of each item safe from crashes; may be used by several threads."""
 
     def load(self) -> dict[str, Item]:
-        """The items by their documents."""
+        """The items by their documents, in their order.
 
-    def save(self, *items: Item) -> None: ...
+        :raises JournalLost: less is there than was stored.
+        """
+
+    def begin(self, items: Sequence[Item]) -> None:
+        """Keep these and no others."""
+
+    def save(self, *items: Item) -> None:
+        """Take in what has changed of some."""
+
+
+class JournalLost(PermanentError):
+    """What is known of a batch was deleted in part or in whole."""
 
 
 class MemoryBatchJournal:
@@ -132,6 +195,9 @@ class MemoryBatchJournal:
 
     def load(self) -> dict[str, Item]:
         return dict(self._items)
+
+    def begin(self, items: Sequence[Item]) -> None:
+        self._items = {item.doc_id: item for item in items}
 
     def save(self, *items: Item) -> None:
         self._items |= {item.doc_id: item for item in items}
@@ -153,29 +219,43 @@ class Items:
     def all(self) -> list[Item]:
         return list(self._items.values())
 
-    def note(self, item: Item) -> Item:
-        self._items[item.doc_id] = item
-        return item
+    def note(self, *items: Item) -> None:
+        self._items |= {item.doc_id: item for item in items}
 
-    def save(self, item: Item) -> Item:
-        self._journal.save(item)
-        return self.note(item)
+    def save(self, *items: Item) -> None:
+        self._journal.save(*items)
+        self.note(*items)
 
 
 class ItemJournal:
-    """The journal of one item's replacement."""
+    """The journal of one item's replacement.
 
-    def __init__(self, items: Items, doc_id: str) -> None:
+    :param given_up: once it is set, nothing is asked for any more, and no upload begins.
+    """
+
+    def __init__(self, items: Items, doc_id: str, given_up: threading.Event) -> None:
         self._items = items
         self._doc_id = doc_id
+        self._given_up = given_up
 
     def read(self) -> Entry | None:
+        self._go_on()
         return self._items[self._doc_id].entry
 
     def write(self, entry: Entry) -> None:
+        if not entry.answered:
+            self._go_on()
         item = replace(self._items[self._doc_id], entry=entry)
         # A proof is stored with the fate that follows from it; until then another try would find it again.
-        self._items.note(item) if entry.proven else self._items.save(item)
+        if entry.proven:
+            self._items.note(item)
+        else:
+            self._items.save(item)
 
     def forget(self) -> None:
-        self._items.save(replace(self._items[self._doc_id], entry=None))
+        item = self._items[self._doc_id]
+        self._items.save(replace(item, entry=None, ticket=item.entry.ticket if item.entry else None))
+
+    def _go_on(self) -> None:
+        if self._given_up.is_set():
+            raise GivenUp("The task was ended; nothing more was sent.")

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import NamedTuple
 
 from ipernity_provider.api.client import IpernityClient
-from ipernity_provider.api.errors import PermanentError
+from ipernity_provider.api.errors import CredentialError, PermanentError, SourceUnreadable
 from ipernity_provider.api.models import Document, Quota, Token
 from ipernity_provider.api.upload import FilePath
-from ipernity_provider.replacement.batch.item import BatchJournal, Item
+from ipernity_provider.replacement.batch.item import UNLISTED, BatchJournal, Item, JournalLost
 from ipernity_provider.replacement.batch.order import BatchOrder
 from ipernity_provider.replacement.fingerprint import fingerprint
+from ipernity_provider.replacement.life import as_far_as_known
 from ipernity_provider.replacement.manifest import Line
 from ipernity_provider.replacement.order import Refused
 from ipernity_provider.replacement.plan import (
@@ -23,34 +26,38 @@ from ipernity_provider.replacement.plan import (
     require_size,
     require_write,
 )
-from ipernity_provider.replacement.source import Source, examine
+from ipernity_provider.replacement.source import Source, allowed, examine, read_if_in_doubt
 from ipernity_provider.replacement.tickets import named
+from ipernity_provider.replacement.verify import still_proven
 
 log = logging.getLogger(__name__)
+
+_SAVED_TOGETHER = 100
 
 
 @dataclass
 class BatchPlan:
     """What is to be done with each item.
 
-    :ivar items: all of them, in the order of the manifest.
-    :ivar sources: the files that were looked at, by their documents.
+    :ivar items: all of them, in the order of the manifest, then what an earlier one has left under way.
     :ivar twins: md5 -> the documents that carry those bytes already.
     :ivar left_bytes: what is left of this month's upload volume; None where nobody knows.
+    :ivar trouble: why a file cannot be read at the moment; the last one, if there are several.
     """
 
     items: list[Item]
-    sources: dict[str, Source] = field(default_factory=dict)
     twins: dict[str, list[str]] = field(default_factory=dict)
     left_bytes: int | None = None
+    trouble: SourceUnreadable | None = None
 
     @property
     def to_send(self) -> list[Item]:
         return [item for item in self.items if item.fate == "planned" and not item.under_way]
 
     @property
-    def refused(self) -> list[Item]:
-        return [item for item in self.items if item.fate == "refused"]
+    def begun(self) -> bool:
+        """Whether anything was sent already, by an earlier try."""
+        return any(item.under_way or item.fate in {"replaced", "new_document"} for item in self.items)
 
 
 def plan_all(
@@ -63,24 +70,26 @@ def plan_all(
     :raises Refused: nothing can be replaced with this token or account.
     """
     account = _Account.of(client) if order.check_account else None
-    known = journal.load()
-    items = [
-        _told_before(known.pop(line.doc_id, None), number, line, order) for number, line in enumerate(lines)
-    ]
-    # What an earlier try has sent of another manifest is not left unwatched.
-    items += [item for item in known.values() if item.under_way]
-    open_items = [item for item in items if item.fate == "planned" and not item.under_way]
-    with ThreadPoolExecutor(order.max_parallel_uploads, thread_name_prefix="ipernity-plan") as threads:
-        looked = list(threads.map(lambda item: _look(client, order, account, item), open_items))
-    found = {item.doc_id: (item, source) for item, source in looked}
-    plan = BatchPlan(
-        [found[item.doc_id][0] if item.doc_id in found else item for item in items],
-        {doc_id: source for doc_id, (_, source) in found.items() if source},
-        left_bytes=account.quota.left_bytes if account else None,
-    )
-    journal.save(*plan.items)
+    items = _taken_up(journal.load(), lines, order)
+    journal.begin(items)
+    plan = BatchPlan(items, left_bytes=account.quota.spendable_bytes if account else None)
+    _look_at_all(client, order, account, journal, plan)
     plan.twins = client.check_md5(sorted({item.md5 for item in plan.to_send}))
     return plan
+
+
+def plan_again(journal: BatchJournal) -> BatchPlan:
+    """What the same try had planned before it handed the waiting over.
+
+    :raises JournalLost: nobody knows any more.
+    """
+    items = list(journal.load().values())
+    if not items:
+        raise JournalLost(
+            "What was known of this batch was deleted while it waited. Clear the task: it looks at everything anew, and "
+            "leaves alone what is there already."
+        )
+    return BatchPlan(items)
 
 
 @dataclass(frozen=True)
@@ -98,62 +107,131 @@ class _Account:
         return cls(token, quota)
 
 
-def plan_again(journal: BatchJournal) -> BatchPlan:
-    """What the same try had planned before it handed the waiting over."""
-    return BatchPlan(sorted(journal.load().values(), key=lambda item: item.number))
+# -- what an earlier try knew ----------------------------------------------------------------------------------------
+
+
+def _taken_up(known: dict[str, Item], lines: Iterable[Line], order: BatchOrder) -> list[Item]:
+    items = [
+        _told_before(known.pop(line.doc_id, None), number, line, order) for number, line in enumerate(lines)
+    ]
+    # What was sent for another manifest is not left unwatched.
+    for item in known.values():
+        if item.under_way:
+            where = item.where if item.number == UNLISTED else f"{item.where} of an earlier manifest"
+            items.append(replace(item, number=UNLISTED, where=where))
+    return items
 
 
 def _told_before(known: Item | None, number: int, line: Line, order: BatchOrder) -> Item:
     """What an earlier try knew of this line, as far as it still holds."""
     fresh = Item(line.doc_id, line.file, line.filename, number, line.where, run=order.run)
-    if known is None or (known.file, known.filename) != (line.file, line.filename):
+    if known is None or (known.run != order.run and order.force):
         return fresh
-    if known.run != order.run and order.force:
+    same_file = (known.file, known.filename) == (line.file, line.filename)
+    settled = (
+        known.well
+        or (known.fate == "failed" and known.entry is None)  # the service would not have it
+        or (known.fate == "new_document" and order.on_new_document == "fail")
+    )
+    if settled and same_file and known.run == order.run:
+        return replace(known, number=number, where=line.where)
+    # The entry says what was sent, be it under another name.
+    fresh = replace(fresh, entry=known.entry)
+    if not (same_file and known.fingerprint):
         return fresh
-    known = replace(known, number=number, where=line.where)
-    if known.under_way or (known.run == order.run and known.well):
-        return known
-    # What failed, or what a cleared task has to prove again: the entry says what was sent.
     return replace(
         fresh,
-        entry=known.entry,
+        fingerprint=known.fingerprint,
         md5=known.md5,
         claim=known.claim,
         bytes=known.bytes,
-        fingerprint=known.fingerprint,
+        media=known.media,
     )
 
 
-def _look(
-    client: IpernityClient, order: BatchOrder, account: _Account | None, item: Item
-) -> tuple[Item, Source | None]:
+# -- looking ---------------------------------------------------------------------------------------------------------
+
+
+class _Looked(NamedTuple):
+    item: Item
+    trouble: SourceUnreadable | None = None
+
+
+def _look_at_all(
+    client: IpernityClient,
+    order: BatchOrder,
+    account: _Account | None,
+    journal: BatchJournal,
+    plan: BatchPlan,
+) -> None:
+    """What was found is kept as it comes: thousands of files are not read anew if a process dies over them."""
+
+    def look(place: int) -> _Looked:
+        return _look(client, order, account, plan.items[place])
+
+    places = [n for n, item in enumerate(plan.items) if item.fate == "planned" and item.number != UNLISTED]
+    with ThreadPoolExecutor(order.max_parallel_uploads, thread_name_prefix="ipernity-plan") as threads:
+        looked = zip(places, threads.map(look, places), strict=True)
+        while some := list(islice(looked, _SAVED_TOGETHER)):
+            for place, found in some:
+                plan.items[place] = found.item
+                plan.trouble = found.trouble or plan.trouble
+            journal.save(*(found.item for _, found in some))
+
+
+def _look(client: IpernityClient, order: BatchOrder, account: _Account | None, item: Item) -> _Looked:
     try:
         path = order.open_path(item.file)
-        source = _source(order, item, path)
-        item = replace(
-            item, md5=source.md5, claim=source.claim, bytes=source.size, fingerprint=fingerprint(path)
-        )
-        document = client.get_document(item.doc_id)
-        item = replace(item, md5_before=document.md5)
-        _require_possible(document, source, account)
+        mark = fingerprint(path)  # before the file is read: what changes meanwhile is noticed later
+        source = source_known(order, item, path, mark) or examine(path, item.filename, order.upload_roots)
+        source = as_far_as_known(source, item.entry)
+        item = item.of_file(source, mark)
+    except SourceUnreadable as error:
+        # What was sent can be proven without its file.
+        return _Looked(item) if item.under_way else _Looked(item.ended_badly("not_sent", str(error)), error)
     except PermanentError as error:
-        return item.ended_badly("refused", str(error)), None
-    if document.md5 == source.md5 and order.if_unchanged != "replace" and not order.force and not item.entry:
-        return replace(item, fate="unchanged", md5_after=source.md5, verified_by="md5"), None
-    return item, source
+        return _Looked(item if item.under_way else item.ended_by(error, "refused"))
+    if item.under_way:
+        return _Looked(item)
+    try:
+        return _Looked(_compared(client, order, account, item, source))
+    except CredentialError:
+        raise  # nothing can be replaced at all
+    except SourceUnreadable as error:
+        return _Looked(item.ended_badly("not_sent", str(error)), error)
+    except PermanentError as error:
+        return _Looked(item.ended_by(error, "refused"))
 
 
-def _source(order: BatchOrder, item: Item, path: FilePath) -> Source:
-    """The file, read only if it is not the one that was read before; what is sent is compared all the same."""
-    source = source_known(item, path)
-    return source or examine(path, item.filename, order.upload_roots)
+def _compared(
+    client: IpernityClient, order: BatchOrder, account: _Account | None, item: Item, source: Source
+) -> Item:
+    """The item beside its document: whether it is to be sent."""
+    entry = item.entry
+    attached = entry is not None and item.is_of_file(entry)
+    if entry and attached and entry.proven and (result := still_proven(client, order, entry)):
+        return replace(item, md5_before=entry.before.md5).ended(result)
+    document = client.get_document(item.doc_id)
+    item = replace(item, md5_before=entry.before.md5 if entry and attached else document.md5)
+    _require_possible(document, source, account)
+    item = item.of_file(read_if_in_doubt(source, document), item.fingerprint)
+    # What was begun is to be looked at, be it only to wait for its end.
+    sent_anyway = order.if_unchanged == "replace" or order.force or (entry and not entry.proven)
+    if document.md5 == item.md5 and not sent_anyway:
+        return replace(item, fate="unchanged", md5_after=item.md5, verified_by="md5")
+    return item
 
 
-def source_known(item: Item, path: FilePath) -> Source | None:
-    """The file as it was read before; None if it was not, or seems to have changed."""
-    if not (item.md5 and item.fingerprint and fingerprint(path) == item.fingerprint):
+def source_known(order: BatchOrder, item: Item, path: FilePath, mark: str) -> Source | None:
+    """The file as it was read before; None if it was not, or has changed. What is sent is compared all the same.
+
+    :param mark: its fingerprint now.
+    :raises Refused: it may not be sent (any more).
+    """
+    if not item.md5 or mark != item.fingerprint:
         return None
-    return Source(path, item.filename or path.name, item.bytes, item.md5, None, item.claim)
+    path = allowed(path, order.upload_roots)
+    return Source(path, item.filename or path.name, item.bytes, item.md5, item.media, item.claim)
 
 
 def _require_possible(document: Document, source: Source, account: _Account | None) -> None:
@@ -163,20 +241,39 @@ def _require_possible(document: Document, source: Source, account: _Account | No
         require_size(document, source, account.quota)
 
 
-def require_possible(plan: BatchPlan, order: BatchOrder) -> None:
-    """With ``on_error="stop"`` everything must be possible before anything is sent.
+# -- deciding --------------------------------------------------------------------------------------------------------
 
-    :raises Refused: it is not.
+
+def require_possible(plan: BatchPlan, order: BatchOrder) -> str:
+    """Whether anything may be sent; with ``on_error="stop"`` everything must be possible before it is.
+
+    :return: why nothing more may be sent, though an earlier try has sent some; empty if all is well.
+    :raises Refused: nothing may be sent, and nothing was.
+    :raises SourceUnreadable: the same, and a later try may get through.
     """
-    total = sum(item.bytes for item in plan.to_send)
+    new = [item for item in plan.items if item.fate == "new_document" and not item.well]
+    bad = [item for item in plan.items if item.fate in {"refused", "not_sent"}]
+    total = sum(item.volume for item in plan.to_send)
     short = plan.left_bytes is not None and total > plan.left_bytes
-    volume = f"The files have {total} bytes together, but only {plan.left_bytes} are left of this month's upload volume."
-    if order.on_error == "stop" and plan.refused:
-        first = named(f"{item.where}: {item.error}" for item in plan.refused)
-        raise Refused(
-            f"{len(plan.refused)} of {len(plan.items)} cannot be replaced, so nothing was sent. {first}"
-        )
-    if order.on_error == "stop" and short:
-        raise Refused(f'{volume} Nothing was sent; on_error="continue" sends what fits.')
-    if short:
-        log.warning("%s What fits is sent.", volume)
+    volume = f"files have {total} bytes together, but only {plan.left_bytes} are left of this month's upload volume"
+    if new:
+        return f"{new[0].where} became a new document"
+    if order.on_error == "stop" and bad:
+        reason = f"{len(bad)} of {len(plan.items)} cannot be replaced"
+        told = f"{reason}, so nothing was sent. {_first(bad)}"
+    elif order.on_error == "stop" and short:
+        reason = f"the {volume}"
+        told = f'The {volume}. Nothing was sent; on_error="continue" sends what fits.'
+    else:
+        if short:
+            log.warning("The %s; what fits is sent.", volume)
+        return ""
+    if plan.begun:
+        return reason
+    if plan.trouble and all(item.fate == "not_sent" for item in bad):
+        raise plan.trouble
+    raise Refused(told)
+
+
+def _first(items: Sequence[Item]) -> str:
+    return named(f"{item.where}: {item.error}" for item in items)

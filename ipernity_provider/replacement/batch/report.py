@@ -7,13 +7,19 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ipernity_provider.api.errors import PermanentError
+from ipernity_provider.api.errors import PermanentError, TransientError
+from ipernity_provider.api.storage import fault_of, shown
 from ipernity_provider.replacement.batch.item import OUTCOMES, Item
+from ipernity_provider.replacement.storing import make_folder, written_whole
 from ipernity_provider.replacement.tickets import named
 
 
 class ReportNotWritten(PermanentError):
     """The report's place cannot be written to; what was replaced is replaced all the same."""
+
+
+class ReportNotYetWritten(TransientError):
+    """The same, and a later try may get through."""
 
 
 class BatchFailed(PermanentError):
@@ -53,23 +59,23 @@ def write_report(path: Any, items: Iterable[Item]) -> None:
     ``new_doc_id``, ``verified_by``, ``error``; null where there is none.
 
     :param path: ``pathlib.Path`` or ``ObjectStoragePath``.
+    :raises ReportNotWritten: and :raises ReportNotYetWritten: by what stands in the way.
     """
-    rows = b"".join(json.dumps(_row(item), ensure_ascii=False).encode() + b"\n" for item in items)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("wb") as stream:
-            stream.write(rows)
-    except Exception as error:
-        # Storages raise what they like.
-        raise ReportNotWritten(
-            f"The report cannot be written to {path}: {type(error).__name__}: {error}"
-        ) from error
+        make_folder(path.parent)
+        with written_whole(path) as stream:
+            for item in items:
+                stream.write(json.dumps(_row(item), ensure_ascii=False).encode() + b"\n")
+    except Exception as error:  # noqa: BLE001 - storages raise what they like, and what they say may hold secrets
+        fault = fault_of(error, "written")
+        kind = ReportNotWritten if fault.permanent else ReportNotYetWritten
+        raise kind(f"The report {shown(path)} {fault.words}.") from None
 
 
 def _row(item: Item) -> dict[str, Any]:
     return {
         "id": item.doc_id,
-        "file": item.file,
+        "file": shown(item.file),
         "where": item.where,
         "outcome": item.outcome,
         "md5_before": item.md5_before,

@@ -9,6 +9,9 @@ from ipernity_provider.api.client import MAX_TICKETS_PER_CALL
 from ipernity_provider.api.models import Ticket
 from ipernity_provider.api.pace import next_delay
 
+# One failing call leaves the answers of those beside it unused: better few at a time.
+_CALLS_TOGETHER = 4
+
 
 @dataclass
 class _Awaited:
@@ -16,6 +19,16 @@ class _Awaited:
     asked: float
     due: float
     looks: int = 0
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Nothing is left to be sent, but the service still works.
+
+    :param tickets: ticket -> the document that it should lead to.
+    """
+
+    tickets: dict[str, str | None]
 
 
 class AwaitedTickets:
@@ -49,9 +62,13 @@ class AwaitedTickets:
         return None if due is None else max(0.0, due - self._now())
 
     def next_batch(self) -> list[str]:
-        """Those that are due, the last call filled up with those that are due soonest; empty if none is due."""
+        """Those that are due, but no more than fit into a few calls; empty if none is due.
+
+        The last call is filled up with those that are due soonest.
+        """
         now = self._now()
         due = [ticket for ticket, awaited in self._awaited.items() if awaited.due <= now]
+        due = due[: _CALLS_TOGETHER * MAX_TICKETS_PER_CALL]
         room = -len(due) % MAX_TICKETS_PER_CALL
         # Not before half of a pause is over: filling up must not turn a slow pace into a fast one.
         soon = [t for t, a in self._awaited.items() if a.due > now >= (a.asked + a.due) / 2]
@@ -59,21 +76,22 @@ class AwaitedTickets:
         return due + soon[:room] if due else []
 
     def note(self, states: Iterable[Ticket]) -> list[tuple[str, Ticket]]:
-        """Take in the answers of one look.
+        """Take in the answers of one look. What is no longer pending is awaited no more.
 
-        :return: what is no longer pending, with the documents that were to be replaced; it is awaited no more.
+        :return: the states, each with the document that was to be replaced.
         """
         now = self._now()
-        ended = []
+        noted = []
         for state in states:
             awaited = self._awaited[state.id]
+            noted.append((awaited.doc_id, state))
             if state.pending:
                 awaited.looks += 1
                 awaited.asked = now
                 awaited.due = now + next_delay(awaited.looks, state.eta, self._poll_interval)
             else:
-                ended.append((self._awaited.pop(state.id).doc_id, state))
-        return ended
+                del self._awaited[state.id]
+        return noted
 
     def put_off(self, tickets: Iterable[str], seconds: float) -> None:
         """The service could not say: the next look is later."""

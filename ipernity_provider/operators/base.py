@@ -1,0 +1,95 @@
+"""What the operators that replace files have in common."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+
+from ipernity_provider.hooks.ipernity import IpernityHook
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from airflow.sdk import Context, ObjectStoragePath
+
+_AS_THEY_ARE = (
+    "if_unchanged",
+    "check_account",
+    "force",
+    "on_uncertain",
+    "resend_grace",
+    "require_backup",
+    "verify",
+    "on_new_document",
+)
+
+
+class ReplacingOperator(BaseOperator):
+    """Reads what its subclasses keep under the names of their parameters."""
+
+    file_conn_id: str | None
+    backup_to: str | Path | ObjectStoragePath | None
+    upload_roots: Sequence[str] | str | None
+    poll_interval: float
+    timeout: float | timedelta
+    ipernity_conn_id: str
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if getattr(self, "retry_policy", self) is None:  # Airflow 3.3, and the user has not chosen one
+            from ipernity_provider.operators.retries import PatientRetryPolicy
+
+            self.retry_policy = PatientRetryPolicy()
+        # Each key of the result is an XCom of its own, so that `output["ticket"]` works, mapped or not.
+        self.multiple_outputs = True
+
+    @cached_property
+    def hook(self) -> IpernityHook:
+        return IpernityHook(self.ipernity_conn_id)
+
+    @property
+    def timeout_seconds(self) -> float:
+        return self.timeout.total_seconds() if isinstance(self.timeout, timedelta) else self.timeout
+
+    def asked(self, context: Context) -> dict[str, Any]:
+        """The parts of an order that are the same for one file and for many.
+
+        :raises Refused: one of them is impossible.
+        """
+        from ipernity_provider.hooks.files import as_folder
+        from ipernity_provider.replacement.order import Refused
+
+        if self.poll_interval <= 0 or self.timeout_seconds < 0:
+            raise Refused("poll_interval must be above 0, and timeout not below. Nothing was sent.")
+        return {
+            **{name: getattr(self, name) for name in _AS_THEY_ARE},
+            "upload_roots": self.hook.upload_roots(self.upload_roots),
+            "backup_to": as_folder(self.backup_to, self.file_conn_id),
+            # Airflow raises it when a task is cleared and leaves it alone when it retries one.
+            "run": str(getattr(context["ti"], "max_tries", "")),
+        }
+
+    def wait_in_triggerer(self, tickets: Mapping[str, str | None], **kwargs: Any) -> None:
+        """Go on with ``execute_complete`` once the tickets are settled, or the time is over.
+
+        :param tickets: ticket -> the document that it should lead to.
+        :param kwargs: for ``execute_complete``.
+        """
+        from ipernity_provider.triggers.ipernity import TicketTrigger, within
+
+        self.defer(
+            trigger=TicketTrigger(
+                tickets=tickets,
+                ipernity_conn_id=self.ipernity_conn_id,
+                poll_interval=self.poll_interval,
+                deadline=time.time() + self.timeout_seconds,
+            ),
+            method_name="execute_complete",
+            kwargs=kwargs or None,
+            timeout=within(self.timeout_seconds),
+        )

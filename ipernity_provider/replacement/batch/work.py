@@ -1,0 +1,68 @@
+"""The two long steps of an item's life, as they run in the threads of a batch: begin and complete."""
+
+from __future__ import annotations
+
+import threading
+
+from ipernity_provider.api.client import IpernityClient
+from ipernity_provider.api.models import Ticket
+from ipernity_provider.api.upload import Progress
+from ipernity_provider.replacement.batch.item import Item, ItemJournal, Items
+from ipernity_provider.replacement.batch.order import BatchOrder
+from ipernity_provider.replacement.batch.plan import BatchPlan, source_known
+from ipernity_provider.replacement.fingerprint import fingerprint
+from ipernity_provider.replacement.journal import Entry
+from ipernity_provider.replacement.life import begin, complete
+from ipernity_provider.replacement.order import Result
+from ipernity_provider.replacement.progress import ProgressLog
+from ipernity_provider.replacement.send import GivenUp
+
+
+class _BrokenOff(GivenUp):
+    """An upload was broken off by this process before its last byte: it did not arrive."""
+
+
+class Work:
+    """Carries single items on.
+
+    :ivar given_up: once it is set, uploads break off before their last byte, and none begins.
+    """
+
+    def __init__(self, client: IpernityClient, order: BatchOrder, items: Items, plan: BatchPlan) -> None:
+        self._client = client
+        self._order = order
+        self._items = items
+        self._twins = plan.twins
+        self.given_up = threading.Event()
+
+    def begin(self, item: Item) -> Result | Entry:
+        """Send the item's file, unless that proves unnecessary."""
+        path = self._order.open_path(item.file)
+        journal = self._journal(item.doc_id)
+        source = source_known(self._order, item, path, fingerprint(path))
+        twins = self._twins.get(item.md5) if source else None
+        try:
+            order = self._order.order_for(item, path)
+            return begin(self._client, order, journal, self._progress(item), source=source, twins=twins)
+        except _BrokenOff:
+            journal.forget()
+            raise
+
+    def complete(self, doc_id: str, ticket: Ticket | None) -> Result:
+        """Prove what was sent."""
+        entry = self._items[doc_id].entry
+        assert entry is not None  # noqa: S101 - what is proven was sent
+        return complete(self._client, self._order, self._journal(doc_id), entry, ticket)
+
+    def _journal(self, doc_id: str) -> ItemJournal:
+        return ItemJournal(self._items, doc_id, self.given_up)
+
+    def _progress(self, item: Item) -> Progress:
+        tell = ProgressLog(item.file.rpartition("/")[2])
+
+        def after_block(sent: int, size: int) -> None:
+            if self.given_up.is_set() and sent < size:
+                raise _BrokenOff("The task was ended; the upload was broken off.")
+            tell(sent, size)
+
+        return after_block
