@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,6 +57,15 @@ class Service:
 
     def reset(self) -> None:
         self._post("reset")
+
+    def add_documents(self, files: Iterable[Path]) -> list[str]:
+        """New documents of the account, one for each file; complete at once, however slow the service is."""
+        processing = self._get("settings")["processing_seconds"]
+        self.set(processing_seconds=0)
+        with self.client() as client:
+            doc_ids = [str(client.upload_file(file, asynchronous=False).doc_id) for file in files]
+        self.set(processing_seconds=processing)
+        return doc_ids
 
     def client(self, auth: str = "signature", **options: Any) -> IpernityClient:
         return IpernityClient(API_KEY, API_SECRET, **{**CREDENTIALS[auth], "base_url": self.url, **options})

@@ -109,15 +109,13 @@ def remote(e2e_service: Service) -> Service:
 
 def make_pairs(remote: Service, uploads: Path, count: int) -> list[dict[str, Any]]:
     """Documents of their own, each with a new file for it."""
-    pairs = []
-    with remote.client() as client:
-        for number in range(count):
-            old = draw(uploads / "old.jpg", f"#{number:06x}")
-            doc_id = client.upload_file(old, asynchronous=False).doc_id
-            pairs.append(
-                {"doc_id": doc_id, "file": str(draw(uploads / f"new{number}.jpg", f"#ff{number:04x}"))}
-            )
-    return pairs
+    doc_ids = make_documents(remote, uploads, count)
+    files = [str(draw(uploads / f"new{number}.jpg", f"#ff{number:04x}")) for number in range(count)]
+    return [{"doc_id": doc_id, "file": file} for doc_id, file in zip(doc_ids, files, strict=True)]
+
+
+def make_documents(remote: Service, uploads: Path, count: int) -> list[str]:
+    return remote.add_documents(draw(uploads / "old.jpg", f"#{number:06x}") for number in range(count))
 
 
 def replacements(remote: Service) -> list[dict[str, Any]]:

@@ -26,15 +26,14 @@ UNCHANGED, REFUSED, AFFORDABLE = PAIRS * 15 // 100, PAIRS // 100, PAIRS * 3 // 4
 
 def make_manifest(remote: Service, uploads: Path) -> tuple[Path, list[dict[str, Any]]]:
     """The pairs, spread: some whose document carries the file already, some whose document does not exist."""
-    rows = []
-    with remote.client() as client:
-        for number in range(PAIRS):
-            new = draw(uploads / f"batch{number}.png", f"#ff{number:04x}")
-            unchanged = number % PAIRS < UNCHANGED
-            old = new if unchanged else draw(uploads / "old.png", f"#{number:06x}")
-            doc_id = client.upload_file(old, asynchronous=False).doc_id
-            refused = UNCHANGED <= number < UNCHANGED + REFUSED
-            rows.append({"doc_id": str(90_000_000 + number) if refused else doc_id, "file": str(new)})
+    files = [draw(uploads / f"batch{number}.png", f"#ff{number:04x}") for number in range(PAIRS)]
+    doc_ids = remote.add_documents(
+        new if number < UNCHANGED else draw(uploads / "old.png", f"#{number:06x}")
+        for number, new in enumerate(files)
+    )
+    for number in range(UNCHANGED, UNCHANGED + REFUSED):
+        doc_ids[number] = str(90_000_000 + number)
+    rows = [{"doc_id": doc_id, "file": str(file)} for doc_id, file in zip(doc_ids, files, strict=True)]
     manifest = uploads / "manifest.csv"
     with manifest.open("w", newline="") as out:
         writer = csv.DictWriter(out, ["doc_id", "file"])

@@ -99,15 +99,9 @@ def test_the_nightly_refresh_sends_what_has_changed_and_waits_for_all_of_it(
     airflow.send(
         "POST", "/pools", {"name": "ipernity_uploads", "slots": 2, "description": "uploads at a time"}
     )
-    with remote.client() as client:
-        unchanged = draw(uploads / "unchanged.jpg", "#111111")
-        seeded = [
-            client.upload_file(unchanged, asynchronous=False).doc_id,
-            *(
-                client.upload_file(draw(uploads / f"old{n}.jpg", f"#22{n}{n}22"), asynchronous=False).doc_id
-                for n in range(3)
-            ),
-        ]
+    unchanged = draw(uploads / "unchanged.jpg", "#111111")
+    old = (draw(uploads / f"old{n}.jpg", f"#22{n}{n}22") for n in range(3))
+    seeded = remote.add_documents([unchanged, *old])
     remote.set(processing_seconds=2.0)
     with (uploads / "manifest.csv").open("w", newline="") as out:
         writer = csv.writer(out)
@@ -173,9 +167,7 @@ def test_a_backup_is_kept_and_restored(airflow: AirflowApi, remote: Service, upl
 def test_a_document_that_goes_ahead_alone_keeps_the_others_from_being_sent(
     airflow: AirflowApi, remote: Service, uploads: Path
 ) -> None:
-    with remote.client() as client:
-        old = draw(uploads / "old.jpg", "#010203")
-        documents = [client.upload_file(old, asynchronous=False).doc_id for _ in range(4)]
+    documents = remote.add_documents([draw(uploads / "old.jpg", "#010203")] * 4)
     remote.set(replace_mode="new_document")
     new = draw(uploads / "new.jpg", "#040506")
     run = airflow.trigger("canary", pairs=[{"doc_id": doc_id, "file": str(new)} for doc_id in documents])

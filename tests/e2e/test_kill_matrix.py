@@ -13,6 +13,7 @@ import pytest
 
 from scripts.rig import AirflowApi
 from tests.conftest import Service, draw
+from tests.e2e.conftest import make_documents
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -87,17 +88,6 @@ def test_a_killed_process_never_sends_twice_and_loses_nothing(
     # Each named boundary was really met; of the random moments a few lie after the end.
     assert all(table[boundary]["killed"] == table[boundary]["runs"] for boundary in BOUNDARIES)
     assert table["at random"]["killed"] >= RANDOM_KILLS
-
-
-def make_documents(remote: Service, uploads: Path, count: int) -> list[str]:
-    documents = []
-    with remote.client() as client:
-        for number in range(count):
-            old = draw(uploads / "old.jpg", f"#{number:06x}")
-            doc_id = client.upload_file(old, asynchronous=False).doc_id
-            assert doc_id is not None
-            documents.append(doc_id)
-    return documents
 
 
 def show(table: dict[str, Counter[str]]) -> None:

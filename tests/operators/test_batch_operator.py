@@ -35,15 +35,9 @@ def connection(connect: Connect) -> None:
 
 @pytest.fixture
 def rows(service: Service, tmp_path: Path) -> list[dict[str, str]]:
-    rows = []
-    with service.client() as client:
-        for number in range(COUNT):
-            doc_id = client.upload_file(
-                draw(tmp_path / "old.png", f"#{number:06x}"), asynchronous=False
-            ).doc_id
-            new = draw(tmp_path / f"new{number}.png", f"#ff{number:04x}")
-            rows.append({"doc_id": str(doc_id), "file": str(new)})
-    return rows
+    doc_ids = service.add_documents(draw(tmp_path / "old.png", f"#{number:06x}") for number in range(COUNT))
+    files = [draw(tmp_path / f"new{number}.png", f"#ff{number:04x}") for number in range(COUNT)]
+    return [{"doc_id": doc_id, "file": str(file)} for doc_id, file in zip(doc_ids, files, strict=True)]
 
 
 def manifest(rows: list[dict[str, str]], folder: Path, kind: str) -> Any:

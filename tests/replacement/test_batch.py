@@ -40,15 +40,12 @@ def lines(service: Service, tmp_path: Path) -> list[Line]:
 
 
 def make_lines(service: Service, folder: Path, count: int) -> list[Line]:
-    lines = []
-    with service.client() as client:
-        for number in range(count):
-            old = draw(folder / "old.jpg", f"#{number:06x}")
-            doc_id = client.upload_file(old, asynchronous=False).doc_id
-            assert doc_id is not None
-            new = draw(folder / f"new{number}.jpg", f"#ff{number:04x}")
-            lines.append(Line(doc_id, str(new), None, f"line {number + 2}"))
-    return lines
+    doc_ids = service.add_documents(draw(folder / "old.jpg", f"#{number:06x}") for number in range(count))
+    files = [draw(folder / f"new{number}.jpg", f"#ff{number:04x}") for number in range(count)]
+    return [
+        Line(doc_id, str(file), None, f"line {number}")
+        for number, (doc_id, file) in enumerate(zip(doc_ids, files, strict=True), 2)
+    ]
 
 
 def order(**options: Any) -> BatchOrder:

@@ -531,7 +531,7 @@ def test_a_batch_of_objects_with_wrong_claims_is_sent_once_and_needs_no_volume_f
     objects = [made(f"{n}.jpg", 200_000, etag=f"{n:032x}", head=head) for n, head in enumerate(heads)]
     lines = []
     for number in range(3):
-        doc_id = client.upload_file(draw(tmp_path / "old.jpg", f"#{number:06x}"), asynchronous=False).doc_id
+        (doc_id,) = service.add_documents([draw(tmp_path / "old.jpg", f"#{number:06x}")])
         lines.append(Line(str(doc_id), f"s3://made@media/{number}.jpg", None, f"line {number}"))
     wanted = BatchOrder(open_path=as_path, verify_seconds=2.0, resend_grace=4.0)
     for left in (10**6, 10):
