@@ -12,7 +12,7 @@ from airflow.sdk import DAG, task
 from ipernity_provider.operators.ipernity import ReplaceFileOperator, ReplaceFilesOperator
 
 PARAMS = {"manifest": ""}
-POLL_SECONDS = 1.0
+POLL_SECONDS = 0.25
 
 
 def rows_of(params: dict[str, Any]) -> list[dict[str, str]]:

@@ -81,23 +81,16 @@ class Demand:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Order(Demand):
-    """One replacement, as it is wanted.
+class Terms(Demand):
+    """How a file is to be replaced, whichever it is.
 
-    :param doc_id: the document whose file is to be replaced.
-    :param file: the new file.
-    :param filename: the name that the service is told; the file's own by default.
     :param upload_roots: each entry is a set of folders or URIs of which one must hold the file; no entry: any file.
     :param if_unchanged: what to do when the document already carries these bytes: ``succeed`` and ``skip`` send
         nothing, ``replace`` sends them all the same.
-    :param dry_run: plan only.
     :param check_account: ask for the token's rights, the PRO account and the quota before sending. Which accounts
         the service counts as PRO today is not known for sure: switched off, the service decides alone.
-    :param asynchronous: take a ticket at once (``async=1``); else the upload call itself waits until the document is
-        complete (``async=0``).
     :param force: start anew where an earlier run of the same task already sent this file.
     :param run: names the run that this order belongs to; retries of a run share it, ``force`` tells runs apart by it.
-    :param maybe_sent_since: unix time since which an earlier try may have sent the file, where no journal can tell.
     :param on_uncertain: ``fail``, or ``send`` (and perhaps send twice) when nobody can tell whether an earlier try
         was accepted.
     :param resend_grace: seconds that an upload of unknown fate is given to show up before it counts as lost. The
@@ -106,21 +99,36 @@ class Order(Demand):
     :param require_backup: send nothing without that backup.
     """
 
-    doc_id: str
-    file: FilePath
-    filename: str | None = None
     upload_roots: Sequence[Sequence[str]] = ()
     if_unchanged: IfUnchanged = "succeed"
-    dry_run: bool = False
     check_account: bool = True
-    asynchronous: bool = True
     force: bool = False
     run: str = ""
-    maybe_sent_since: float | None = None
     on_uncertain: OnUncertain = "fail"
     resend_grace: float = RESEND_GRACE
     backup_to: FolderPath | None = None
     require_backup: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order(Terms):
+    """One replacement, as it is wanted.
+
+    :param doc_id: the document whose file is to be replaced.
+    :param file: the new file.
+    :param filename: the name that the service is told; the file's own by default.
+    :param dry_run: plan only.
+    :param asynchronous: take a ticket at once (``async=1``); else the upload call itself waits until the document is
+        complete (``async=0``).
+    :param maybe_sent_since: unix time since which an earlier try may have sent the file, where no journal can tell.
+    """
+
+    doc_id: str
+    file: FilePath
+    filename: str | None = None
+    dry_run: bool = False
+    asynchronous: bool = True
+    maybe_sent_since: float | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()

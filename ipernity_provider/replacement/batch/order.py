@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any, Literal
 
 from ipernity_provider.api.upload import FilePath
 from ipernity_provider.replacement.batch.item import Item
-from ipernity_provider.replacement.order import (
-    RESEND_GRACE,
-    Demand,
-    FolderPath,
-    IfUnchanged,
-    OnUncertain,
-    Order,
-    Refused,
-)
+from ipernity_provider.replacement.order import Order, Refused, Terms
 
 OnError = Literal["stop", "continue"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class BatchOrder(Demand):
-    """What is asked of all items; parameters as for :class:`~ipernity_provider.replacement.order.Order`.
+class BatchOrder(Terms):
+    """What is asked of all items.
 
     :param open_path: makes a path of what a manifest names.
     :param on_error: ``stop`` sends nothing more after the first item that cannot be replaced, and nothing at all if the
@@ -32,17 +24,8 @@ class BatchOrder(Demand):
     """
 
     open_path: Callable[[str], FilePath]
-    upload_roots: Sequence[Sequence[str]] = ()
     on_error: OnError = "stop"
     max_parallel_uploads: int = 2
-    if_unchanged: IfUnchanged = "succeed"
-    check_account: bool = True
-    force: bool = False
-    run: str = ""
-    on_uncertain: OnUncertain = "fail"
-    resend_grace: float = RESEND_GRACE
-    backup_to: FolderPath | None = None
-    require_backup: bool = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -59,20 +42,6 @@ class BatchOrder(Demand):
 
     def order_for(self, item: Item, path: FilePath) -> Order:
         """The order for one item; rights and volume are looked at once for all."""
-        return Order(
-            doc_id=item.doc_id,
-            file=path,
-            filename=item.filename,
-            upload_roots=self.upload_roots,
-            if_unchanged=self.if_unchanged,
-            check_account=False,
-            force=self.force,
-            run=self.run,
-            on_uncertain=self.on_uncertain,
-            resend_grace=self.resend_grace,
-            backup_to=self.backup_to,
-            require_backup=self.require_backup,
-            verify=self.verify,
-            verify_seconds=self.verify_seconds,
-            on_new_document=self.on_new_document,
-        )
+        terms: dict[str, Any] = {term.name: getattr(self, term.name) for term in fields(Terms)}
+        terms["check_account"] = False
+        return Order(doc_id=item.doc_id, file=path, filename=item.filename, **terms)
