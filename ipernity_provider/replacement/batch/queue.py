@@ -1,4 +1,4 @@
-"""The items of a batch that are still to be sent, within the volume that is left."""
+"""What is still to be sent of a batch: in which order, within which volume, and when."""
 
 from __future__ import annotations
 
@@ -54,3 +54,34 @@ class SendQueue:
     def _spend(self, count: int) -> None:
         if self._left_bytes is not None:
             self._left_bytes -= count
+
+
+class Lead:
+    """Whether the others may follow.
+
+    One upload goes ahead and comes back before others are sent, and what an earlier try has sent is looked at before that:
+    a service that makes new documents is to be noticed at the first one.
+    """
+
+    def __init__(self, under_way: Iterable[str]) -> None:
+        self._unseen = set(under_way)
+        self._ahead: str | None = None
+        self._trusted = False
+
+    @property
+    def may_send(self) -> bool:
+        return not self._unseen and (self._trusted or self._ahead is None)
+
+    def sent(self, doc_id: str) -> None:
+        self._ahead = self._ahead or doc_id
+
+    def seen(self, doc_id: str) -> None:
+        """The service has been asked, and is not done with it."""
+        self._unseen.discard(doc_id)
+
+    def came_back(self, doc_id: str, *, replaced: bool = False) -> None:
+        """Its end is known."""
+        self._unseen.discard(doc_id)
+        self._trusted = self._trusted or replaced
+        if self._ahead == doc_id:
+            self._ahead = None

@@ -22,7 +22,7 @@ from ipernity_provider.api.models import Ticket
 from ipernity_provider.replacement.batch.item import BatchJournal, Item, Items
 from ipernity_provider.replacement.batch.order import BatchOrder
 from ipernity_provider.replacement.batch.plan import BatchPlan
-from ipernity_provider.replacement.batch.queue import SendQueue
+from ipernity_provider.replacement.batch.queue import Lead, SendQueue
 from ipernity_provider.replacement.batch.waiting import AwaitedTickets, Waiting
 from ipernity_provider.replacement.batch.work import Work
 from ipernity_provider.replacement.journal import Entry
@@ -66,11 +66,7 @@ class Batch:
         self._sending: dict[Future[Result | Entry], Item] = {}
         self._to_prove: deque[tuple[str, Ticket | None]] = deque()
         self._proving: dict[Future[Result], tuple[str, Ticket | None]] = {}
-        # Sent by an earlier try, and not looked at since.
-        self._unseen = {item.doc_id for item in plan.items if item.under_way}
-        # The document whose upload goes ahead of the others; whether the service has been seen to replace a file since.
-        self._ahead: str | None = None
-        self._trusted = False
+        self._lead = Lead(item.doc_id for item in plan.items if item.under_way)
         self._tries: Counter[str] = Counter()
         self._failures = 0
         self._down = False
@@ -145,12 +141,12 @@ class Batch:
 
     def _send_more(self, threads: ThreadPoolExecutor) -> None:
         while self._queue and not self.stopped and len(self._sending) < self._order.max_parallel_uploads:
-            if self._unseen or (self._ahead and not self._trusted):
+            if not self._lead.may_send:
                 return
             self.stopped = self._queue.shortage()
             if not self.stopped:
                 item = self._queue.take()
-                self._ahead = self._ahead or item.doc_id
+                self._lead.sent(item.doc_id)
                 self._sending[threads.submit(self._work.begin, item)] = item
 
     def _await(self, item: Item, *, at_once: bool = False) -> None:
@@ -173,7 +169,7 @@ class Batch:
             return
         for doc_id, state in self._awaited.note(states):
             if state.pending:
-                self._unseen.discard(doc_id)
+                self._lead.seen(doc_id)
             else:
                 self._to_prove.append((doc_id, state))
 
@@ -212,7 +208,7 @@ class Batch:
                 return
             self._queue.give_back(item)  # nothing was sent
             self._end(item.doc_id, begun)
-        self._came_back(item.doc_id)
+        self._lead.came_back(item.doc_id)
 
     def _send_later(self, item: Item, error: TransientError) -> None:
         """What may pass is tried again behind the others; where nothing gets through, a later try has better chances."""
@@ -251,14 +247,9 @@ class Batch:
             self._end_badly(doc_id, error)
         else:
             self._failures = 0
-            self._trusted = True
+            self._lead.came_back(doc_id, replaced=True)
             self._end(doc_id, result)
-        self._came_back(doc_id)
-
-    def _came_back(self, doc_id: str) -> None:
-        self._unseen.discard(doc_id)
-        if self._ahead == doc_id:
-            self._ahead = None
+        self._lead.came_back(doc_id)
 
     def _end(self, doc_id: str, result: Result) -> None:
         self._items.save(self._items[doc_id].ended(result))
@@ -292,7 +283,7 @@ class Batch:
         if working:
             wait(working, timeout=pause, return_when=FIRST_COMPLETED)
         elif not self._to_prove:
-            self._work.given_up.wait(pause)
+            time.sleep(pause)  # not by the event: its lock is none for signal handlers
 
     def _tell(self) -> None:
         if time.monotonic() - self._told < _PROGRESS_SECONDS:
