@@ -21,7 +21,7 @@ test: $(VENV)/dev lint  ## run everything: style, types, unit tests, tests over 
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 bench: $(VENV)/bench  ## measure against other ways to do the same, in tables of ratios
-	@for part in parsing uploading replacing waiting; do \
+	@for part in parsing uploading replacing waiting many; do \
 		printf '\n== %s ==\n' "$$part"; \
 		$(BIN)/python -m benchmarks.$$part || exit; \
 	done

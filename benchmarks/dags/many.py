@@ -54,3 +54,5 @@ with DAG("python_loop", schedule=None, catchup=False, params=PARAMS):
             ticket = api.upload.replace(file=row["file"], doc_id=row["doc_id"])["ticket"]
             while not int(api.upload.checkTickets(tickets=ticket)["tickets"]["ticket"][0]["done"]):
                 time.sleep(POLL_SECONDS)
+
+    loop()
