@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -241,6 +242,24 @@ def test_a_changed_file_starts_anew(
     run(client, picture, journal)
     assert run(client, other_picture, journal).md5 == md5_of(other_picture)
     assert [accepted["md5"] for accepted in service.ledger()] == [md5_of(picture), md5_of(other_picture)]
+
+
+def test_an_upload_of_other_bytes_is_let_end_before_ours_begins(
+    service: Service, client: IpernityClient, picture: Path, other_picture: Path
+) -> None:
+    """Processed later, its bytes would take the place of ours, behind a green task."""
+    journal = MemoryJournal()
+    service.set(processing_seconds=3)
+    with pytest.raises(NotFinished):
+        run(client, picture, journal, timeout=0.1)
+    service.set(processing_seconds=0.1)
+    with pytest.raises(NotFinished, match="not finished within 1 s"):
+        run(client, other_picture, journal, resend_grace=1.0)
+    assert len(service.ledger()) == 1
+    assert run(client, other_picture, journal, resend_grace=20.0).outcome == "replaced"
+    time.sleep(3)
+    assert client.get_document(BOAT).md5 == md5_of(other_picture)
+    assert len(service.ledger()) == 2
 
 
 def test_another_document_starts_anew(service: Service, client: IpernityClient, picture: Path) -> None:
