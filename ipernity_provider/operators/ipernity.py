@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -88,6 +89,8 @@ class ReplaceFileOperator(ReplacingOperator):
     )
     operator_extra_links = (DocumentLink(),)
 
+    _given_up: threading.Event | None = None
+
     def __init__(
         self,
         *,
@@ -163,15 +166,22 @@ class ReplaceFileOperator(ReplacingOperator):
                 begun = Entry.from_json(entry)
                 return complete(client, self._demand(), journal_of(context), begun, tickets[0]).as_dict()
 
+    def on_kill(self) -> None:
+        """What is being sent breaks off before its last byte, so that the next try need not ask what became of it."""
+        if self._given_up:
+            self._given_up.set()
+
     def _replace(self, context: Context) -> Result:
         from ipernity_provider.operators.journal import journal_of
         from ipernity_provider.replacement import Result, begin, complete
         from ipernity_provider.replacement.progress import ProgressLog
+        from ipernity_provider.replacement.send import Stoppable
 
         journal = journal_of(context)
         order = self._order(context, journal)
+        self._given_up = threading.Event()
         with self.hook.get_conn() as client:
-            begun = begin(client, order, journal, ProgressLog())
+            begun = begin(client, order, journal, Stoppable(ProgressLog(), self._given_up))
             # Known now, so that the link also works where the task fails later on.
             context["ti"].xcom_push(key="url", value=begun.url)
             if isinstance(begun, Result):

@@ -7,6 +7,7 @@ is sent again.
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 from typing import Literal
@@ -37,6 +38,7 @@ def send(
 
     :return: the entry with the service's answer; None if the file provably did not arrive.
     :raises Uncertain: nobody can tell.
+    :raises GivenUp: by ``progress``, or because the journal cannot be written any more.
     """
     journal.write(intent)
     signs = SignsOfLife(journal, intent, progress)
@@ -49,6 +51,9 @@ def send(
             md5=source.md5,
             progress=signs.after_block,
         )
+    except EndedEarly:
+        journal.forget()
+        raise
     except BrokenOff as error:
         log.warning("%s", error)
         journal.forget()
@@ -75,6 +80,23 @@ def send(
 
 class GivenUp(RuntimeError):
     """A process that is to end, or whose place another one may have taken, sends nothing more."""
+
+
+class EndedEarly(GivenUp):
+    """The upload was broken off by this process before its last byte: it did not arrive."""
+
+
+class Stoppable:
+    """A progress function that breaks the upload off once that is wished for, by another thread or a signal handler."""
+
+    def __init__(self, progress: Progress, given_up: threading.Event) -> None:
+        self._progress = progress
+        self._given_up = given_up
+
+    def __call__(self, sent: int, size: int) -> None:
+        if self._given_up.is_set() and sent < size:
+            raise EndedEarly("The task was ended; the upload was broken off, and nothing was replaced.")
+        self._progress(sent, size)
 
 
 class SignsOfLife:

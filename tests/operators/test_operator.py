@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import threading
+import time
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,6 +15,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from ipernity_provider.api.errors import RateLimited
 from ipernity_provider.operators.ipernity import ReplaceFileOperator
 from ipernity_provider.replacement.order import NotFinished
+from ipernity_provider.replacement.send import GivenUp
 from tests.conftest import BOAT, Connect, Service
 
 
@@ -171,3 +175,21 @@ def test_times_that_make_no_sense_are_refused(service: Service, picture: Path, w
     with pytest.raises(AirflowFailException, match="poll_interval must be above 0"):
         operator(picture, **wrong).execute(context())
     assert service.ledger() == []
+
+
+def test_being_killed_breaks_the_upload_off_and_the_next_try_sends_at_once(
+    service: Service, picture: Path
+) -> None:
+    os.truncate(picture, 64_000_000)  # more than the buffers on the way take in at once
+    service.set(receive_bytes_per_second=4_000_000)
+    around = context()
+    task = operator(picture, resend_grace=60.0)
+    threading.Timer(1.5, task.on_kill).start()
+    with pytest.raises(GivenUp, match="nothing was replaced"):
+        task.execute(around)
+    assert service.ledger() == []
+    service.set(receive_bytes_per_second=None)
+    begun = time.monotonic()
+    assert operator(picture, resend_grace=60.0).execute(around)["outcome"] == "replaced"
+    assert time.monotonic() - begun < 30
+    assert len(service.ledger()) == 1

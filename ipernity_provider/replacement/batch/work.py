@@ -6,7 +6,6 @@ import threading
 
 from ipernity_provider.api.client import IpernityClient
 from ipernity_provider.api.models import Ticket
-from ipernity_provider.api.upload import Progress
 from ipernity_provider.replacement.batch.item import Item, ItemJournal, Items
 from ipernity_provider.replacement.batch.order import BatchOrder
 from ipernity_provider.replacement.batch.plan import BatchPlan, source_known
@@ -15,11 +14,7 @@ from ipernity_provider.replacement.journal import Entry
 from ipernity_provider.replacement.life import begin, complete
 from ipernity_provider.replacement.order import Result
 from ipernity_provider.replacement.progress import ProgressLog
-from ipernity_provider.replacement.send import GivenUp
-
-
-class _BrokenOff(GivenUp):
-    """An upload was broken off by this process before its last byte: it did not arrive."""
+from ipernity_provider.replacement.send import Stoppable
 
 
 class Work:
@@ -41,12 +36,9 @@ class Work:
         journal = self._journal(item.doc_id)
         source = source_known(self._order, item, path, fingerprint(path))
         twins = self._twins.get(item.md5) if source else None
-        try:
-            order = self._order.order_for(item, path)
-            return begin(self._client, order, journal, self._progress(item), source=source, twins=twins)
-        except _BrokenOff:
-            journal.forget()
-            raise
+        order = self._order.order_for(item, path)
+        progress = Stoppable(ProgressLog(path.name), self.given_up)
+        return begin(self._client, order, journal, progress, source=source, twins=twins)
 
     def complete(self, doc_id: str, ticket: Ticket | None) -> Result:
         """Prove what was sent."""
@@ -56,13 +48,3 @@ class Work:
 
     def _journal(self, doc_id: str) -> ItemJournal:
         return ItemJournal(self._items, doc_id, self.given_up)
-
-    def _progress(self, item: Item) -> Progress:
-        tell = ProgressLog(item.file.rpartition("/")[2])
-
-        def after_block(sent: int, size: int) -> None:
-            if self.given_up.is_set() and sent < size:
-                raise _BrokenOff("The task was ended; the upload was broken off.")
-            tell(sent, size)
-
-        return after_block
