@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ipernity_provider.api.errors import SourceUnreadable
 from ipernity_provider.api.storage import fault_of, shown
 from ipernity_provider.hooks.files import as_path
 from ipernity_provider.replacement.manifest import Line, kind_of, read_manifest, read_text
@@ -18,6 +19,7 @@ def lines_of(manifest: Any, conn_id: str | None = None) -> list[Line]:
 
     :param conn_id: the connection to its storage, if its URI names none.
     :raises Refused: it cannot be read, or with all that is wrong in it.
+    :raises SourceUnreadable: its storage fails; a later try may get through.
     """
     if isinstance(manifest, Sequence) and not isinstance(manifest, str | bytes):
         return read_manifest(manifest, place=_file)
@@ -26,7 +28,9 @@ def lines_of(manifest: Any, conn_id: str | None = None) -> list[Line]:
     try:
         data = path.read_bytes()
     except Exception as error:  # noqa: BLE001 - storages raise what they like, and what they say may hold secrets
-        raise Refused(f"The manifest {shown(path)} {fault_of(error).words}. Nothing was sent.") from None
+        fault = fault_of(error)
+        kind_of_error = Refused if fault.permanent else SourceUnreadable
+        raise kind_of_error(f"The manifest {shown(path)} {fault.words}. Nothing was sent.") from None
     return read_text(data, kind, path.name, partial(_file_beside, path.parent))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from datetime import timedelta
 from functools import cached_property
@@ -39,6 +40,9 @@ class ReplacingOperator(BaseOperator):
     timeout: float | timedelta
     ipernity_conn_id: str
 
+    #: Set by :meth:`on_kill`; made when the task begins, for an operator that waits to be run is copied.
+    given_up: threading.Event | None = None
+
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if getattr(self, "retry_policy", self) is None:  # Airflow 3.3, and the user has not chosen one
@@ -74,10 +78,24 @@ class ReplacingOperator(BaseOperator):
             "run": str(getattr(context["ti"], "max_tries", "")),
         }
 
-    def wait_in_triggerer(self, tickets: Mapping[str, str | None], **kwargs: Any) -> None:
+    def on_kill(self) -> None:
+        """What is being sent breaks off before its last byte, so that the next try need not ask what became of it."""
+        if self.given_up:
+            self.given_up.set()
+
+    def wait_in_triggerer(
+        self,
+        tickets: Mapping[str, str | None],
+        *,
+        deadline: float,
+        until_all: bool = False,
+        kwargs: dict[str, Any],
+    ) -> None:
         """Go on with ``execute_complete`` once the tickets are settled, or the time is over.
 
         :param tickets: ticket -> the document that it should lead to.
+        :param deadline: when the time is over, in unix seconds.
+        :param until_all: go on only when all are settled, even if one cannot end well.
         :param kwargs: for ``execute_complete``.
         """
         from ipernity_provider.triggers.ipernity import TicketTrigger, within
@@ -87,9 +105,10 @@ class ReplacingOperator(BaseOperator):
                 tickets=tickets,
                 ipernity_conn_id=self.ipernity_conn_id,
                 poll_interval=self.poll_interval,
-                deadline=time.time() + self.timeout_seconds,
+                deadline=deadline,
+                until_all=until_all,
             ),
             method_name="execute_complete",
-            kwargs=kwargs or None,
-            timeout=within(self.timeout_seconds),
+            kwargs=kwargs,
+            timeout=within(max(0.0, deadline - time.time())),
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context, ObjectStoragePath, XComArg
 
     from ipernity_provider.api.client import IpernityClient
-    from ipernity_provider.replacement.batch import Batch, BatchJournal, BatchOrder, Item
+    from ipernity_provider.replacement.batch import BatchJournal, BatchOrder, Item
     from ipernity_provider.replacement.batch.order import OnError
     from ipernity_provider.replacement.batch.plan import BatchPlan
     from ipernity_provider.replacement.manifest import Line
@@ -65,8 +67,6 @@ class ReplaceFilesOperator(ReplacingOperator):
         "upload_roots",
         "ipernity_conn_id",
     )
-
-    _batch: Batch | None = None
 
     def __init__(
         self,
@@ -122,6 +122,7 @@ class ReplaceFilesOperator(ReplacingOperator):
         from ipernity_provider.replacement.batch import MemoryBatchJournal, plan_all, require_possible
         from ipernity_provider.replacement.order import Refused
 
+        self.given_up = threading.Event()
         with permanent_errors_end_the_task():
             journal = batch_journal_of(context)
             if isinstance(journal, MemoryBatchJournal) and getattr(context["ti"], "try_number", 1) > 1:
@@ -140,8 +141,15 @@ class ReplaceFilesOperator(ReplacingOperator):
                 stopped = require_possible(plan, order)
                 return self._carry_out(client, order, journal, plan, stopped=stopped)
 
-    def execute_complete(self, context: Context, event: Any) -> dict[str, Any]:
-        """Go on where the trigger has waited: what it saw is asked again, and proven."""
+    def execute_complete(
+        self, context: Context, event: Any, deadline: float, stopped: str, trouble: str
+    ) -> dict[str, Any]:
+        """Go on where the trigger has waited: what it saw is asked again, and proven.
+
+        :param deadline: until when to wait in all, in unix seconds.
+        :param stopped: why nothing more is to be sent.
+        :param trouble: why some was left to a later try.
+        """
         from ipernity_provider.hooks.failures import permanent_errors_end_the_task
         from ipernity_provider.operators.journal import batch_journal_of
         from ipernity_provider.replacement.batch import plan_again
@@ -152,12 +160,10 @@ class ReplaceFilesOperator(ReplacingOperator):
             journal = batch_journal_of(context)
             order = self._order(context)
             with self.hook.get_conn() as client:
-                return self._carry_out(client, order, journal, plan_again(journal), timed_out=timed_out)
-
-    def on_kill(self) -> None:
-        """What is being sent breaks off before its last byte, so that the next try need not ask what became of it."""
-        if self._batch:
-            self._batch.give_up()
+                plan = plan_again(journal, trouble)
+                return self._carry_out(
+                    client, order, journal, plan, stopped=stopped, deadline=deadline, timed_out=timed_out
+                )
 
     def _carry_out(
         self,
@@ -166,15 +172,22 @@ class ReplaceFilesOperator(ReplacingOperator):
         journal: BatchJournal,
         plan: BatchPlan,
         *,
-        stopped: str = "",
+        stopped: str,
+        deadline: float | None = None,
         timed_out: bool = False,
     ) -> dict[str, Any]:
         from ipernity_provider.replacement.batch import Batch, MemoryBatchJournal, require_well
 
         hand_over = self.deferrable and not timed_out and not isinstance(journal, MemoryBatchJournal)
         timeout = 0.0 if timed_out else self.timeout_seconds
-        self._batch = batch = Batch(
-            client, order, journal, plan, poll_interval=self.poll_interval, stopped=stopped
+        batch = Batch(
+            client,
+            order,
+            journal,
+            plan,
+            poll_interval=self.poll_interval,
+            stopped=stopped,
+            given_up=self.given_up,
         )
         try:
             waiting = batch.run(timeout, hand_over=hand_over)
@@ -187,7 +200,10 @@ class ReplaceFilesOperator(ReplacingOperator):
             raise
         self._report(batch.items)
         if waiting:
-            self.wait_in_triggerer(waiting.tickets)
+            # Nothing is left that could be stopped: one resumption is enough, when all are settled.
+            deadline = deadline or time.time() + self.timeout_seconds
+            state = {"deadline": deadline, "stopped": batch.stopped, "trouble": str(batch.trouble or "")}
+            self.wait_in_triggerer(waiting.tickets, deadline=deadline, until_all=True, kwargs=state)
         if batch.trouble and not any(item.fate == "new_document" and not item.well for item in batch.items):
             raise batch.trouble
         require_well(batch.items, batch.stopped, self._report_place)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -89,8 +90,6 @@ class ReplaceFileOperator(ReplacingOperator):
     )
     operator_extra_links = (DocumentLink(),)
 
-    _given_up: threading.Event | None = None
-
     def __init__(
         self,
         *,
@@ -166,11 +165,6 @@ class ReplaceFileOperator(ReplacingOperator):
                 begun = Entry.from_json(entry)
                 return complete(client, self._demand(), journal_of(context), begun, tickets[0]).as_dict()
 
-    def on_kill(self) -> None:
-        """What is being sent breaks off before its last byte, so that the next try need not ask what became of it."""
-        if self._given_up:
-            self._given_up.set()
-
     def _replace(self, context: Context) -> Result:
         from ipernity_provider.operators.journal import journal_of
         from ipernity_provider.replacement import Result, begin, complete
@@ -179,9 +173,9 @@ class ReplaceFileOperator(ReplacingOperator):
 
         journal = journal_of(context)
         order = self._order(context, journal)
-        self._given_up = threading.Event()
+        self.given_up = threading.Event()
         with self.hook.get_conn() as client:
-            begun = begin(client, order, journal, Stoppable(ProgressLog(), self._given_up))
+            begun = begin(client, order, journal, Stoppable(ProgressLog(), self.given_up))
             # Known now, so that the link also works where the task fails later on.
             context["ti"].xcom_push(key="url", value=begun.url)
             if isinstance(begun, Result):
@@ -204,7 +198,11 @@ class ReplaceFileOperator(ReplacingOperator):
             return settle(client, ticket, poll_interval=self.poll_interval, timeout=self.timeout_seconds)
         state = look(client, ticket)
         if state.pending:
-            self.wait_in_triggerer({ticket: begun.doc_id}, entry=begun.to_json())
+            self.wait_in_triggerer(
+                {ticket: begun.doc_id},
+                deadline=time.time() + self.timeout_seconds,
+                kwargs={"entry": begun.to_json()},
+            )
         return state
 
     def _order(self, context: Context, journal: Journal) -> Order:

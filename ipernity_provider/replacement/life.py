@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -12,7 +13,7 @@ from ipernity_provider.api.models import Ticket
 from ipernity_provider.api.upload import Progress
 from ipernity_provider.replacement.backup import back_up
 from ipernity_provider.replacement.journal import Entry, Journal, MemoryJournal
-from ipernity_provider.replacement.order import Demand, Order, Result, TicketInvalid
+from ipernity_provider.replacement.order import Demand, NotFinished, Order, Result, TicketInvalid
 from ipernity_provider.replacement.plan import Plan, make_entry, make_plan
 from ipernity_provider.replacement.send import find, known_twins, look, send
 from ipernity_provider.replacement.settle import settle
@@ -77,7 +78,7 @@ def begin(
     if not order.dry_run and (begun := _begun_before(client, order, journal, source)):
         return begun
     if not order.dry_run:
-        _outlast(client, order, journal.read())
+        _outlast(client, order, journal)
     plan = _plan(client, order, source)
     if order.dry_run:
         return plan.result("planned")
@@ -209,13 +210,34 @@ def _earlier(client: IpernityClient, journal: Journal, order: Order, source: Sou
     return entry
 
 
-def _outlast(client: IpernityClient, order: Order, entry: Entry | None) -> None:
-    """Wait for the end of an upload that is not gone on with: processed later, its bytes would take the place of ours.
+def _outlast(client: IpernityClient, order: Order, journal: Journal) -> None:
+    """Let an upload end that is not gone on with: processed later, its bytes would take the place of ours.
 
-    :raises NotFinished: the service takes longer; a later try looks again.
+    It is given ``resend_grace`` since it was begun; what takes longer may be stuck for ever.
+
+    :raises NewDocument: it has led to one, and ours would, too.
     """
-    if entry and entry.doc_id == order.doc_id and entry.waiting_for and not entry.proven:
-        settle(client, entry.waiting_for, poll_interval=_LOOK_SECONDS, timeout=order.resend_grace)
+    entry = journal.read()
+    if not (entry and entry.doc_id == order.doc_id and entry.waiting_for) or entry.proven:
+        return
+
+    def pause(seconds: float) -> None:
+        time.sleep(seconds)
+        journal.read()  # by which a process learns that it is to end
+
+    left = max(0.0, entry.alive_at + order.resend_grace - time.time())
+    try:
+        ticket = settle(client, entry.waiting_for, poll_interval=_LOOK_SECONDS, timeout=left, sleep=pause)
+    except NotFinished:
+        log.warning(
+            "The upload of other bytes begun at %s, ticket %s, is still being processed. It is not waited for any longer.",
+            entry.at,
+            entry.ticket,
+        )
+        return
+    strayed = ticket.doc_id and ticket.doc_id != order.doc_id
+    if strayed and order.on_new_document == "fail" and not order.force:
+        verify(client, order, entry, ticket)
 
 
 def _presumed(client: IpernityClient, order: Order, source: Source) -> Entry | None:

@@ -113,11 +113,11 @@ class SignsOfLife:
         self._next = time.monotonic() + SIGN_OF_LIFE_SECONDS
 
     def after_block(self, sent: int, size: int) -> None:
+        if self._progress:
+            self._progress(sent, size)
         if time.monotonic() >= self._next:
             self._renew()
             self._next = time.monotonic() + SIGN_OF_LIFE_SECONDS
-        if self._progress:
-            self._progress(sent, size)
 
     def _renew(self) -> None:
         try:

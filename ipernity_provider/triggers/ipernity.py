@@ -40,6 +40,7 @@ class TicketTrigger(BaseTrigger):
     :param ipernity_conn_id: the connection.
     :param poll_interval: longest pause between two looks at a ticket, in seconds.
     :param deadline: when to give up, in unix seconds: a restarted triggerer does not wait longer.
+    :param until_all: wait for the end of all, even if one cannot end well.
     """
 
     def __init__(
@@ -49,12 +50,14 @@ class TicketTrigger(BaseTrigger):
         ipernity_conn_id: str,
         poll_interval: float,
         deadline: float,
+        until_all: bool = False,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.tickets = dict(tickets)
         self.ipernity_conn_id = ipernity_conn_id
         self.poll_interval = poll_interval
         self.deadline = deadline
+        self.until_all = until_all
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         return (
@@ -64,6 +67,7 @@ class TicketTrigger(BaseTrigger):
                 "ipernity_conn_id": self.ipernity_conn_id,
                 "poll_interval": self.poll_interval,
                 "deadline": self.deadline,
+                "until_all": self.until_all,
             },
         )
 
@@ -84,7 +88,7 @@ class TicketTrigger(BaseTrigger):
         self._sign_of_life = asyncio.get_running_loop().time() + self._quiet
         try:
             async with asyncio.timeout(self.deadline - time.time()):
-                while watch.pending and not any(map(self._cannot_end_well, watch.states.values())):
+                while watch.pending and not self._is_lost(watch):
                     await self._news_or_sign_of_life(watch)
         except TimeoutError:
             self.log.info("The time limit has come; %s not finished.", _count(len(watch.pending)))
@@ -94,6 +98,9 @@ class TicketTrigger(BaseTrigger):
             return TriggerEvent(events.failed(error))
         self.log.info("%s settled, %d pending.", _count(len(watch.states)), len(watch.pending))
         return TriggerEvent(events.settled(watch.states.values()))
+
+    def _is_lost(self, watch: Watch) -> bool:
+        return not self.until_all and any(map(self._cannot_end_well, watch.states.values()))
 
     def _cannot_end_well(self, ticket: Ticket) -> bool:
         expected = self.tickets[ticket.id]

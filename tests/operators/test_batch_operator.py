@@ -16,7 +16,7 @@ import pytest
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 
-from ipernity_provider.api.errors import ServiceDown
+from ipernity_provider.api.errors import ServiceDown, TransientError
 from ipernity_provider.operators.ipernity import ReplaceFilesOperator
 from ipernity_provider.replacement.order import NotFinished
 from ipernity_provider.replacement.send import GivenUp
@@ -239,12 +239,15 @@ def test_it_waits_in_the_triggerer_and_goes_on_from_its_journal(
         task.execute(around)
     trigger = deferred.value.trigger
     assert isinstance(trigger, TicketTrigger)
-    assert (deferred.value.method_name, deferred.value.kwargs) == ("execute_complete", None)
+    assert deferred.value.method_name == "execute_complete"
+    state = json.loads(json.dumps(deferred.value.kwargs))
+    assert state["deadline"] == pytest.approx(time.time() + 20, abs=5)
+    assert {json.loads(row)["outcome"] for row in report.read_text().splitlines()} <= {"sent", "replaced"}
     # Another process goes on: nothing but the journal is left of the first. The event says no more than to look.
     event = {"status": "settled", "tickets": []}
     time.sleep(1.7)
     result = operator(rows, deferrable=True, report_to=report).execute_complete(
-        around, json.loads(json.dumps(event))
+        around, json.loads(json.dumps(event)), **state
     )
     assert result["replaced"] == COUNT
     assert len(accepted(service)) == COUNT
@@ -253,15 +256,51 @@ def test_it_waits_in_the_triggerer_and_goes_on_from_its_journal(
 def test_time_that_runs_out_is_told_and_a_retry_goes_on(service: Service, rows: list[dict[str, str]]) -> None:
     around = context()
     service.set(processing_seconds=1.0)
-    with pytest.raises(TaskDeferred):
+    with pytest.raises(TaskDeferred) as deferred:
         operator(rows, deferrable=True).execute(around)
     service.set(processing_seconds=600)
     with pytest.raises(NotFinished, match=r"not finished in time: \d\. A retry goes on"):
         operator(rows[:1], timeout=0.3, if_unchanged="replace").execute(context())
     with pytest.raises(AirflowFailException, match="no good"):
-        operator(rows).execute_complete(around, {"status": "failed", "message": "no good"})
+        operator(rows).execute_complete(
+            around, {"status": "failed", "message": "no good"}, **(deferred.value.kwargs or {})
+        )
     assert operator(rows).execute(around)["replaced"] == COUNT
     assert len(accepted(service)) == COUNT + 1
+
+
+def test_what_was_left_to_a_later_try_is_not_forgotten_in_the_triggerer(
+    service: Service, rows: list[dict[str, str]]
+) -> None:
+    """An unreadable file is the retry's, and a volume that has ended is told, whoever ends the waiting."""
+    rows[0]["file"], rows[0]["filename"] = "/proc/self/mem", "boat.png"
+    around = context()
+    sizes = [Path(row["file"]).stat().st_size for row in rows]
+    service.set(processing_seconds=2, quota_left_bytes=sum(sizes[1:4]) + 10)
+    task = operator(rows, deferrable=True, on_error="continue")
+    with pytest.raises(TaskDeferred) as deferred:
+        task.execute(around)
+    time.sleep(2.2)
+    event = {"status": "settled", "tickets": []}
+    state = deferred.value.kwargs or {}
+    assert "upload volume" in state["stopped"]
+    with pytest.raises(TransientError, match="cannot be read"):
+        operator(rows).execute_complete(around, event, **state)
+    with pytest.raises(AirflowFailException, match="Nothing more was sent, because of this month's"):
+        operator(rows).execute_complete(around, event, **{**state, "trouble": ""})
+    assert len(accepted(service)) == 3
+
+
+def test_invalid_tickets_cost_no_more_than_one_resumption(
+    service: Service, rows: list[dict[str, str]]
+) -> None:
+    service.set(processing_seconds=1.0)
+    with pytest.raises(TaskDeferred) as deferred:
+        operator(rows, deferrable=True).execute(context())
+    trigger = deferred.value.trigger
+    assert isinstance(trigger, TicketTrigger)
+    assert trigger.until_all
+    assert trigger.serialize()[1]["until_all"] is True
 
 
 def test_an_outage_is_left_to_airflows_retries(service: Service, rows: list[dict[str, str]]) -> None:

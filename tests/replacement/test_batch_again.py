@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
 import threading
 import time
 from collections import Counter
@@ -12,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from ipernity_provider.api.errors import CredentialError, SourceUnreadable
+from ipernity_provider.api.errors import CredentialError, SourceUnreadable, TransientError
 from ipernity_provider.replacement.batch import (
     Batch,
+    Item,
     MemoryBatchJournal,
     Waiting,
     plan_again,
@@ -231,8 +233,10 @@ def test_giving_up_breaks_uploads_off_and_a_later_try_sends_at_once(
     service.set(receive_bytes_per_second=4_000_000)
     journal, wanted = MemoryBatchJournal(), order(resend_grace=60.0)
     with service.client() as client:
-        batch = Batch(client, wanted, journal, plan_all(client, wanted, journal, lines), poll_interval=0.3)
-        threading.Timer(1.5, batch.give_up).start()
+        given_up = threading.Event()
+        plan = plan_all(client, wanted, journal, lines)
+        batch = Batch(client, wanted, journal, plan, poll_interval=0.3, given_up=given_up)
+        threading.Timer(1.5, given_up.set).start()
         begun = time.monotonic()
         with pytest.raises(GivenUp):
             batch.run(timeout=30)
@@ -286,3 +290,142 @@ def test_a_waiting_that_is_handed_over_sends_nothing_more(service: Service, line
         assert again.run(30) is None
     assert [item.outcome for item in again.items] == ["replaced", "replaced", "replaced", "not_sent"]
     assert len(accepted(service)) == 3
+
+
+def test_what_failed_for_good_stops_a_retry_too(service: Service, lines: list[Line]) -> None:
+    journal, wanted = MemoryBatchJournal(), order()
+    service.set(processing_seconds=0.2)
+    with service.client() as client:
+        plan = plan_all(client, wanted, journal, lines)
+        batch = Batch(client, wanted, journal, plan, poll_interval=0.3)
+        service.set(invalid_next=1)
+        batch.run(timeout=30)
+    assert [item.fate for item in batch.items] == ["failed", "not_sent", "not_sent", "not_sent"]
+    for _ in range(2):
+        ran = Ran(service, lines, journal)
+        assert ran.fates == {"failed": 1, "not_sent": 3}
+    assert len(accepted(service)) == 1
+
+
+def test_a_forced_batch_lets_the_upload_of_other_bytes_end_first(service: Service, lines: list[Line]) -> None:
+    journal = CutShort(service, lines).journal
+    for number, line in enumerate(lines):
+        draw(Path(line.file), f"#00ff{number * 40:02x}")
+    ran = Ran(service, lines, journal, run="2", force=True, resend_grace=20.0)
+    assert ran.fates == {"replaced": 4}
+    time.sleep(3)
+    assert carried(service, lines) == 4
+    assert set(sent_to(service).values()) == {2}
+
+
+def test_a_file_that_changed_before_its_turn_is_known_as_sent(service: Service, lines: list[Line]) -> None:
+    journal, wanted = MemoryBatchJournal(), order(max_parallel_uploads=1)
+    with service.client() as client:
+        plan = plan_all(client, wanted, journal, lines[:1])
+        draw(Path(lines[0].file), "#00ff00")
+        service.set(processing_seconds=1.0)
+        batch = Batch(client, wanted, journal, plan, poll_interval=0.3)
+        with pytest.raises(NotFinished):
+            batch.run(timeout=0.1)
+        assert [item.outcome for item in batch.items] == ["sent"]
+        assert [item.outcome for item in plan_again(journal).items] == ["sent"]
+    assert Ran(service, lines[:1], journal).fates == {"replaced": 1}
+    assert len(accepted(service)) == 1
+
+
+class Killed(BaseException):
+    """The process dies here."""
+
+
+def killed_before_the_answer(service: Service, lines: list[Line]) -> MemoryBatchJournal:
+    """The journal of a batch whose process died when the service had taken the only file and not yet answered."""
+
+    class Journal(MemoryBatchJournal):
+        def save(self, *items: Item) -> None:
+            if any(item.under_way for item in items):
+                raise Killed
+            super().save(*items)
+
+    journal, wanted = Journal(), order()
+    with service.client() as client:
+        plan = plan_all(client, wanted, journal, lines)
+        with pytest.raises(Killed):
+            Batch(client, wanted, journal, plan, poll_interval=0.3).run(timeout=5)
+    kept = MemoryBatchJournal()
+    kept.begin(list(journal.load().values()))
+    assert len(accepted(service)) == 1
+    return kept
+
+
+def test_an_upload_of_unknown_fate_is_remembered_while_its_line_is_away(
+    service: Service, lines: list[Line]
+) -> None:
+    journal = killed_before_the_answer(service, lines[:1])
+    ran = Ran(service, lines[1:3], journal, run="2")
+    assert ran.fates == {"replaced": 2}
+    assert Ran(service, lines[:3], journal, run="3").fates == {"replaced": 3}
+    assert set(sent_to(service).values()) == {1}
+
+
+def test_an_upload_of_unknown_fate_whose_file_is_gone_is_uncertain(
+    service: Service, lines: list[Line]
+) -> None:
+    journal = killed_before_the_answer(service, lines[:1])
+    Path(lines[0].file).unlink()
+    ran = Ran(service, lines, journal, on_error="continue")
+    assert ran.fates == {"uncertain": 1, "replaced": 3}
+    assert "nobody can tell whether it arrived" in ran.batch.items[0].error
+    assert "Nothing was sent" not in ran.batch.items[0].error
+
+
+def test_one_document_in_trouble_holds_up_no_other_and_a_service_in_trouble_ends_the_plan(
+    service: Service, lines: list[Line]
+) -> None:
+    service.fail("http:500", "doc.get", times=4)
+    ran = Ran(service, lines, on_error="continue", max_parallel_uploads=1)
+    assert ran.fates == {"not_sent": 1, "replaced": 3}
+    assert isinstance(ran.batch.trouble, TransientError)
+    service.fail("http:500", "doc.get", times=12)
+    with pytest.raises(TransientError):
+        Ran(service, lines, on_error="continue", max_parallel_uploads=1)
+
+
+def test_giving_up_does_not_wait_for_an_upload_of_other_bytes(service: Service, lines: list[Line]) -> None:
+    journal = CutShort(service, lines, processing=60.0).journal
+    draw(Path(lines[2].file), "#00ff00")
+    wanted, given_up = order(run="2", resend_grace=60.0), threading.Event()
+    with service.client() as client:
+        plan = plan_all(client, wanted, journal, lines)
+        batch = Batch(client, wanted, journal, plan, poll_interval=0.3, given_up=given_up)
+        threading.Timer(1.0, given_up.set).start()
+        begun = time.monotonic()
+        with pytest.raises(GivenUp):
+            batch.run(timeout=30)
+        assert time.monotonic() - begun < 15
+
+
+def test_a_proof_that_comes_while_the_task_is_cut_off_counts(service: Service, lines: list[Line]) -> None:
+    """As Airflow does when a task's time is over: an exception, wherever the main thread is."""
+
+    class Journal(MemoryBatchJournal):
+        def save(self, *items: Item) -> None:
+            super().save(*items)
+            if any(item.under_way for item in items):
+                service.fail("slow:2", "doc.get")
+                threading.Timer(0.9, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+
+    def cut_off(*_: object) -> None:
+        raise Killed
+
+    journal, wanted = Journal(), order()
+    before = signal.signal(signal.SIGUSR1, cut_off)
+    try:
+        with service.client() as client:
+            plan = plan_all(client, wanted, journal, lines[:1])
+            batch = Batch(client, wanted, journal, plan, poll_interval=0.2)
+            with pytest.raises(Killed):
+                batch.run(timeout=30)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert [item.outcome for item in batch.items] == ["replaced"]
+    assert [item.outcome for item in journal.load().values()] == ["replaced"]

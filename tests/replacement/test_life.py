@@ -244,8 +244,9 @@ def test_a_changed_file_starts_anew(
     assert [accepted["md5"] for accepted in service.ledger()] == [md5_of(picture), md5_of(other_picture)]
 
 
+@pytest.mark.parametrize("forced", [False, True])
 def test_an_upload_of_other_bytes_is_let_end_before_ours_begins(
-    service: Service, client: IpernityClient, picture: Path, other_picture: Path
+    service: Service, client: IpernityClient, picture: Path, other_picture: Path, forced: bool
 ) -> None:
     """Processed later, its bytes would take the place of ours, behind a green task."""
     journal = MemoryJournal()
@@ -253,13 +254,35 @@ def test_an_upload_of_other_bytes_is_let_end_before_ours_begins(
     with pytest.raises(NotFinished):
         run(client, picture, journal, timeout=0.1)
     service.set(processing_seconds=0.1)
-    with pytest.raises(NotFinished, match="not finished within 1 s"):
-        run(client, other_picture, journal, resend_grace=1.0)
-    assert len(service.ledger()) == 1
-    assert run(client, other_picture, journal, resend_grace=20.0).outcome == "replaced"
+    options = {"force": True, "run": "2"} if forced else {}
+    assert run(client, other_picture, journal, resend_grace=20.0, **options).outcome == "replaced"
     time.sleep(3)
     assert client.get_document(BOAT).md5 == md5_of(other_picture)
     assert len(service.ledger()) == 2
+
+
+def test_an_upload_of_other_bytes_that_is_stuck_is_not_waited_for_for_ever(
+    service: Service, client: IpernityClient, picture: Path, other_picture: Path
+) -> None:
+    journal = MemoryJournal()
+    service.set(processing_seconds=600)
+    with pytest.raises(NotFinished):
+        run(client, picture, journal, timeout=0.1)
+    service.set(processing_seconds=0.1)
+    assert run(client, other_picture, journal, resend_grace=1.5).outcome == "replaced"
+    assert len(service.ledger()) == 2
+
+
+def test_a_new_document_by_an_upload_of_other_bytes_is_not_followed_by_another(
+    service: Service, client: IpernityClient, picture: Path, other_picture: Path
+) -> None:
+    journal = MemoryJournal()
+    service.set(processing_seconds=1, replace_mode="new_document")
+    with pytest.raises(NotFinished):
+        run(client, picture, journal, timeout=0.1)
+    with pytest.raises(NewDocument):
+        run(client, other_picture, journal, resend_grace=20.0)
+    assert len(service.ledger()) == 1
 
 
 def test_another_document_starts_anew(service: Service, client: IpernityClient, picture: Path) -> None:

@@ -52,6 +52,7 @@ class Item:
     :param md5_before: of the document before anything was sent; None where the service does not say.
     :param md5_after: of the document once the replacement was proven.
     :param entry: the upload under way, or the last one.
+    :param superseded: that upload is not gone on with, because a later run is forced; it is let end and no more.
     :param error: why the fate is none that one would wish for, one sentence or more.
     """
 
@@ -74,20 +75,28 @@ class Item:
     verified_by: str | None = None
     error: str = ""
     entry: Entry | None = None
+    superseded: bool = False
 
     @property
     def under_way(self) -> bool:
         """Sent, and not yet proven."""
-        return self.fate == "planned" and self.begun and self.entry is not None and self.entry.answered
+        return self.fate == "planned" and self.begun and bool(self.entry and self.entry.answered)
 
-    def is_of_file(self, entry: Entry) -> bool:
-        """Whether an upload was of the file as it is now; before that was looked at, nothing says otherwise."""
-        return self.md5 in {"", entry.md5}
+    @property
+    def aside(self) -> bool:
+        """No longer in the manifest, and nobody knows whether its upload arrived: only kept in mind."""
+        return self.number == UNLISTED and bool(self.entry and not self.entry.answered)
+
+    @property
+    def attached(self) -> Entry | None:
+        """The upload of the file as it is now, as far as that was looked at; there may be one of another file."""
+        entry = self.entry
+        return entry if entry and self.md5 in {"", entry.md5} and not self.superseded else None
 
     @property
     def begun(self) -> bool:
         """An upload of this very file was begun, and nobody has seen its end."""
-        return self.entry is not None and not self.entry.proven and self.is_of_file(self.entry)
+        return self.attached is not None and not self.attached.proven
 
     @property
     def volume(self) -> int:
@@ -245,7 +254,11 @@ class ItemJournal:
     def write(self, entry: Entry) -> None:
         if not entry.answered:
             self._go_on()
-        item = replace(self._items[self._doc_id], entry=entry)
+        now = self._items[self._doc_id]
+        # What is sent can be another file than was planned, or have another checksum than its storage claimed.
+        item = replace(
+            now, entry=entry, md5=entry.md5, claim=entry.claim, bytes=entry.bytes, superseded=False
+        )
         # A proof is stored with the fate that follows from it; until then another try would find it again.
         if entry.proven:
             self._items.note(item)

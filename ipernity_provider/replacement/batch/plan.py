@@ -10,7 +10,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from ipernity_provider.api.client import IpernityClient
-from ipernity_provider.api.errors import CredentialError, PermanentError, SourceUnreadable
+from ipernity_provider.api.errors import CredentialError, PermanentError, SourceUnreadable, TransientError
 from ipernity_provider.api.models import Document, Quota, Token
 from ipernity_provider.api.upload import FilePath
 from ipernity_provider.replacement.batch.item import UNLISTED, BatchJournal, Item, JournalLost
@@ -42,13 +42,13 @@ class BatchPlan:
     :ivar items: all of them, in the order of the manifest, then what an earlier one has left under way.
     :ivar twins: md5 -> the documents that carry those bytes already.
     :ivar left_bytes: what is left of this month's upload volume; None where nobody knows.
-    :ivar trouble: why a file cannot be read at the moment; the last one, if there are several.
+    :ivar trouble: why something cannot be looked at for now; the last one, if there are several.
     """
 
     items: list[Item]
     twins: dict[str, list[str]] = field(default_factory=dict)
     left_bytes: int | None = None
-    trouble: SourceUnreadable | None = None
+    trouble: TransientError | None = None
 
     @property
     def to_send(self) -> list[Item]:
@@ -57,7 +57,10 @@ class BatchPlan:
     @property
     def begun(self) -> bool:
         """Whether anything was sent already, by an earlier try."""
-        return any(item.under_way or item.fate in {"replaced", "new_document"} for item in self.items)
+        return any(
+            item.begun or item.fate in {"replaced", "new_document", "failed", "uncertain"}
+            for item in self.items
+        )
 
 
 def plan_all(
@@ -72,24 +75,26 @@ def plan_all(
     account = _Account.of(client) if order.check_account else None
     items = _taken_up(journal.load(), lines, order)
     journal.begin(items)
+    items = [item for item in items if not item.aside]
     plan = BatchPlan(items, left_bytes=account.quota.spendable_bytes if account else None)
     _look_at_all(client, order, account, journal, plan)
     plan.twins = client.check_md5(sorted({item.md5 for item in plan.to_send}))
     return plan
 
 
-def plan_again(journal: BatchJournal) -> BatchPlan:
+def plan_again(journal: BatchJournal, trouble: str = "") -> BatchPlan:
     """What the same try had planned before it handed the waiting over.
 
+    :param trouble: what it was to leave to a later try.
     :raises JournalLost: nobody knows any more.
     """
-    items = list(journal.load().values())
+    items = [item for item in journal.load().values() if not item.aside]
     if not items:
         raise JournalLost(
             "What was known of this batch was deleted while it waited. Clear the task: it looks at everything anew, and "
             "leaves alone what is there already."
         )
-    return BatchPlan(items)
+    return BatchPlan(items, trouble=TransientError(trouble) if trouble else None)
 
 
 @dataclass(frozen=True)
@@ -114,9 +119,9 @@ def _taken_up(known: dict[str, Item], lines: Iterable[Line], order: BatchOrder) 
     items = [
         _told_before(known.pop(line.doc_id, None), number, line, order) for number, line in enumerate(lines)
     ]
-    # What was sent for another manifest is not left unwatched.
+    # What was sent for another manifest is not left unwatched, nor forgotten what may have been.
     for item in known.values():
-        if item.under_way:
+        if item.fate == "planned" and item.begun:
             where = item.where if item.number == UNLISTED else f"{item.where} of an earlier manifest"
             items.append(replace(item, number=UNLISTED, where=where))
     return items
@@ -125,8 +130,10 @@ def _taken_up(known: dict[str, Item], lines: Iterable[Line], order: BatchOrder) 
 def _told_before(known: Item | None, number: int, line: Line, order: BatchOrder) -> Item:
     """What an earlier try knew of this line, as far as it still holds."""
     fresh = Item(line.doc_id, line.file, line.filename, number, line.where, run=order.run)
-    if known is None or (known.run != order.run and order.force):
+    if known is None:
         return fresh
+    if known.run != order.run and order.force:
+        return replace(fresh, entry=known.entry, superseded=True)
     same_file = (known.file, known.filename) == (line.file, line.filename)
     settled = (
         known.well
@@ -136,7 +143,7 @@ def _told_before(known: Item | None, number: int, line: Line, order: BatchOrder)
     if settled and same_file and known.run == order.run:
         return replace(known, number=number, where=line.where)
     # The entry says what was sent, be it under another name.
-    fresh = replace(fresh, entry=known.entry)
+    fresh = replace(fresh, entry=known.entry, superseded=known.superseded)
     if not (same_file and known.fingerprint):
         return fresh
     return replace(
@@ -154,7 +161,7 @@ def _told_before(known: Item | None, number: int, line: Line, order: BatchOrder)
 
 class _Looked(NamedTuple):
     item: Item
-    trouble: SourceUnreadable | None = None
+    trouble: TransientError | None = None
 
 
 def _look_at_all(
@@ -171,12 +178,28 @@ def _look_at_all(
 
     places = [n for n, item in enumerate(plan.items) if item.fate == "planned" and item.number != UNLISTED]
     with ThreadPoolExecutor(order.max_parallel_uploads, thread_name_prefix="ipernity-plan") as threads:
-        looked = zip(places, threads.map(look, places), strict=True)
-        while some := list(islice(looked, _SAVED_TOGETHER)):
-            for place, found in some:
-                plan.items[place] = found.item
-                plan.trouble = found.trouble or plan.trouble
-            journal.save(*(found.item for _, found in some))
+        try:
+            looked = zip(places, threads.map(look, places), strict=True)
+            while some := list(islice(looked, _SAVED_TOGETHER)):
+                for place, found in some:
+                    plan.items[place] = found.item
+                    plan.trouble = found.trouble or plan.trouble
+                journal.save(*(found.item for _, found in some))
+                _require_answers([found for _, found in some])
+        except BaseException:
+            threads.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _require_answers(looked: Sequence[_Looked]) -> None:
+    """One document may be in trouble; of several in a row it is the service.
+
+    :raises TransientError: it is.
+    """
+    for some in zip(looked, looked[1:], looked[2:], strict=False):
+        troubles = [found.trouble for found in some]
+        if troubles[-1] and all(t and not isinstance(t, SourceUnreadable) for t in troubles):
+            raise troubles[-1]
 
 
 def _look(client: IpernityClient, order: BatchOrder, account: _Account | None, item: Item) -> _Looked:
@@ -186,37 +209,45 @@ def _look(client: IpernityClient, order: BatchOrder, account: _Account | None, i
         source = source_known(order, item, path, mark) or examine(path, item.filename, order.upload_roots)
         source = as_far_as_known(source, item.entry)
         item = item.of_file(source, mark)
-    except SourceUnreadable as error:
-        # What was sent can be proven without its file.
-        return _Looked(item) if item.under_way else _Looked(item.ended_badly("not_sent", str(error)), error)
-    except PermanentError as error:
-        return _Looked(item if item.under_way else item.ended_by(error, "refused"))
+    except (SourceUnreadable, PermanentError) as error:
+        return _not_looked_at(item, error)
     if item.under_way:
         return _Looked(item)
     try:
         return _Looked(_compared(client, order, account, item, source))
     except CredentialError:
         raise  # nothing can be replaced at all
-    except SourceUnreadable as error:
+    except TransientError as error:
         return _Looked(item.ended_badly("not_sent", str(error)), error)
     except PermanentError as error:
         return _Looked(item.ended_by(error, "refused"))
+
+
+def _not_looked_at(item: Item, error: SourceUnreadable | PermanentError) -> _Looked:
+    if item.under_way:
+        return _Looked(item)  # what was sent can be proven without its file
+    if isinstance(error, SourceUnreadable):
+        return _Looked(item.ended_badly("not_sent", str(error)), error)
+    if item.begun:
+        why = str(error).removesuffix(" Nothing was sent.")
+        unknown = "An earlier try has begun to send it, and nobody can tell whether it arrived"
+        return _Looked(item.ended_badly("uncertain", f"{why} {unknown}: look at the document."))
+    return _Looked(item.ended_by(error, "refused"))
 
 
 def _compared(
     client: IpernityClient, order: BatchOrder, account: _Account | None, item: Item, source: Source
 ) -> Item:
     """The item beside its document: whether it is to be sent."""
-    entry = item.entry
-    attached = entry is not None and item.is_of_file(entry)
-    if entry and attached and entry.proven and (result := still_proven(client, order, entry)):
+    entry = item.attached
+    if entry and entry.proven and (result := still_proven(client, order, entry)):
         return replace(item, md5_before=entry.before.md5).ended(result)
     document = client.get_document(item.doc_id)
-    item = replace(item, md5_before=entry.before.md5 if entry and attached else document.md5)
+    item = replace(item, md5_before=entry.before.md5 if entry else document.md5)
     _require_possible(document, source, account)
     item = item.of_file(read_if_in_doubt(source, document), item.fingerprint)
     # What was begun is to be looked at, be it only to wait for its end.
-    sent_anyway = order.if_unchanged == "replace" or order.force or (entry and not entry.proven)
+    sent_anyway = order.if_unchanged == "replace" or order.force or (item.entry and not item.entry.proven)
     if document.md5 == item.md5 and not sent_anyway:
         return replace(item, fate="unchanged", md5_after=item.md5, verified_by="md5")
     return item
@@ -249,10 +280,10 @@ def require_possible(plan: BatchPlan, order: BatchOrder) -> str:
 
     :return: why nothing more may be sent, though an earlier try has sent some; empty if all is well.
     :raises Refused: nothing may be sent, and nothing was.
-    :raises SourceUnreadable: the same, and a later try may get through.
+    :raises TransientError: the same, and a later try may get through.
     """
     new = [item for item in plan.items if item.fate == "new_document" and not item.well]
-    bad = [item for item in plan.items if item.fate in {"refused", "not_sent"}]
+    bad = [item for item in plan.items if item.fate in {"refused", "failed", "uncertain", "not_sent"}]
     total = sum(item.volume for item in plan.to_send)
     short = plan.left_bytes is not None and total > plan.left_bytes
     volume = f"files have {total} bytes together, but only {plan.left_bytes} are left of this month's upload volume"
@@ -268,11 +299,11 @@ def require_possible(plan: BatchPlan, order: BatchOrder) -> str:
         if short:
             log.warning("The %s; what fits is sent.", volume)
         return ""
+    if any(item.fate != "not_sent" for item in bad):
+        plan.trouble = None  # no later try mends those
     if plan.begun:
         return reason
-    if plan.trouble and all(item.fate == "not_sent" for item in bad):
-        raise plan.trouble
-    raise Refused(told)
+    raise plan.trouble or Refused(told)
 
 
 def _first(items: Sequence[Item]) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections import Counter, deque
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -45,6 +47,8 @@ class Batch:
 
     :param poll_interval: longest pause between two looks at a ticket, in seconds.
     :param stopped: why nothing more is to be sent from the start.
+    :param given_up: ends the batch soon once it is set, by a signal handler or another thread: uploads break off, no more
+        are begun.
     """
 
     def __init__(
@@ -56,11 +60,13 @@ class Batch:
         *,
         poll_interval: float = 30.0,
         stopped: str = "",
+        given_up: threading.Event | None = None,
     ) -> None:
         self._client = client
         self._order = order
         self._items = Items(journal, plan.items)
-        self._work = Work(client, order, self._items, plan)
+        self._given_up = given_up or threading.Event()
+        self._work = Work(client, order, self._items, plan, self._given_up)
         self._queue = SendQueue(plan.to_send, plan.left_bytes)
         self._awaited = AwaitedTickets(poll_interval, time.monotonic)
         self._sending: dict[Future[Result | Entry], Item] = {}
@@ -80,17 +86,13 @@ class Batch:
     def items(self) -> list[Item]:
         return self._items.all()
 
-    def give_up(self) -> None:
-        """End soon: uploads break off, no more are begun. For signal handlers and other threads."""
-        self._work.given_up.set()
-
     def run(self, timeout: float, *, hand_over: bool = False) -> Waiting | None:
         """Send, settle and prove until nothing is left to do.
 
         :param timeout: seconds to wait for the service once nothing is sent any more.
         :param hand_over: return what remains to be waited for as soon as nothing else is to be done.
         :raises NotFinished: the time limit passed.
-        :raises GivenUp: by :meth:`give_up`.
+        :raises GivenUp: by ``given_up``.
         """
         threads = ThreadPoolExecutor(
             2 * self._order.max_parallel_uploads, thread_name_prefix="ipernity-batch"
@@ -100,8 +102,11 @@ class Batch:
             self._items.save(*self._left_over())
         except BaseException:
             self.stopped = self.stopped or "the task was ended"
-            self.give_up()
+            self._given_up.set()
             threads.shutdown(cancel_futures=True)
+            for ended in self._working:
+                with suppress(Exception):
+                    self._take_in(ended)
             self._items.note(*self._left_over())  # for the report; the next try plans them anew
             raise
         threads.shutdown()
@@ -113,7 +118,7 @@ class Batch:
                 self._await(item, at_once=True)
         last_work = time.monotonic()
         while True:
-            if self._work.given_up.is_set():
+            if self._given_up.is_set():
                 raise GivenUp("The task was ended.")
             self._send_more(threads)
             self._prove_more(threads)
@@ -128,9 +133,15 @@ class Batch:
                     f"Tickets not finished in time: {len(self._awaited)}. A retry goes on waiting for them."
                 )
             self._rest()
-            self._take_in()
+            for ended in [work for work in self._working if work.done()]:
+                self._take_in(ended)
             self._look()
             self._tell()
+
+    @property
+    def _working(self) -> list[Future[Any]]:
+        sending: list[Future[Any]] = [*self._sending]
+        return [*sending, *self._proving]
 
     @property
     def _only_waits(self) -> bool:
@@ -180,12 +191,12 @@ class Batch:
 
     # -- what the threads come to --------------------------------------------------------------------------------
 
-    def _take_in(self) -> None:
-        for sent in [future for future in self._sending if future.done()]:
-            self._take_in_sent(sent, self._sending[sent])
-            del self._sending[sent]
-        for proven in [future for future in self._proving if future.done()]:
-            self._take_in_proven(proven, *self._proving.pop(proven))
+    def _take_in(self, ended: Future[Any]) -> None:
+        if ended in self._sending:
+            self._take_in_sent(ended, self._sending[ended])
+            del self._sending[ended]
+        else:
+            self._take_in_proven(ended, *self._proving.pop(ended))
 
     def _take_in_sent(self, sent: Future[Result | Entry], item: Item) -> None:
         try:
@@ -279,9 +290,8 @@ class Batch:
         """Until a thread has ended, the next look is due, or it is time for a word."""
         next_look = self._awaited.seconds_to_next()
         pause = _PROGRESS_SECONDS if next_look is None else min(next_look, _PROGRESS_SECONDS)
-        working: list[Future[Any]] = [*self._sending, *self._proving]
-        if working:
-            wait(working, timeout=pause, return_when=FIRST_COMPLETED)
+        if self._working:
+            wait(self._working, timeout=pause, return_when=FIRST_COMPLETED)
         elif not self._to_prove:
             time.sleep(pause)  # not by the event: its lock is none for signal handlers
 

@@ -20,15 +20,22 @@ from ipernity_provider.replacement.send import Stoppable
 class Work:
     """Carries single items on.
 
-    :ivar given_up: once it is set, uploads break off before their last byte, and none begins.
+    :param given_up: once it is set, uploads break off before their last byte, and none begins.
     """
 
-    def __init__(self, client: IpernityClient, order: BatchOrder, items: Items, plan: BatchPlan) -> None:
+    def __init__(
+        self,
+        client: IpernityClient,
+        order: BatchOrder,
+        items: Items,
+        plan: BatchPlan,
+        given_up: threading.Event,
+    ) -> None:
         self._client = client
         self._order = order
         self._items = items
         self._twins = plan.twins
-        self.given_up = threading.Event()
+        self._given_up = given_up
 
     def begin(self, item: Item) -> Result | Entry:
         """Send the item's file, unless that proves unnecessary."""
@@ -37,7 +44,7 @@ class Work:
         source = source_known(self._order, item, path, fingerprint(path))
         twins = self._twins.get(item.md5) if source else None
         order = self._order.order_for(item, path)
-        progress = Stoppable(ProgressLog(path.name), self.given_up)
+        progress = Stoppable(ProgressLog(path.name), self._given_up)
         return begin(self._client, order, journal, progress, source=source, twins=twins)
 
     def complete(self, doc_id: str, ticket: Ticket | None) -> Result:
@@ -47,4 +54,4 @@ class Work:
         return complete(self._client, self._order, self._journal(doc_id), entry, ticket)
 
     def _journal(self, doc_id: str) -> ItemJournal:
-        return ItemJournal(self._items, doc_id, self.given_up)
+        return ItemJournal(self._items, doc_id, self._given_up)
