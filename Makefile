@@ -18,7 +18,7 @@ ui: $(VENV)/demo  ## start the sandbox and Airflow's web UI, print their address
 	@$(BIN)/python -m scripts.ui
 
 test: $(VENV)/dev lint  ## run everything: style, types, unit tests, tests over sockets, real Airflow processes, a browser
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2
 
 bench: $(VENV)/bench  ## measure against other ways to do the same, in tables of ratios
 	@for part in parsing uploading replacing waiting many; do \

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 from PIL import Image
+from xdist.scheduler import LoadScopeScheduling
 
 from ipernity_provider.api.client import IpernityClient
 from ipernity_provider.sandbox import running_sandbox
@@ -26,6 +27,17 @@ CREDENTIALS: dict[str, dict[str, Any]] = {
     "signature": {"auth": "signature", "token": TOKEN},
     "oauth": {"auth": "oauth", "token": OAUTH_TOKEN, "token_secret": OAUTH_SECRET},
 }
+
+
+class OneAirflow(LoadScopeScheduling):  # type: ignore[misc]
+    """All end-to-end tests in one of pytest's processes, for they share an Airflow; the others wherever there is room."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "end to end" if nodeid.startswith("tests/e2e/") else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneAirflow:
+    return OneAirflow(config, log)
 
 
 @dataclass(frozen=True)

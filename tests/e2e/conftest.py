@@ -29,14 +29,6 @@ DAGS = (
 )
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One process runs all tests of this folder, where pytest has several: they share one Airflow."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("airflow"))
-
-
 @pytest.fixture(scope="session")
 def e2e_service() -> Iterator[Service]:
     with running_sandbox(settings={"processing_seconds": 0.5}) as url:
