@@ -229,8 +229,12 @@ def test_a_thousand_triggers_make_twenty_calls_a_round(service: Service) -> None
     events = run(*(trigger(ticket, poll_interval=2.0) for ticket in tickets))
     rounds = math.ceil((time.monotonic() - started) / 2.0)
     assert {event["status"] for event in events} == {"settled"}
-    assert service.calls() == {"upload.checkTickets": pytest.approx(20 * rounds, abs=20)}
-    assert service.calls()["upload.checkTickets"] <= 20 * rounds
+    looks = sum(ticket["asked"] for ticket in service.tickets())
+    calls = service.calls()
+    assert calls.keys() == {"upload.checkTickets"}
+    # How many rounds there are is up to the machine; that the calls are full ones, of 50 tickets, is up to us.
+    assert 1000 <= looks <= 50 * calls["upload.checkTickets"] <= 1.2 * looks
+    assert calls["upload.checkTickets"] <= 20 * rounds
 
 
 def test_triggers_that_start_at_different_times_come_to_share_their_calls(service: Service) -> None:
