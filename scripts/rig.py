@@ -193,6 +193,18 @@ class AirflowApi:
 
         return str(wait_for(f"the end of {dag_id} {run_id}", state, seconds, every=0.3))
 
+    def clear(self, dag_id: str, run_id: str, *task_ids: str) -> None:
+        """Let these tasks run once more, all of the run's if none is named.
+
+        Not while Airflow is about to end the run: its scheduler would call a run of cleared tasks failed.
+        """
+        wanted = {"dry_run": False, "dag_run_id": run_id, "only_failed": False}
+        self.send(
+            "POST",
+            f"/dags/{dag_id}/clearTaskInstances",
+            wanted | ({"task_ids": list(task_ids)} if task_ids else {}),
+        )
+
     def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
         while True:

@@ -102,11 +102,7 @@ def test_clearing_and_failing_deferred_tasks_leaves_nothing_behind(
     run = airflow.trigger(DAG_ID, runs=pairs, poll_interval=0.5)
     wait_for("all deferred", lambda: states(airflow, run) == {"deferred": 3}, 60)
     wait_for("a connection of the triggerer", lambda: connections_to(remote), 20)
-    airflow.send(
-        "POST",
-        f"/dags/{DAG_ID}/clearTaskInstances",
-        {"dry_run": False, "dag_run_id": run, "only_failed": False, "task_ids": ["replace"]},
-    )
+    airflow.clear(DAG_ID, run, "replace")
     wait_for(
         "all deferred once more",
         lambda: tries(airflow, run) == {2: 3} and states(airflow, run) == {"deferred": 3},

@@ -132,11 +132,7 @@ def test_a_cleared_task_sends_nothing_while_its_file_is_there_and_a_new_run_find
     dag_id, file = "ipernity_replace_file", draw(uploads / "cleared.jpg", "#55aa11")
     run = airflow.trigger(dag_id, document=BOAT, file=str(file))
     assert airflow.wait_for_run(dag_id, run) == "success"
-    airflow.send(
-        "POST",
-        f"/dags/{dag_id}/clearTaskInstances",
-        {"dry_run": False, "dag_run_id": run, "only_failed": False, "reset_dag_runs": True},
-    )
+    airflow.clear(dag_id, run)
     assert airflow.wait_for_run(dag_id, run) == "success"
     assert "still carries the file that an earlier run of this task has sent" in airflow.log(
         dag_id, run, "replace", try_number=2

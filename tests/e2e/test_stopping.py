@@ -36,12 +36,9 @@ def test_a_task_marked_as_failed_stops_sending_and_once_cleared_sends_at_once(
     airflow.send("PATCH", f"/dags/{DAG_ID}/dagRuns/{run}/taskInstances/replace", {"new_state": "failed"})
     wait_for("the upload to break off", lambda: "the upload was broken off" in log(), 60)
     assert replacements(remote) == []
+    assert airflow.wait_for_run(DAG_ID, run) == "failed"
     remote.set(receive_bytes_per_second=None)
-    airflow.send(
-        "POST",
-        f"/dags/{DAG_ID}/clearTaskInstances",
-        {"dry_run": False, "dag_run_id": run, "only_failed": False, "task_ids": ["replace", "confirm"]},
-    )
+    airflow.clear(DAG_ID, run)
     # Were it in doubt whether the file arrived, the next try would ask for ten minutes.
     assert airflow.wait_for_run(DAG_ID, run, seconds=120) == "success"
     assert len(replacements(remote)) == 1

@@ -350,13 +350,13 @@ def test_twenty_thousand_rows_are_read_in_no_time(kind: Kind) -> None:
         "json": json.dumps(rows),
         "jsonl": "\n".join(map(json.dumps, rows)),
     }
-    started = time.perf_counter()
+    started = time.process_time()
     lines = read_text(texts[kind].encode(), kind, "boats")
-    assert time.perf_counter() - started < 1.0
+    assert time.process_time() - started < 1.0
     assert pairs(lines) == [(str(row["doc_id"]), row["file"]) for row in rows]
 
 
 def test_twenty_thousand_mistakes_are_told_in_no_time() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     assert len(errors(HEAD + "1,a.jpg\n" * 20_001)) == 20_000
-    assert time.perf_counter() - started < 1.0
+    assert time.process_time() - started < 1.0

@@ -143,7 +143,7 @@ def test_the_deadline_does_not_wait_for_a_slow_service(
         await nothing_left(0)
         return ended - started
 
-    assert asyncio.run(with_deadline()) < 1.5
+    assert asyncio.run(with_deadline()) < 1.9  # the answer would take 2 s
 
 
 @pytest.mark.parametrize(
