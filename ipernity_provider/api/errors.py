@@ -7,7 +7,7 @@ A code below 100 belongs to its method: 1 of ``doc.get`` and 1 of ``upload.repla
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 ErrorKind = Literal["transient", "permanent", "credential"]
 
@@ -39,6 +39,19 @@ class TransientError(IpernityError):
     """The same call may succeed later."""
 
     kind = "transient"
+
+    def to_json(self) -> dict[str, Any]:
+        """For another process: JSON-simple."""
+        told = {"method": self.method, "code": self.code, "title": self.title}
+        return {"type": type(self).__name__, "message": str(self), **told}
+
+    @staticmethod
+    def from_json(stored: dict[str, Any]) -> TransientError:
+        """As far as it matters how long to wait before another try: of other kinds it is no more than transient."""
+        kinds = {kind.__name__: kind for kind in (RateLimited, ServiceDown)}
+        kind = kinds.get(stored["type"], TransientError)
+        told = {name: stored[name] for name in ("method", "code", "title")}
+        return kind(stored["message"], **told)
 
 
 class Unreachable(TransientError):

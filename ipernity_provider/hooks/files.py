@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,27 @@ def as_folder(folder: Any, conn_id: str | None = None) -> Any:
         scheme, separator, rest = folder.strip().partition("://")
         folder = f"{scheme}{separator}{rest.rstrip('/') or '/'}" if separator else folder
     return as_path(folder, conn_id)
+
+
+def is_one_of(path: Any, files: Iterable[str]) -> bool:
+    """Whether a path is that of one of these files, be it spelt in another way, or a link to one."""
+    if not isinstance(path, Path):
+        return str(path) in files
+    return any((local := _local(file)) and (local == path or _is_same(path, local)) for file in files)
+
+
+def _local(file: str) -> Path | None:
+    try:
+        return local_path(file)
+    except (ValueError, RuntimeError):  # no name of a file; whoever wants to read it will say so
+        return None
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except (OSError, ValueError):  # one of them does not exist
+        return False
 
 
 def _stored(text: str, conn_id: str | None) -> ObjectStoragePath:

@@ -142,14 +142,15 @@ class ReplaceFilesOperator(ReplacingOperator):
                 return self._carry_out(client, order, journal, plan, stopped=stopped)
 
     def execute_complete(
-        self, context: Context, event: Any, deadline: float, stopped: str, trouble: str
+        self, context: Context, event: Any, deadline: float, stopped: str, trouble: dict[str, Any] | None
     ) -> dict[str, Any]:
         """Go on where the trigger has waited: what it saw is asked again, and proven.
 
         :param deadline: until when to wait in all, in unix seconds.
         :param stopped: why nothing more is to be sent.
-        :param trouble: why some was left to a later try.
+        :param trouble: the error for which some was left to a later try.
         """
+        from ipernity_provider.api.errors import TransientError
         from ipernity_provider.hooks.failures import permanent_errors_end_the_task
         from ipernity_provider.operators.journal import batch_journal_of
         from ipernity_provider.replacement.batch import plan_again
@@ -160,7 +161,7 @@ class ReplaceFilesOperator(ReplacingOperator):
             journal = batch_journal_of(context)
             order = self._order(context)
             with self.hook.get_conn() as client:
-                plan = plan_again(journal, trouble)
+                plan = plan_again(journal, TransientError.from_json(trouble) if trouble else None)
                 return self._carry_out(
                     client, order, journal, plan, stopped=stopped, deadline=deadline, timed_out=timed_out
                 )
@@ -189,39 +190,41 @@ class ReplaceFilesOperator(ReplacingOperator):
             stopped=stopped,
             given_up=self.given_up,
         )
+        unreported: Exception | None = None
         try:
             waiting = batch.run(timeout, hand_over=hand_over)
-        except BaseException:
-            # What ends the batch is to be told, whatever becomes of the report.
+        finally:
+            # What became of the batch is to be told, whatever becomes of its report.
             try:
                 self._report(batch.items)
             except Exception as error:  # noqa: BLE001
                 self.log.error("%s", error)
-            raise
-        self._report(batch.items)
+                unreported = error
         if waiting:
             # Nothing is left that could be stopped: one resumption is enough, when all are settled.
             deadline = deadline or time.time() + self.timeout_seconds
-            state = {"deadline": deadline, "stopped": batch.stopped, "trouble": str(batch.trouble or "")}
+            trouble = batch.trouble.to_json() if batch.trouble else None
+            state = {"deadline": deadline, "stopped": batch.stopped, "trouble": trouble}
             self.wait_in_triggerer(waiting.tickets, deadline=deadline, until_all=True, kwargs=state)
         if batch.trouble and not any(item.fate == "new_document" and not item.well for item in batch.items):
             raise batch.trouble
-        require_well(batch.items, batch.stopped, self._report_place)
+        require_well(batch.items, batch.stopped, None if unreported else self._report_place)
+        if unreported:
+            raise unreported
         return self._summary(batch.items)
 
     def _lines(self) -> list[Line]:
         """:raises Refused: with all that is wrong in the manifest."""
-        from ipernity_provider.hooks.files import as_path
+        from ipernity_provider.hooks.files import as_path, is_one_of
         from ipernity_provider.hooks.manifests import lines_of
         from ipernity_provider.replacement.order import Refused
 
         lines = lines_of(self.manifest, self.file_conn_id)
         read = {line.file for line in lines} | {str(self.manifest)}
-        if self._report_place and not read.isdisjoint(
-            {self._report_place, str(as_path(self.report_to, self.file_conn_id))}
-        ):
+        place = self._report_place
+        if place and (place in read or is_one_of(as_path(self.report_to, self.file_conn_id), read)):
             raise Refused(
-                f"report_to is {self._report_place}, which would overwrite the manifest or one of its files. Nothing was sent."
+                f"report_to is {place}, which would overwrite the manifest or one of its files. Nothing was sent."
             )
         return lines
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ipernity_provider.api.client import IpernityClient
@@ -13,7 +13,7 @@ from ipernity_provider.api.models import Ticket
 from ipernity_provider.api.upload import Progress
 from ipernity_provider.replacement.backup import back_up
 from ipernity_provider.replacement.journal import Entry, Journal, MemoryJournal
-from ipernity_provider.replacement.order import Demand, NotFinished, Order, Result, TicketInvalid
+from ipernity_provider.replacement.order import Demand, NotFinished, Order, Result, Terms, TicketInvalid
 from ipernity_provider.replacement.plan import Plan, make_entry, make_plan
 from ipernity_provider.replacement.send import find, known_twins, look, send
 from ipernity_provider.replacement.settle import settle
@@ -78,7 +78,7 @@ def begin(
     if not order.dry_run and (begun := _begun_before(client, order, journal, source)):
         return begun
     if not order.dry_run:
-        _outlast(client, order, journal)
+        _let_end(client, order, journal)
     plan = _plan(client, order, source)
     if order.dry_run:
         return plan.result("planned")
@@ -210,7 +210,7 @@ def _earlier(client: IpernityClient, journal: Journal, order: Order, source: Sou
     return entry
 
 
-def _outlast(client: IpernityClient, order: Order, journal: Journal) -> None:
+def _let_end(client: IpernityClient, order: Order, journal: Journal) -> None:
     """Let an upload end that is not gone on with: processed later, its bytes would take the place of ours.
 
     It is given ``resend_grace`` since it was begun; what takes longer may be stuck for ever.
@@ -218,26 +218,62 @@ def _outlast(client: IpernityClient, order: Order, journal: Journal) -> None:
     :raises NewDocument: it has led to one, and ours would, too.
     """
     entry = journal.read()
-    if not (entry and entry.doc_id == order.doc_id and entry.waiting_for) or entry.proven:
+    if entry is None or entry.doc_id != order.doc_id or entry.proven:
         return
+    patience = entry.alive_at + order.resend_grace - time.time()
+    if not outlast(client, order, entry, journal.read, patience):
+        log.warning(
+            "Nobody has seen the end of the upload of other bytes begun at %s, ticket %s. It is not waited for any longer.",
+            entry.at,
+            entry.ticket or "unknown",
+        )
+
+
+def outlast(
+    client: IpernityClient,
+    terms: Terms,
+    entry: Entry,
+    read: Callable[[], object],
+    patience: float,
+) -> bool:
+    """Look for the end of an upload that is not gone on with.
+
+    :param read: called after each pause; by its error a process learns that it is to end.
+    :param patience: seconds to wait for that end; without any, there is one look.
+    :return: whether its end was seen.
+    :raises NewDocument: it has led to one, and none is wanted.
+    """
+    end = time.monotonic() + patience
+
+    def left() -> float:
+        return max(0.0, end - time.monotonic())
 
     def pause(seconds: float) -> None:
         time.sleep(seconds)
-        journal.read()  # by which a process learns that it is to end
+        read()
 
-    left = max(0.0, entry.alive_at + order.resend_grace - time.time())
-    try:
-        ticket = settle(client, entry.waiting_for, poll_interval=_LOOK_SECONDS, timeout=left, sleep=pause)
-    except NotFinished:
-        log.warning(
-            "The upload of other bytes begun at %s, ticket %s, is still being processed. It is not waited for any longer.",
-            entry.at,
-            entry.ticket,
-        )
-        return
-    strayed = ticket.doc_id and ticket.doc_id != order.doc_id
-    if strayed and order.on_new_document == "fail" and not order.force:
-        verify(client, order, entry, ticket)
+    while not entry.answered:
+        sign, doc_id = look(client, entry)
+        if sign == "arrived":
+            entry = entry.with_answer(None, doc_id)
+        elif not left():
+            return False
+        else:
+            log.info("An upload of other bytes was begun at %s; its end is waited for.", entry.at)
+            pause(min(_LOOK_SECONDS, left()))
+    ticket = None
+    if entry.waiting_for:
+        try:
+            ticket = settle(
+                client, entry.waiting_for, poll_interval=_LOOK_SECONDS, timeout=left(), sleep=pause
+            )
+        except NotFinished:
+            return False
+    led_to = ticket.doc_id if ticket else entry.result_id
+    strayed = led_to and led_to != entry.doc_id
+    if strayed and terms.on_new_document == "fail" and not terms.force:
+        verify(client, terms, entry, ticket)
+    return True
 
 
 def _presumed(client: IpernityClient, order: Order, source: Source) -> Entry | None:

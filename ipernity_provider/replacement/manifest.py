@@ -248,9 +248,10 @@ def _rows(reading: _Reading, text: str) -> Iterator[tuple[str, list[str]]]:
                 yield f"line {begins}", cells
             begins = reader.line_num + 1
     except csv.Error as error:
-        reading.wrong(
-            f"line {begins}: a quoted field does not end as it should ({error}); what follows was not read"
-        )
+        wrong = "a quoted field does not end as it should"
+        if "field limit" in str(error):
+            wrong = "a field is far too long; perhaps this is no CSV"
+        reading.wrong(f"line {begins}: {wrong} ({error}); what follows was not read")
 
 
 def _delimiter(text: str) -> str:
@@ -258,7 +259,10 @@ def _delimiter(text: str) -> str:
     header = next((line for line in io.StringIO(text, newline="") if line.strip()), "")
 
     def columns(delimiter: str) -> int:
-        cells = next(csv.reader([header], delimiter=delimiter, skipinitialspace=True), [])
+        try:
+            cells = next(csv.reader([header], delimiter=delimiter, skipinitialspace=True), [])
+        except csv.Error:  # told when the line is read in earnest
+            return 0
         return len({cell.strip() for cell in cells}.intersection(_COLUMNS))
 
     return max(",;", key=columns)

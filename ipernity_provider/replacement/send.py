@@ -151,7 +151,7 @@ def find(
         if entry.alive_at != intent.alive_at:
             log.info("Another process of this task is still sending the file.")
             end = time.monotonic() + order.resend_grace
-            intent = entry
+        intent = entry  # others may have come to know meanwhile what is not ours
         sign, doc_id = look(client, intent)
         if sign == "arrived":
             log.info("The file has arrived: document %s carries it. It is not sent again.", doc_id)

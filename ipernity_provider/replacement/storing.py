@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
+from uuid import uuid4
 
 from ipernity_provider.api.storage import WRITE_BLOCK_BYTES, is_stored
 
@@ -31,7 +32,8 @@ def written_whole(target: Any) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def _renamed_at_the_end(target: Path) -> Iterator[IO[bytes]]:
-    part = target.with_name(f"{target.name}.part")
+    # A name of its own: two tasks may write the same file, and the last one wins.
+    part = target.with_name(f".ipernity-{uuid4().hex}.part")
     try:
         with part.open("wb") as stream:
             yield stream

@@ -9,6 +9,7 @@ import shutil
 import threading
 import time
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ import pytest
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 
-from ipernity_provider.api.errors import ServiceDown, TransientError
+from ipernity_provider.api.errors import RateLimited, ServiceDown, TransientError
 from ipernity_provider.operators.ipernity import ReplaceFilesOperator
+from ipernity_provider.operators.retries import PatientRetryPolicy
 from ipernity_provider.replacement.order import NotFinished
 from ipernity_provider.replacement.send import GivenUp
 from ipernity_provider.triggers.ipernity import TicketTrigger
@@ -165,23 +167,71 @@ def test_a_report_overwrites_neither_the_manifest_nor_a_file(
     assert accepted(service) == []
 
 
+def lose_the_report_of(folder: Path) -> threading.Thread:
+    """After the first report, that follows the plan, no other can be written."""
+
+    def lose() -> None:
+        wait_for("the report", (folder / "report.jsonl").exists, 20, every=0.02)
+        shutil.rmtree(folder)
+        folder.touch()
+
+    thread = threading.Thread(target=lose)
+    thread.start()
+    return thread
+
+
 def test_a_report_that_fails_at_the_end_hides_no_trouble(
     service: Service, rows: list[dict[str, str]], tmp_path: Path
 ) -> None:
     folder = tmp_path / "reports"
     task = operator(rows, report_to=folder / "report.jsonl", timeout=2.0, poll_interval=0.2)
     service.set(processing_seconds=600)
-
-    def take_the_folder_away() -> None:
-        wait_for("the report", (folder / "report.jsonl").exists, 20, every=0.02)
-        shutil.rmtree(folder)
-        folder.touch()
-
-    thread = threading.Thread(target=take_the_folder_away)
-    thread.start()
+    losing = lose_the_report_of(folder)
     with pytest.raises(NotFinished):
         task.execute(context())
-    thread.join()
+    losing.join()
+
+
+def test_a_report_that_fails_at_the_end_hides_no_new_document(
+    service: Service, rows: list[dict[str, str]], tmp_path: Path
+) -> None:
+    folder = tmp_path / "reports"
+    service.set(replace_mode="new_document", processing_seconds=1.5)
+    losing = lose_the_report_of(folder)
+    with pytest.raises(AirflowFailException, match="The service made a new document") as caught:
+        operator(rows, report_to=folder / "report.jsonl").execute(context())
+    losing.join()
+    assert "All of them are in" not in str(caught.value)
+    assert len(accepted(service)) == 1
+
+
+def test_a_report_that_cannot_be_written_at_the_end_fails_the_task(
+    service: Service, rows: list[dict[str, str]], tmp_path: Path
+) -> None:
+    folder = tmp_path / "reports"
+    service.set(processing_seconds=1.0)
+    losing = lose_the_report_of(folder)
+    with pytest.raises(AirflowFailException, match=r"^The report .*report\.jsonl "):
+        operator(rows[:1], report_to=folder / "report.jsonl").execute(context())
+    losing.join()
+
+
+@pytest.mark.parametrize("spelling", ["roundabout", "link", "hard link"])
+def test_a_report_overwrites_no_file_by_another_name_for_it(
+    service: Service, rows: list[dict[str, str]], tmp_path: Path, spelling: str
+) -> None:
+    file = Path(rows[1]["file"])
+    before = file.read_bytes()
+    (tmp_path / "x").mkdir()
+    report = tmp_path / "x" / ".." / file.name if spelling == "roundabout" else tmp_path / "report.jsonl"
+    if spelling == "link":
+        report.symlink_to(file)
+    elif spelling == "hard link":
+        report.hardlink_to(file)
+    with pytest.raises(AirflowFailException, match="would overwrite the manifest or one of its files"):
+        operator(rows, report_to=str(report)).execute(context())
+    assert file.read_bytes() == before
+    assert accepted(service) == []
 
 
 def test_being_killed_breaks_uploads_off(
@@ -287,8 +337,23 @@ def test_what_was_left_to_a_later_try_is_not_forgotten_in_the_triggerer(
     with pytest.raises(TransientError, match="cannot be read"):
         operator(rows).execute_complete(around, event, **state)
     with pytest.raises(AirflowFailException, match="Nothing more was sent, because of this month's"):
-        operator(rows).execute_complete(around, event, **{**state, "trouble": ""})
+        operator(rows).execute_complete(around, event, **{**state, "trouble": None})
     assert len(accepted(service)) == 3
+
+
+def test_patience_that_the_service_asks_for_outlasts_the_triggerer(
+    service: Service, rows: list[dict[str, str]]
+) -> None:
+    around = context()
+    service.set(faults=[{"method": "doc.get", "times": 1, "kind": "code:112"}], processing_seconds=2)
+    with pytest.raises(TaskDeferred) as deferred:
+        operator(rows[:3], deferrable=True, on_error="continue").execute(around)
+    state = json.loads(json.dumps(deferred.value.kwargs))
+    time.sleep(2.2)
+    with pytest.raises(RateLimited) as caught:
+        operator(rows[:3]).execute_complete(around, {"status": "settled", "tickets": []}, **state)
+    decision = PatientRetryPolicy().evaluate(caught.value, 1, 4)
+    assert decision.retry_delay == timedelta(hours=1)
 
 
 def test_invalid_tickets_cost_no_more_than_one_resumption(

@@ -9,7 +9,7 @@ import pytest
 
 from ipernity_provider.operators.journal import TaskStateBatchJournal
 from ipernity_provider.replacement.batch import Item
-from ipernity_provider.replacement.batch.item import JournalLost
+from ipernity_provider.replacement.batch.journal import JournalLost
 
 
 class Store(dict[str, Any]):

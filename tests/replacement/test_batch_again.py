@@ -24,7 +24,7 @@ from ipernity_provider.replacement.batch import (
     require_possible,
     require_well,
 )
-from ipernity_provider.replacement.batch.item import JournalLost
+from ipernity_provider.replacement.batch.journal import JournalLost
 from ipernity_provider.replacement.batch.report import BatchFailed
 from ipernity_provider.replacement.manifest import Line
 from ipernity_provider.replacement.order import NotFinished, Refused

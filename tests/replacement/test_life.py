@@ -261,6 +261,32 @@ def test_an_upload_of_other_bytes_is_let_end_before_ours_begins(
     assert len(service.ledger()) == 2
 
 
+def test_an_upload_of_other_bytes_without_an_answer_is_let_end_too(
+    service: Service, client: IpernityClient, picture: Path, other_picture: Path
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    class Dying(MemoryJournal):
+        def write(self, entry: Entry) -> None:
+            if entry.answered:
+                raise Killed
+            super().write(entry)
+
+    dying, journal = Dying(), MemoryJournal()
+    service.set(processing_seconds=3)
+    with pytest.raises(Killed):
+        run(client, picture, dying)
+    intent = dying.read()
+    assert intent
+    journal.write(intent.renewed())
+    service.set(processing_seconds=0.1)
+    assert run(client, other_picture, journal, resend_grace=60.0).outcome == "replaced"
+    time.sleep(3)
+    assert client.get_document(BOAT).md5 == md5_of(other_picture)
+    assert len(service.ledger()) == 2
+
+
 def test_an_upload_of_other_bytes_that_is_stuck_is_not_waited_for_for_ever(
     service: Service, client: IpernityClient, picture: Path, other_picture: Path
 ) -> None:

@@ -342,6 +342,13 @@ def test_another_ending_is_refused_and_the_known_ones_are_named(name: str) -> No
         kind_of(name)
 
 
+def test_a_csv_that_is_one_long_line_is_no_table() -> None:
+    """JSON under the wrong name, with more in a field than Python's reader takes."""
+    wrong = errors(json.dumps([{"doc_id": "5412", "file": "/data/boat.jpg"}] * 5_000))
+    assert wrong[-1] == "line 1: the header line names no column doc_id and no column file"
+    assert errors("x" * 200_000)[0].startswith("line 1: a field is far too long; perhaps this is no CSV (")
+
+
 @pytest.mark.parametrize("kind", ["csv", "json", "jsonl"])
 def test_twenty_thousand_rows_are_read_in_no_time(kind: Kind) -> None:
     rows = [{"doc_id": number, "file": f"/data/boats/{number}.jpg"} for number in range(1, 20_001)]

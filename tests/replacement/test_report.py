@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -45,3 +46,16 @@ def test_a_report_takes_the_place_of_an_earlier_one_in_one_step(tmp_path: Path) 
     write_report(report, ITEMS[:0])
     assert report.read_bytes() == b""
     assert [file.name for file in report.parent.iterdir()] == ["today.jsonl"]
+
+
+def test_two_tasks_may_write_the_same_report(tmp_path: Path) -> None:
+    report = tmp_path / "report.jsonl"
+    items = [Item(str(number), "/data/boat.jpg", None, number, f"line {number}") for number in range(500)]
+
+    def write(_: int) -> int:
+        write_report(report, items)
+        return len([json.loads(row) for row in report.read_text().splitlines()])
+
+    with ThreadPoolExecutor(4) as threads:
+        assert set(threads.map(write, range(40))) == {500}
+    assert [file.name for file in tmp_path.iterdir()] == ["report.jsonl"]

@@ -8,7 +8,8 @@ journal as it changes, so that a task which was cut off goes on where it was.
 
 from __future__ import annotations
 
-from ipernity_provider.replacement.batch.item import BatchJournal, Item, JournalLost, MemoryBatchJournal
+from ipernity_provider.replacement.batch.item import Item
+from ipernity_provider.replacement.batch.journal import BatchJournal, JournalLost, MemoryBatchJournal
 from ipernity_provider.replacement.batch.order import BatchOrder
 from ipernity_provider.replacement.batch.plan import plan_again, plan_all, require_possible
 from ipernity_provider.replacement.batch.report import require_well, summary_of, write_report

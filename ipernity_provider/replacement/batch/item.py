@@ -1,17 +1,14 @@
-"""One line of a manifest and what has become of it; the journal that keeps all of them."""
+"""One line of a manifest and what has become of it."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal, Protocol, Self
+from typing import Any, Literal, Self
 
 from ipernity_provider.api.errors import PermanentError
 from ipernity_provider.api.models import MediaClass
 from ipernity_provider.replacement.journal import Entry
 from ipernity_provider.replacement.order import NewDocument, Result, Uncertain
-from ipernity_provider.replacement.send import GivenUp
 from ipernity_provider.replacement.source import Source
 
 Fate = Literal[
@@ -22,6 +19,8 @@ ended before its turn."""
 
 #: The ``number`` of an item that is no longer in the manifest: sent for an earlier one, and still to be proven.
 UNLISTED = -1
+#: The same for one that is only kept in mind: what became of its upload is known to nobody, or was told.
+ASIDE = -2
 
 #: What a report says of an item: its fate, or that it was sent and nobody has looked yet what came of it.
 OUTCOMES = (
@@ -53,6 +52,7 @@ class Item:
     :param md5_after: of the document once the replacement was proven.
     :param entry: the upload under way, or the last one.
     :param superseded: that upload is not gone on with, because a later run is forced; it is let end and no more.
+    :param renamed: the manifest names another file since; whether it is the same is known by its bytes alone.
     :param error: why the fate is none that one would wish for, one sentence or more.
     """
 
@@ -76,6 +76,7 @@ class Item:
     error: str = ""
     entry: Entry | None = None
     superseded: bool = False
+    renamed: bool = False
 
     @property
     def under_way(self) -> bool:
@@ -83,20 +84,34 @@ class Item:
         return self.fate == "planned" and self.begun and bool(self.entry and self.entry.answered)
 
     @property
-    def aside(self) -> bool:
-        """No longer in the manifest, and nobody knows whether its upload arrived: only kept in mind."""
-        return self.number == UNLISTED and bool(self.entry and not self.entry.answered)
-
-    @property
     def attached(self) -> Entry | None:
         """The upload of the file as it is now, as far as that was looked at; there may be one of another file."""
         entry = self.entry
-        return entry if entry and self.md5 in {"", entry.md5} and not self.superseded else None
+        if entry is None or self.superseded:
+            return None
+        same = entry.md5 == self.md5 if self.md5 else not self.renamed
+        return entry if same else None
+
+    @property
+    def detached(self) -> Entry | None:
+        """An upload that is not gone on with, of which nobody has seen the end."""
+        entry = self.entry
+        return entry if entry and not entry.proven and not self.attached else None
 
     @property
     def begun(self) -> bool:
         """An upload of this very file was begun, and nobody has seen its end."""
         return self.attached is not None and not self.attached.proven
+
+    @property
+    def doubt(self) -> str:
+        """What nobody knows of its uploads, one sentence; empty where nothing is in doubt."""
+        if entry := self.detached:
+            ticket = f", ticket {entry.ticket}," if entry.ticket else ""
+            return f"An earlier upload for it{ticket} was begun, and nobody has seen its end; a later try looks for it."
+        if self.begun and not self.under_way:
+            return "Its upload was begun, and nobody can tell whether it arrived: a later try asks, or look at the document."
+        return ""
 
     @property
     def volume(self) -> int:
@@ -146,20 +161,31 @@ class Item:
 
     def ended_by(self, error: PermanentError, otherwise: Fate) -> Self:
         """:param otherwise: the fate where the error tells no more."""
-        fate: Fate = otherwise
         if isinstance(error, NewDocument):
-            fate = "new_document"
-        elif isinstance(error, Uncertain):
-            fate = "uncertain"
-        return self.ended_badly(fate, str(error))
+            return self.ended_badly("new_document", str(error))
+        if isinstance(error, Uncertain):
+            return self.ended_badly("uncertain", str(error))
+        return self.unsent(str(error), otherwise)
+
+    def unsent(self, error: str, fate: Fate = "not_sent") -> Self:
+        """Nothing more is sent of it; what was begun before stays in doubt."""
+        if self.doubt:
+            return self.ended_badly("uncertain", f"{error.removesuffix(' Nothing was sent.')} {self.doubt}")
+        return self.ended_badly(fate, error)
 
     def left_over(self, reason: str) -> Self:
         """Its batch ends before its turn, or in the middle of it."""
-        if self.under_way:
-            return self
-        if self.begun:
-            return self.ended_badly("uncertain", "Its upload was begun; a later try asks whether it arrived.")
-        return self.ended_badly("not_sent", f"Not sent: {reason}.")
+        return self if self.under_way else self.unsent(f"Not sent: {reason}.")
+
+    def doubted(self, other: Self) -> Self:
+        """What was taken for its new document came of another item's upload, or nobody can tell of which."""
+        unclear = self.entry and replace(self.entry, result_id=None, proven=None, verified_by=None)
+        item = replace(self, entry=unclear, new_doc_id=None, md5_after=None, verified_by=None)
+        return item.ended_badly(
+            "uncertain",
+            f"Nobody can tell whether its upload arrived: document {self.new_doc_id} has its bytes, but so has the file of "
+            f"{other.where}, document {other.doc_id}. Look at your newest uploads.",
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Without what is empty: thousands of these are kept."""
@@ -174,101 +200,3 @@ class Item:
         return cls(
             **{"filename": None, "number": 0, **known, "entry": Entry.from_json(entry) if entry else None}
         )
-
-
-class BatchJournal(Protocol):
-    """Keeps what is known of each item safe from crashes; may be used by several threads."""
-
-    def load(self) -> dict[str, Item]:
-        """The items by their documents, in their order.
-
-        :raises JournalLost: less is there than was stored.
-        """
-
-    def begin(self, items: Sequence[Item]) -> None:
-        """Keep these and no others."""
-
-    def save(self, *items: Item) -> None:
-        """Take in what has changed of some."""
-
-
-class JournalLost(PermanentError):
-    """What is known of a batch was deleted in part or in whole."""
-
-
-class MemoryBatchJournal:
-    """Lasts as long as the process."""
-
-    def __init__(self) -> None:
-        self._items: dict[str, Item] = {}
-
-    def load(self) -> dict[str, Item]:
-        return dict(self._items)
-
-    def begin(self, items: Sequence[Item]) -> None:
-        self._items = {item.doc_id: item for item in items}
-
-    def save(self, *items: Item) -> None:
-        self._items |= {item.doc_id: item for item in items}
-
-
-class Items:
-    """All items of a batch as they are now, and in the journal.
-
-    Threads change different items, and each item is changed by one thread at a time.
-    """
-
-    def __init__(self, journal: BatchJournal, items: Iterable[Item]) -> None:
-        self._journal = journal
-        self._items = {item.doc_id: item for item in items}
-
-    def __getitem__(self, doc_id: str) -> Item:
-        return self._items[doc_id]
-
-    def all(self) -> list[Item]:
-        return list(self._items.values())
-
-    def note(self, *items: Item) -> None:
-        self._items |= {item.doc_id: item for item in items}
-
-    def save(self, *items: Item) -> None:
-        self._journal.save(*items)
-        self.note(*items)
-
-
-class ItemJournal:
-    """The journal of one item's replacement.
-
-    :param given_up: once it is set, nothing is asked for any more, and no upload begins.
-    """
-
-    def __init__(self, items: Items, doc_id: str, given_up: threading.Event) -> None:
-        self._items = items
-        self._doc_id = doc_id
-        self._given_up = given_up
-
-    def read(self) -> Entry | None:
-        self._go_on()
-        return self._items[self._doc_id].entry
-
-    def write(self, entry: Entry) -> None:
-        if not entry.answered:
-            self._go_on()
-        now = self._items[self._doc_id]
-        # What is sent can be another file than was planned, or have another checksum than its storage claimed.
-        item = replace(
-            now, entry=entry, md5=entry.md5, claim=entry.claim, bytes=entry.bytes, superseded=False
-        )
-        # A proof is stored with the fate that follows from it; until then another try would find it again.
-        if entry.proven:
-            self._items.note(item)
-        else:
-            self._items.save(item)
-
-    def forget(self) -> None:
-        item = self._items[self._doc_id]
-        self._items.save(replace(item, entry=None, ticket=item.entry.ticket if item.entry else None))
-
-    def _go_on(self) -> None:
-        if self._given_up.is_set():
-            raise GivenUp("The task was ended; nothing more was sent.")

@@ -13,10 +13,12 @@ from ipernity_provider.api.client import IpernityClient
 from ipernity_provider.api.errors import CredentialError, PermanentError, SourceUnreadable, TransientError
 from ipernity_provider.api.models import Document, Quota, Token
 from ipernity_provider.api.upload import FilePath
-from ipernity_provider.replacement.batch.item import UNLISTED, BatchJournal, Item, JournalLost
+from ipernity_provider.replacement.batch.earlier import reopened, taken_up
+from ipernity_provider.replacement.batch.item import ASIDE, Item
+from ipernity_provider.replacement.batch.journal import BatchJournal, JournalLost
 from ipernity_provider.replacement.batch.order import BatchOrder
 from ipernity_provider.replacement.fingerprint import fingerprint
-from ipernity_provider.replacement.life import as_far_as_known
+from ipernity_provider.replacement.life import as_far_as_known, outlast
 from ipernity_provider.replacement.manifest import Line
 from ipernity_provider.replacement.order import Refused
 from ipernity_provider.replacement.plan import (
@@ -43,12 +45,14 @@ class BatchPlan:
     :ivar twins: md5 -> the documents that carry those bytes already.
     :ivar left_bytes: what is left of this month's upload volume; None where nobody knows.
     :ivar trouble: why something cannot be looked at for now; the last one, if there are several.
+    :ivar troubled: the documents of which that holds.
     """
 
     items: list[Item]
     twins: dict[str, list[str]] = field(default_factory=dict)
     left_bytes: int | None = None
     trouble: TransientError | None = None
+    troubled: set[str] = field(default_factory=set)
 
     @property
     def to_send(self) -> list[Item]:
@@ -58,7 +62,8 @@ class BatchPlan:
     def begun(self) -> bool:
         """Whether anything was sent already, by an earlier try."""
         return any(
-            item.begun or item.fate in {"replaced", "new_document", "failed", "uncertain"}
+            (item.entry and not item.entry.proven)
+            or item.fate in {"replaced", "new_document", "failed", "uncertain"}
             for item in self.items
         )
 
@@ -68,33 +73,34 @@ def plan_all(
 ) -> BatchPlan:
     """Look at everything, and write down what was found.
 
-    What an earlier try of the same run has ended well is left alone; what it has sent is gone on with.
+    What an earlier try of the same run has ended well is left alone while its file is the same; what it has sent is gone
+    on with.
 
     :raises Refused: nothing can be replaced with this token or account.
     """
     account = _Account.of(client) if order.check_account else None
-    items = _taken_up(journal.load(), lines, order)
+    items = taken_up(journal.load(), lines, order)
     journal.begin(items)
-    items = [item for item in items if not item.aside]
+    items = [item for item in items if item.number != ASIDE]
     plan = BatchPlan(items, left_bytes=account.quota.spendable_bytes if account else None)
     _look_at_all(client, order, account, journal, plan)
     plan.twins = client.check_md5(sorted({item.md5 for item in plan.to_send}))
     return plan
 
 
-def plan_again(journal: BatchJournal, trouble: str = "") -> BatchPlan:
+def plan_again(journal: BatchJournal, trouble: TransientError | None = None) -> BatchPlan:
     """What the same try had planned before it handed the waiting over.
 
     :param trouble: what it was to leave to a later try.
     :raises JournalLost: nobody knows any more.
     """
-    items = [item for item in journal.load().values() if not item.aside]
+    items = [item for item in journal.load().values() if item.number != ASIDE]
     if not items:
         raise JournalLost(
             "What was known of this batch was deleted while it waited. Clear the task: it looks at everything anew, and "
             "leaves alone what is there already."
         )
-    return BatchPlan(items, trouble=TransientError(trouble) if trouble else None)
+    return BatchPlan(items, trouble=trouble)
 
 
 @dataclass(frozen=True)
@@ -110,50 +116,6 @@ class _Account:
         quota = client.get_quota()
         require_pro(quota)
         return cls(token, quota)
-
-
-# -- what an earlier try knew ----------------------------------------------------------------------------------------
-
-
-def _taken_up(known: dict[str, Item], lines: Iterable[Line], order: BatchOrder) -> list[Item]:
-    items = [
-        _told_before(known.pop(line.doc_id, None), number, line, order) for number, line in enumerate(lines)
-    ]
-    # What was sent for another manifest is not left unwatched, nor forgotten what may have been.
-    for item in known.values():
-        if item.fate == "planned" and item.begun:
-            where = item.where if item.number == UNLISTED else f"{item.where} of an earlier manifest"
-            items.append(replace(item, number=UNLISTED, where=where))
-    return items
-
-
-def _told_before(known: Item | None, number: int, line: Line, order: BatchOrder) -> Item:
-    """What an earlier try knew of this line, as far as it still holds."""
-    fresh = Item(line.doc_id, line.file, line.filename, number, line.where, run=order.run)
-    if known is None:
-        return fresh
-    if known.run != order.run and order.force:
-        return replace(fresh, entry=known.entry, superseded=True)
-    same_file = (known.file, known.filename) == (line.file, line.filename)
-    settled = (
-        known.well
-        or (known.fate == "failed" and known.entry is None)  # the service would not have it
-        or (known.fate == "new_document" and order.on_new_document == "fail")
-    )
-    if settled and same_file and known.run == order.run:
-        return replace(known, number=number, where=line.where)
-    # The entry says what was sent, be it under another name.
-    fresh = replace(fresh, entry=known.entry, superseded=known.superseded)
-    if not (same_file and known.fingerprint):
-        return fresh
-    return replace(
-        fresh,
-        fingerprint=known.fingerprint,
-        md5=known.md5,
-        claim=known.claim,
-        bytes=known.bytes,
-        media=known.media,
-    )
 
 
 # -- looking ---------------------------------------------------------------------------------------------------------
@@ -174,16 +136,20 @@ def _look_at_all(
     """What was found is kept as it comes: thousands of files are not read anew if a process dies over them."""
 
     def look(place: int) -> _Looked:
-        return _look(client, order, account, plan.items[place])
+        item = reopened(order, plan.items[place])
+        return _look(client, order, account, item) if item.fate == "planned" else _Looked(item)
 
-    places = [n for n, item in enumerate(plan.items) if item.fate == "planned" and item.number != UNLISTED]
+    looked_at = {"planned", "replaced", "unchanged"}
+    places = [n for n, item in enumerate(plan.items) if item.fate in looked_at and item.number >= 0]
     with ThreadPoolExecutor(order.max_parallel_uploads, thread_name_prefix="ipernity-plan") as threads:
         try:
             looked = zip(places, threads.map(look, places), strict=True)
             while some := list(islice(looked, _SAVED_TOGETHER)):
                 for place, found in some:
                     plan.items[place] = found.item
-                    plan.trouble = found.trouble or plan.trouble
+                    if found.trouble:
+                        plan.trouble = found.trouble
+                        plan.troubled.add(found.item.doc_id)
                 journal.save(*(found.item for _, found in some))
                 _require_answers([found for _, found in some])
         except BaseException:
@@ -203,6 +169,7 @@ def _require_answers(looked: Sequence[_Looked]) -> None:
 
 
 def _look(client: IpernityClient, order: BatchOrder, account: _Account | None, item: Item) -> _Looked:
+    unread: SourceUnreadable | PermanentError | None = None
     try:
         path = order.open_path(item.file)
         mark = fingerprint(path)  # before the file is read: what changes meanwhile is noticed later
@@ -210,29 +177,31 @@ def _look(client: IpernityClient, order: BatchOrder, account: _Account | None, i
         source = as_far_as_known(source, item.entry)
         item = item.of_file(source, mark)
     except (SourceUnreadable, PermanentError) as error:
-        return _not_looked_at(item, error)
+        unread = error
     if item.under_way:
-        return _Looked(item)
+        return _Looked(item)  # what was sent can be proven without its file
     try:
+        item = _outlasted(client, order, item)
+        if unread:
+            raise unread
         return _Looked(_compared(client, order, account, item, source))
     except CredentialError:
         raise  # nothing can be replaced at all
     except TransientError as error:
-        return _Looked(item.ended_badly("not_sent", str(error)), error)
+        return _Looked(item.unsent(str(error)), error)
     except PermanentError as error:
         return _Looked(item.ended_by(error, "refused"))
 
 
-def _not_looked_at(item: Item, error: SourceUnreadable | PermanentError) -> _Looked:
-    if item.under_way:
-        return _Looked(item)  # what was sent can be proven without its file
-    if isinstance(error, SourceUnreadable):
-        return _Looked(item.ended_badly("not_sent", str(error)), error)
-    if item.begun:
-        why = str(error).removesuffix(" Nothing was sent.")
-        unknown = "An earlier try has begun to send it, and nobody can tell whether it arrived"
-        return _Looked(item.ended_badly("uncertain", f"{why} {unknown}: look at the document."))
-    return _Looked(item.ended_by(error, "refused"))
+def _outlasted(client: IpernityClient, order: BatchOrder, item: Item) -> Item:
+    """Without an upload that is not gone on with, if its end can be seen.
+
+    :raises NewDocument: it has led to one, and none is wanted.
+    """
+    entry = item.detached
+    if entry and outlast(client, order, entry, lambda: None, patience=0.0):
+        return replace(item, entry=None, superseded=False, renamed=False)
+    return item
 
 
 def _compared(
@@ -299,7 +268,7 @@ def require_possible(plan: BatchPlan, order: BatchOrder) -> str:
         if short:
             log.warning("The %s; what fits is sent.", volume)
         return ""
-    if any(item.fate != "not_sent" for item in bad):
+    if any(item.doc_id not in plan.troubled for item in bad):
         plan.trouble = None  # no later try mends those
     if plan.begun:
         return reason

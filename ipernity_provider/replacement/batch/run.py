@@ -21,7 +21,8 @@ from ipernity_provider.api.errors import (
     TransientError,
 )
 from ipernity_provider.api.models import Ticket
-from ipernity_provider.replacement.batch.item import BatchJournal, Item, Items
+from ipernity_provider.replacement.batch.item import Item
+from ipernity_provider.replacement.batch.journal import BatchJournal, Items
 from ipernity_provider.replacement.batch.order import BatchOrder
 from ipernity_provider.replacement.batch.plan import BatchPlan
 from ipernity_provider.replacement.batch.queue import Lead, SendQueue
@@ -34,6 +35,7 @@ from ipernity_provider.replacement.send import GivenUp
 log = logging.getLogger(__name__)
 
 _TRIES_PER_ITEM = 3
+_FAILURES_IN_A_ROW = 3
 _LOOK_AGAIN = 10.0
 _PROGRESS_SECONDS = 10.0
 
@@ -74,7 +76,7 @@ class Batch:
         self._proving: dict[Future[Result], tuple[str, Ticket | None]] = {}
         self._lead = Lead(item.doc_id for item in plan.items if item.under_way)
         self._tries: Counter[str] = Counter()
-        self._failures = 0
+        self._failing: list[str] = []
         self._down = False
         self._told = time.monotonic()
         #: Why nothing more is sent; empty while the sending goes on.
@@ -207,13 +209,13 @@ class Batch:
         except (SourceChanged, SourceUnreadable) as error:
             self._send_later(item, error)
         except TransientError as error:
-            self._failures += 1
+            self._note_failure(item.doc_id, error)
             self._send_later(item, error)
         except PermanentError as error:
             self._queue.give_back(item)
             self._end_badly(item.doc_id, error)
         else:
-            self._failures = 0
+            self._failing.clear()
             if not isinstance(begun, Result):
                 self._await(self._items[item.doc_id])
                 return
@@ -229,18 +231,15 @@ class Batch:
         if isinstance(error, SourceChanged):
             now = replace(now, md5="", fingerprint="")  # it is examined anew
             self._items.note(now)
-        if (
-            isinstance(error, SourceChanged | SourceUnreadable)
-            and self._tries[item.doc_id] >= _TRIES_PER_ITEM
-        ):
-            self._queue.give_back(item)
-            self._items.save(now.ended_badly("not_sent", str(error)))
-            self.trouble = error
-            if self._order.on_error == "stop":
-                self.stopped = self.stopped or f"{item.where}, document {item.doc_id}, could not be read"
+        if self._down or self._tries[item.doc_id] < _TRIES_PER_ITEM:
+            self._queue.put_back(item, now)
             return
-        self._queue.put_back(item, now)
-        self._end_if_down(item.doc_id, error)
+        self._queue.give_back(item)
+        self._items.save(now.unsent(str(error)))
+        self.trouble = error
+        if self._order.on_error == "stop":
+            could = "read" if isinstance(error, SourceChanged | SourceUnreadable) else "sent"
+            self.stopped = self.stopped or f"{item.where}, document {item.doc_id}, could not be {could}"
 
     def _take_in_proven(self, proven: Future[Result], doc_id: str, ticket: Ticket | None) -> None:
         try:
@@ -248,33 +247,48 @@ class Batch:
         except TransientError as error:
             log.warning("Document %s: %s", doc_id, error)
             self._tries[doc_id] += 1
-            self._failures += 1
-            self._to_prove.append((doc_id, ticket))
-            self._end_if_down(doc_id, error)
-            return
+            self._note_failure(doc_id, error)
+            if self._down or self._tries[doc_id] < _TRIES_PER_ITEM:
+                self._to_prove.append((doc_id, ticket))
+                return
+            self.trouble = error  # a later try looks again
         except CredentialError:
             raise  # it is sent, and nobody can look any more at what came of it
         except PermanentError as error:
             self._end_badly(doc_id, error)
         else:
-            self._failures = 0
+            self._failing.clear()
             self._lead.came_back(doc_id, replaced=True)
             self._end(doc_id, result)
         self._lead.came_back(doc_id)
 
     def _end(self, doc_id: str, result: Result) -> None:
         self._items.save(self._items[doc_id].ended(result))
+        if result.new_doc_id:
+            self._doubt_claims_to(result.new_doc_id, result.md5)
+
+    def _doubt_claims_to(self, new_doc_id: str, md5: str) -> None:
+        """A new document comes of one upload: of several with its bytes, only that counts whose ticket has led to it."""
+        claims = [item for item in self._items.with_new_document(md5) if item.new_doc_id == new_doc_id]
+        for item in claims:
+            if len(claims) > 1 and not item.ticket:
+                other = next(claim for claim in claims if claim is not item)
+                self._note_bad_end(item.doubted(other))
 
     def _end_badly(self, doc_id: str, error: PermanentError) -> None:
         item = self._items[doc_id].ended_by(error, "failed")
-        self._items.save(item)
-        log.error("%s, document %s: %s", item.where, doc_id, error)
-        fatal = item.fate == "new_document" or isinstance(error, CredentialError)
-        if fatal or self._order.on_error == "stop":
-            self.stopped = self.stopped or f"{item.where}, document {doc_id}, could not be replaced"
+        self._note_bad_end(item, fatal=item.fate == "new_document" or isinstance(error, CredentialError))
 
-    def _end_if_down(self, doc_id: str, error: TransientError) -> None:
-        if self._failures >= _TRIES_PER_ITEM or self._tries[doc_id] >= _TRIES_PER_ITEM:
+    def _note_bad_end(self, item: Item, *, fatal: bool = False) -> None:
+        self._items.save(item)
+        log.error("%s, document %s: %s", item.where, item.doc_id, item.error)
+        if fatal or self._order.on_error == "stop":
+            self.stopped = self.stopped or f"{item.where}, document {item.doc_id}, could not be replaced"
+
+    def _note_failure(self, doc_id: str, error: TransientError) -> None:
+        """One document may be in trouble; where several are, one after the other, it is the service."""
+        self._failing.append(doc_id)
+        if len(self._failing) >= _FAILURES_IN_A_ROW and len(set(self._failing)) > 1:
             self.stopped = self.stopped or "the service or the network does not work at the moment"
             self.trouble = error
             self._down = True

@@ -6,7 +6,8 @@ import threading
 
 from ipernity_provider.api.client import IpernityClient
 from ipernity_provider.api.models import Ticket
-from ipernity_provider.replacement.batch.item import Item, ItemJournal, Items
+from ipernity_provider.replacement.batch.item import Item
+from ipernity_provider.replacement.batch.journal import ItemJournal, Items
 from ipernity_provider.replacement.batch.order import BatchOrder
 from ipernity_provider.replacement.batch.plan import BatchPlan, source_known
 from ipernity_provider.replacement.fingerprint import fingerprint
