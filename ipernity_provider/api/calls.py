@@ -9,6 +9,7 @@ from typing import Any
 import requests
 import tenacity
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import LocationParseError
 
 from ipernity_provider import __version__
 from ipernity_provider.api import clock, logs
@@ -137,7 +138,7 @@ class SignedCalls:
                 **self._route,
                 **request,
             )
-        except (requests.RequestException, OSError) as error:
+        except (requests.RequestException, LocationParseError, OSError) as error:
             # Without its cause: the text of requests' errors can hold what must not be shown.
             host, body = host_of(self._base_url), request.get("data")
             if isinstance(body, MultipartBody):
@@ -183,7 +184,7 @@ class SignedCalls:
                         f"download: HTTP {answer.status_code} instead of the file.", method="download"
                     )
                 yield from answer.iter_content(BLOCK_BYTES)
-        except (requests.RequestException, OSError) as broken:
+        except (requests.RequestException, LocationParseError, OSError) as broken:
             raise transport_error("download", host_of(url), broken) from None
 
 

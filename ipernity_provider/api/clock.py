@@ -61,7 +61,9 @@ def with_clock(error: StaleSignature, ahead: float | None) -> StaleSignature:
     elif agrees and error.code == 134:
         why = (
             f"The service refuses the OAuth timestamp of {error.method} (code 134), though this machine's clock agrees with "
-            "the service's: another program with the same token has a clock that runs ahead, set that one and try again later"
+            "the service's: a later call with the same token was there first. A long upload can be overtaken so by other calls; "
+            "then use the service's own signature (auth: signature), or a token for each worker. Else the clock of another "
+            "program with this token runs ahead"
         )
     else:
         why = (

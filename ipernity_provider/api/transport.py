@@ -10,7 +10,12 @@ import ssl
 from urllib.parse import urlsplit
 
 import requests
-from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    LocationParseError,
+    NameResolutionError,
+    NewConnectionError,
+)
 
 from ipernity_provider.api.errors import AnswerLost, BrokenOff, IpernityError, PermanentError, Unreachable
 from ipernity_provider.api.upload import MultipartBody
@@ -20,6 +25,7 @@ _SETTINGS = (
     requests.exceptions.InvalidSchema,
     requests.exceptions.MissingSchema,
     requests.exceptions.InvalidProxyURL,
+    LocationParseError,
 )
 
 
@@ -59,6 +65,12 @@ def transport_error(method: str, host: str, error: Exception) -> IpernityError:
         return PermanentError(
             f"{method}: no secure connection to {host}: {words}. If its certificate comes from an authority "
             "of your own, give the CA file as `verify` in the connection's extra.",
+            method=method,
+        )
+    if _has_no_authorities(error, causes):
+        return PermanentError(
+            f"{method}: the CA file cannot be used. Check `verify` in the connection's extra, and REQUESTS_CA_BUNDLE in the "
+            "environment.",
             method=method,
         )
     if isinstance(error, requests.exceptions.ReadTimeout):
@@ -105,6 +117,18 @@ def _causes(error: BaseException) -> list[BaseException]:
             found.append(cause)
             queue += [getattr(cause, "reason", None), cause.__cause__, *cause.args]
     return found
+
+
+def _has_no_authorities(error: Exception, causes: list[BaseException]) -> bool:
+    """The file of certificates that are trusted is missing, cannot be read, or holds none."""
+    if any(getattr(cause, "reason", "") == "NO_CERTIFICATE_OR_CRL_FOUND" for cause in causes):
+        return True
+    # requests looks for the file before it connects, and raises an OSError that is none of its own.
+    missing = type(error) is OSError and "TLS CA certificate" in str(error)
+    refused = any(isinstance(cause, NewConnectionError) for cause in causes)
+    return missing or (
+        not refused and any(isinstance(cause, PermissionError | FileNotFoundError) for cause in causes)
+    )
 
 
 def _distrust(causes: list[BaseException]) -> str:

@@ -16,12 +16,16 @@ from ipernity_provider.cli.permissions import Permissions, asked_permissions
 from ipernity_provider.cli.service import Application, Service, UserToken
 from ipernity_provider.cli.terminal import open_in_browser, say, wait_for_enter
 
+_LONGEST_WAIT = 86400.0
+
 
 def authorize(options: Namespace) -> None:
     """Carry out the command.
 
     :raises CommandFailed: it cannot be carried out.
     """
+    if not 0 < options.timeout <= _LONGEST_WAIT:
+        raise CommandFailed(f"--timeout must be above 0 and at most {_LONGEST_WAIT:.0f} seconds.")
     permissions = asked_permissions(options.permission or ())
     known = known_connection(options)
     service = known_service(options, known.service)
@@ -30,16 +34,31 @@ def authorize(options: Namespace) -> None:
         token = (_by_oauth if options.oauth else _by_desktop)(options, service, application, permissions)
     except IpernityError as error:
         raise CommandFailed(explain(error)) from None
-    doubt = _introduce(service, application, token)
+    # A token is given once, so it is kept before anything else is done with it.
     fields = ConnectionFields.of(options.conn_id, service, application, token, known.extra)
     if options.output == "store":
-        stored.store(fields)
-        print(f"Connection {fields.conn_id!r} is stored.")
+        _store(fields, overwrite=options.overwrite)
+        print(f"Connection {fields.conn_id!r} is stored.", flush=True)
     else:
         say("What follows on stdout is secret.")
+        if options.output == "add-command":
+            say("Airflow's audit log keeps this command, with the token in it, where it is run.")
         print(fields.printed(options.output), flush=True)
-    if doubt:  # a token is given once, so it was kept first
+    if doubt := _introduce(service, application, token):
         raise CommandFailed(f"The token is there, but it could not be checked: {doubt}")
+
+
+def _store(fields: ConnectionFields, *, overwrite: bool) -> None:
+    """:raises CommandFailed: it cannot be stored; then it is kept in a file."""
+    try:
+        stored.store(fields, overwrite=overwrite)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the token must not be lost
+        why = str(error).rstrip(".") if isinstance(error, CommandFailed) else type(error).__name__
+        place = fields.kept_in_a_file()
+        raise CommandFailed(
+            f"The token is there, but the connection could not be stored: {why}; it is kept in {place}, which is secret: "
+            "`airflow connections import` takes that file, then delete it."
+        ) from None
 
 
 def _by_desktop(

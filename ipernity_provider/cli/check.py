@@ -62,10 +62,16 @@ def _settings(conn_id: str) -> ConnectionSettings:
     connection = stored.find(conn_id)
     if connection is None and environment_variable(conn_id) in os.environ:
         raise CommandFailed(
-            f"The environment variable {environment_variable(conn_id)} holds no connection: neither JSON nor a URI."
+            f"The environment variable {environment_variable(conn_id)} holds no connection that Airflow can read: neither as "
+            "JSON nor as a URI."
         )
     if connection is None:
-        raise CommandFailed(f"Connection {conn_id!r} is not defined: `airflow ipernity authorize` makes it.")
+        undefined = f"Connection {conn_id!r} is not defined"
+        try:
+            stored.require_readable(conn_id)
+        except stored.DatabaseUnusable as error:
+            raise CommandFailed(f"{undefined} in the environment or a secrets backend, and {error}") from None
+        raise CommandFailed(f"{undefined}: `airflow ipernity authorize` makes it.")
     return ConnectionSettings.of(connection, connection.extra_dejson)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -53,6 +55,13 @@ class ConnectionFields:
         """As Airflow takes it from the environment or as ``--conn-json``."""
         fields: dict[str, Any] = {"conn_type": self.conn_type, "password": self.password, "port": self.port}
         return json.dumps(fields | ({"host": self.host} if self.host else {}) | {"extra": dict(self.extra)})
+
+    def kept_in_a_file(self) -> str:
+        """Write it to a new file that only its owner may read, as ``airflow connections import`` takes it."""
+        handle, path = tempfile.mkstemp(prefix=f"{self.conn_id}-", suffix=".json")
+        with os.fdopen(handle, "w") as file:
+            json.dump({self.conn_id: json.loads(self.as_json())}, file)
+        return path
 
     def as_uri(self) -> str:
         from airflow.sdk import Connection

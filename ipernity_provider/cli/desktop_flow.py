@@ -39,18 +39,22 @@ def exchange(client: IpernityClient, frob: str) -> UserToken:
 def poll(client: IpernityClient, frob: str, seconds: float) -> UserToken | None:
     """Try the exchange every 3 s; None if there was no consent in time.
 
+    :raises TransientError: an answer was lost, which may have held the token, and no other came.
     :raises IpernityError: for what no waiting can mend.
     """
+    lost: TransientError | None = None
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         time.sleep(min(POLL_SECONDS, max(0.0, end - time.monotonic())))
         try:
             return exchange(client, frob)
-        except TransientError:
-            continue
+        except TransientError as error:
+            lost = error if error.maybe_accepted else lost
         except IpernityError as error:
             if error.code not in _PERHAPS_NOT_YET:
                 raise
+    if lost:
+        raise lost
     return None
 
 

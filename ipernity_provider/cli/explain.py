@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipernity_provider.api.errors import IpernityError
+from ipernity_provider.api.errors import IpernityError, TransientError
 from ipernity_provider.cli import oauth_flow
 from ipernity_provider.cli.ending import one_sentence
 
@@ -14,9 +14,7 @@ NO_CONSENT_GIVEN = (
     "The service gives no token (code {code}): the consent was refused or not given, or the frob has expired or was used; "
     "run the command again."
 )
-NO_CONSENT_IN_TIME = (
-    "No consent came within {seconds:g} s: it was refused or not given; run the command again."
-)
+NO_CONSENT_IN_TIME = "No consent came within {seconds:g} s: it was refused, not given, or given too late; run the command again."
 
 
 def explain(error: IpernityError) -> str:
@@ -29,4 +27,6 @@ def explain(error: IpernityError) -> str:
         return NO_CONSENT_GIVEN.format(code=error.code)
     if error.method == oauth_flow.ACCESS and error.code == 107:
         return NO_CONSENT_GIVEN.format(code=error.code).replace("frob", "request token")
+    if error.method == "auth.getToken" and isinstance(error, TransientError) and error.maybe_accepted:
+        return f"{one_sentence(str(error)).rstrip('.')}; it may have held the token, which is given once: run the command again."
     return one_sentence(str(error))

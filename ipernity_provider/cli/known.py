@@ -33,7 +33,11 @@ class KnownConnection:
 def known_connection(options: Namespace) -> KnownConnection:
     """:raises CommandFailed: the connection cannot be stored."""
     if options.output == "store":
-        stored.check_room_for(options.conn_id, overwrite=options.overwrite)
+        try:
+            stored.check_room_for(options.conn_id, overwrite=options.overwrite)
+        except stored.DatabaseUnusable as error:
+            without = f"{str(error).rstrip('.')}; --output prints a connection without it."
+            raise CommandFailed(without) from None
     elif _given_key(options) and _given_secret() and not options.overwrite:
         return KnownConnection()  # nothing is missing, and nothing need be asked of a database
     connection = stored.find(options.conn_id)

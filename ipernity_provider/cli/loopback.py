@@ -49,6 +49,9 @@ class LoopbackCallback(ThreadingHTTPServer):
     def is_expected(self, address: str) -> bool:
         return self._expected in parse_qs(urlsplit(address).query).get("oauth_token", [])
 
+    def handle_error(self, *_: object) -> None:
+        """A browser that goes away early is no trouble of ours."""
+
     def end_waiting(self) -> None:
         self._came.set()
 
@@ -63,9 +66,11 @@ class _Page(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "text/html; charset=utf-8")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
-        if expected:
-            self.server.end_waiting()
+        try:
+            self.wfile.write(body)
+        finally:
+            if expected:
+                self.server.end_waiting()
 
     def log_message(self, *_: Any) -> None:
         """Not into the terminal: the address holds a token."""

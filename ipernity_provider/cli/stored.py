@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from ipernity_provider.cli.connection import ConnectionFields, environment_variable
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from airflow.sdk import Connection
 
 _CONTEXT = "_AIRFLOW_PROCESS_CONTEXT"
+
+
+class DatabaseUnusable(CommandFailed):
+    """Airflow's database is out of reach, or not made yet."""
 
 
 def find(conn_id: str) -> Connection | None:
@@ -38,6 +42,24 @@ def find(conn_id: str) -> Connection | None:
     return connection
 
 
+def require_readable(conn_id: str) -> None:
+    """Of a connection that Airflow says it does not have.
+
+    :raises DatabaseUnusable: and :raises CommandFailed: the connection is there, but cannot be decrypted.
+    """
+    try:
+        with _row(conn_id) as (_, row):
+            if row is not None:
+                _ = row.password, row.extra  # is decrypted here
+    except CommandFailed:
+        raise
+    except Exception as error:  # noqa: BLE001 - of the library that decrypts
+        raise CommandFailed(
+            f"Connection {conn_id!r} is in Airflow's database, but cannot be read ({type(error).__name__}): is the Fernet key "
+            "the one that it was stored with?"
+        ) from None
+
+
 def check_room_for(conn_id: str, *, overwrite: bool) -> None:
     """Whether a connection can be stored, before anybody is troubled.
 
@@ -50,6 +72,9 @@ def check_room_for(conn_id: str, *, overwrite: bool) -> None:
             f"The environment variable {environment_variable(conn_id)} would hide a stored connection: unset it, or "
             "print the new one with --output."
         )
+    _require_not_hidden(conn_id)
+    _require_key_for_secrets()
+    require_readable(conn_id)
     with _row(conn_id) as (_, row):
         if row is not None and not overwrite:
             raise CommandFailed(
@@ -57,11 +82,46 @@ def check_room_for(conn_id: str, *, overwrite: bool) -> None:
             )
 
 
-def store(fields: ConnectionFields) -> None:
-    """Write a connection to Airflow's database; one that exists keeps its description."""
+def _require_key_for_secrets() -> None:
+    """:raises CommandFailed: the key with which Airflow encrypts what it stores is of no use."""
+    from airflow.models.crypto import get_fernet
+
+    try:
+        get_fernet().encrypt(b"")
+    except Exception as error:  # noqa: BLE001 - what it says may hold the key
+        raise CommandFailed(
+            f"Airflow cannot encrypt what it stores ({type(error).__name__}): check [core] fernet_key."
+        ) from None
+
+
+def _require_not_hidden(conn_id: str) -> None:
+    """:raises CommandFailed: a secrets backend, which Airflow asks before its database, has such a connection."""
+    from airflow.configuration import ensure_secrets_loaded
+
+    for backend in ensure_secrets_loaded():
+        name = type(backend).__name__
+        if name == "MetastoreBackend":
+            return
+        hidden = None
+        with suppress(Exception):  # Airflow passes over a backend that fails, too
+            hidden = backend.get_connection(conn_id)
+        if hidden is not None:
+            raise CommandFailed(
+                f"Connection {conn_id!r} is in a secrets backend ({name}), which would hide a stored one: print the new one "
+                "with --output, and put it there."
+            )
+
+
+def store(fields: ConnectionFields, *, overwrite: bool) -> None:
+    """Write a connection to Airflow's database; one that exists keeps its description.
+
+    :raises CommandFailed: somebody else has made one meanwhile, or the database cannot be used.
+    """
     from airflow.models import Connection
 
     with _row(fields.conn_id) as (session, row):
+        if row is not None and not (overwrite and row.conn_type == fields.conn_type):
+            raise CommandFailed(f"Somebody has made a connection {fields.conn_id!r} meanwhile.")
         connection = row or Connection(conn_id=fields.conn_id)  # noqa: AIR311 - a row of the database
         connection.conn_type = fields.conn_type
         connection.host, connection.port = fields.host, fields.port
@@ -88,9 +148,9 @@ def _row(conn_id: str) -> Iterator[tuple[Any, Any]]:
             wanted = select(Connection).where(Connection.conn_id == conn_id)  # noqa: AIR311 - its table
             yield session, session.scalar(wanted)
     except SQLAlchemyError as error:
-        raise CommandFailed(
-            f"Airflow's database cannot be used ({type(error).__name__}): run `airflow db migrate`, or print the "
-            "connection with --output."
+        raise DatabaseUnusable(
+            f"Airflow's database cannot be used ({type(error).__name__}): it is out of reach, locked, or wants "
+            "`airflow db migrate`."
         ) from None
 
 

@@ -6,6 +6,8 @@ import getpass
 import os
 import sys
 import webbrowser
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from ipernity_provider.cli.ending import CommandFailed
 
@@ -36,7 +38,7 @@ def ask_secret(question: str, otherwise: str) -> str:
 def wait_for_enter(text: str) -> bool:
     """Whether somebody pressed Enter; False where stdin has ended."""
     say(text)
-    return bool(sys.stdin.readline())
+    return bool(sys.stdin and sys.stdin.readline())
 
 
 def open_in_browser(url: str) -> None:
@@ -45,11 +47,30 @@ def open_in_browser(url: str) -> None:
         os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
     )
     if windows:
-        webbrowser.open(url)
+        with _without_our_streams():
+            webbrowser.open(url)
+
+
+@contextmanager
+def _without_our_streams() -> Iterator[None]:
+    """Programs that are started here read nothing that is typed for us, and write nothing into our results."""
+    nothing = os.open(os.devnull, os.O_RDWR)
+    kept = {}
+    for stream in (0, 1):
+        with suppress(OSError):  # it may be closed
+            kept[stream] = os.dup(stream)
+            os.dup2(nothing, stream)
+    try:
+        yield
+    finally:
+        for stream, ours in kept.items():
+            os.dup2(ours, stream)
+            os.close(ours)
+        os.close(nothing)
 
 
 def _somebody_is_there(question: str, otherwise: str) -> None:
-    if not sys.stdin.isatty():
+    if not (sys.stdin and sys.stdin.isatty()):
         raise CommandFailed(f"{question} is missing and there is no terminal to ask for it: {otherwise}.")
 
 

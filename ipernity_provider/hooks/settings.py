@@ -56,17 +56,22 @@ class ConnectionSettings:
         :param extra_fields: its extra, decoded: in an event loop that takes another way than elsewhere.
         :raises ConnectionSettingError: one sentence that names the connection and the field.
         """
+        if not isinstance(extra_fields, dict):
+            raise ConnectionSettingError(
+                f"Connection {connection.conn_id!r}: the extra must be a JSON object."
+            )
         extra = _Extra(connection.conn_id, extra_fields)
         auth = extra.get("auth", _one_of("signature", "oauth"), "signature")
         token = extra.get("token", _text, None)
         token_secret = extra.get("token_secret", _text, None)
         if auth == "oauth" and not (token and token_secret):
             raise extra.error("auth is oauth, which needs token and token_secret in the extra")
-        if not connection.password:
+        api_secret = (connection.password or "").strip()
+        if not api_secret:
             raise extra.error("the API secret is missing; it belongs in the password")
         return cls(
             api_key=extra.get("api_key", _text, None) or extra.missing("api_key"),
-            api_secret=connection.password,
+            api_secret=api_secret,
             auth=cast('Literal["signature", "oauth"]', auth),
             token=token,
             token_secret=token_secret,
@@ -117,7 +122,7 @@ class ConnectionSettings:
 
 
 class _Extra:
-    """The extra of a connection; a null or empty value counts as missing."""
+    """The extra of a connection; a null or blank value counts as missing."""
 
     def __init__(self, conn_id: str, values: dict[str, Any]) -> None:
         self._conn_id = conn_id
@@ -125,7 +130,8 @@ class _Extra:
 
     def get(self, name: str, read: Callable[[Any], T], default: D) -> T | D:
         value = self._values.get(name)
-        if value is None or value == "":
+        # Blank roots are refused by their reader: they must not come to mean any file.
+        if value is None or value == "" or (read is not read_roots and str(value).isspace()):
             return default
         try:
             return read(value)
@@ -186,7 +192,11 @@ def _verify(value: Any) -> bool | str:
 
 def _url(value: Any) -> str:
     text = _text(value)
-    parts = urlsplit(text)
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:  # whose text can hold a part of the password
+        raise ValueError("must be an address such as http://proxy.example.org:3128") from None
     if parts.scheme not in {"http", "https", "socks5", "socks5h"} or not parts.hostname:
         raise ValueError("must be an address such as http://proxy.example.org:3128")
     if parts.scheme.startswith("socks") and not find_spec("socks"):
@@ -210,12 +220,16 @@ def _base_url(extra: _Extra, connection: Connection) -> str | None:
     if not (host := (connection.host or "").strip()):
         return None
     url = host if "://" in host else f"{connection.schema or 'https'}://{host}"
-    parts = urlsplit(url)
+    unusable = extra.error("the host must be an address such as https://api.ipernity.com")
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise unusable from None
     try:
         port = parts.port or connection.port
     except ValueError:
         raise extra.error("the port in the host is no number") from None
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise extra.error("the host must be an address such as https://api.ipernity.com")
+    if parts.scheme not in {"http", "https"} or not parts.hostname or ".." in parts.hostname:
+        raise unusable
     name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{parts.scheme}://{name}{f':{port}' if port else ''}{parts.path}"

@@ -51,7 +51,9 @@ def test_signing_again_has_an_end_that_speaks_of_the_clocks(
         call(client, method, picture)
     assert str(caught.value) == (
         f"The service refuses the OAuth timestamp of {method} (code 134), though this machine's clock agrees with the "
-        "service's: another program with the same token has a clock that runs ahead, set that one and try again later."
+        "service's: a later call with the same token was there first. A long upload can be overtaken so by other calls; then "
+        "use the service's own signature (auth: signature), or a token for each worker. Else the clock of another program "
+        "with this token runs ahead."
     )
     assert service.calls()[method] == times
     assert service.ledger() == []

@@ -242,10 +242,13 @@ def test_another_program_whose_clock_runs_ahead(service: Service, connect: Conne
 @pytest.mark.parametrize(
     ("variable", "sentence"),
     [
-        (None, "Connection 'ipernity_default' is not defined: `airflow ipernity authorize` makes it."),
+        (
+            None,
+            "(OperationalError): it is out of reach, locked, or wants `airflow db migrate`.",
+        ),
         ('{"conn_type": "http"}', "is of the type http, not ipernity: name another one."),
         ('{"conn_type": "ipernity"}', "the API secret is missing; it belongs in the password."),
-        ("{nothing", "holds no connection: neither JSON nor a URI."),
+        ("{nothing", "holds no connection that Airflow can read: neither as JSON nor as a URI."),
     ],
 )
 def test_a_connection_that_is_missing_or_wrong_is_exit_code_2(

@@ -85,7 +85,7 @@ def test_a_wrong_clock_is_told_by_how_much(attempt: Attempt, offset: int, expect
 def test_no_consent_in_time(attempt: Attempt) -> None:
     shown = attempt("--poll", "--timeout", "0.2")
     assert shown.endswith(
-        "No consent came within 0.2 s: it was refused or not given; run the command again.\n"
+        "No consent came within 0.2 s: it was refused, not given, or given too late; run the command again.\n"
     )
 
 
@@ -146,3 +146,9 @@ def test_the_secret_is_no_option(
     with pytest.raises(SystemExit) as ended:
         main(["authorize", "--api-secret", "x"])
     assert ended.value.code == 2
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf"])
+def test_a_time_that_nobody_can_wait_is_refused(attempt: Attempt, seconds: str) -> None:
+    assert attempt("--timeout", seconds) == "--timeout must be above 0 and at most 86400 seconds.\n"
+    assert attempt.service.calls() == {}

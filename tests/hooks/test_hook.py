@@ -33,7 +33,8 @@ def test_a_hook_reads_nothing_before_it_is_used() -> None:
 def test_what_is_missing_or_null_has_a_default(monkeypatch: pytest.MonkeyPatch) -> None:
     timeouts = ("connect_timeout", "timeout", "upload_timeout", "stall_timeout")
     names = ("auth", "token", "token_secret", "lg", "verify", "proxy", "upload_roots", *timeouts)
-    for values in ({}, dict.fromkeys(names), dict.fromkeys(names, "")):
+    blanks = dict.fromkeys(names, " ") | {"upload_roots": ""}
+    for values in ({}, dict.fromkeys(names), dict.fromkeys(names, ""), blanks):
         read = settings(monkeypatch, extra(**values))
         assert (read.auth, read.token, read.lg, read.verify, read.proxy) == (
             "signature",
@@ -53,6 +54,12 @@ def test_text_stands_for_numbers_and_flags(monkeypatch: pytest.MonkeyPatch) -> N
         False,
         None,
         ("/a", "/b", "s3://c"),
+    )
+
+
+def test_a_secret_that_was_pasted_with_its_line_end_is_taken_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (
+        settings(monkeypatch, {**extra(), "password": "0a2b3c4d5e6a7b8d\n"}).api_secret == "0a2b3c4d5e6a7b8d"
     )
 
 
@@ -108,6 +115,17 @@ def test_the_host_is_an_address_or_its_parts(
             "the host must be an address such as https://api.ipernity.com.",
         ),
         ({**extra(), "host": "http://x:port"}, "the port in the host is no number."),
+        ({**extra(), "host": "http://[::1"}, "the host must be an address such as https://api.ipernity.com."),
+        (
+            {**extra(), "host": "https://api..ipernity.com"},
+            "the host must be an address such as https://api.ipernity.com.",
+        ),
+        (
+            extra(proxy="http://u:p[se]cret@proxy:3128"),
+            "proxy in the extra must be an address such as http://proxy.example.org:3128.",
+        ),
+        ({**extra(), "password": " \n"}, "the API secret is missing; it belongs in the password."),
+        ({"password": "s", "extra": "[1]"}, "the extra must be a JSON object."),
     ],
 )
 def test_a_missing_or_wrong_setting_is_one_sentence(
