@@ -53,10 +53,10 @@ def open_in_browser(url: str) -> None:
 
 @contextmanager
 def _without_our_streams() -> Iterator[None]:
-    """Programs that are started here read nothing that is typed for us, and write nothing into our results."""
+    """Programs that are started here read nothing that is typed for us, and write nothing between our lines."""
     nothing = os.open(os.devnull, os.O_RDWR)
     kept = {}
-    for stream in (0, 1):
+    for stream in (0, 1, 2):
         with suppress(OSError):  # it may be closed
             kept[stream] = os.dup(stream)
             os.dup2(nothing, stream)
