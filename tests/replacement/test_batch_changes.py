@@ -139,6 +139,22 @@ def test_a_file_that_cannot_be_read_for_now_leaves_its_upload_in_doubt(
     assert len(accepted(service)) == 1
 
 
+class LosingAnswers(MemoryBatchJournal):
+    """Lets the service fail at the uploads that follow the one that goes ahead."""
+
+    def __init__(self, service: Service, ahead: str, *kinds: str) -> None:
+        super().__init__()
+        self._service, self._ahead = service, ahead
+        self._faults = [{"method": "upload.replace", "kind": kind} for kind in kinds]
+
+    def save(self, *items: Item) -> None:
+        super().save(*items)
+        through = any(item.doc_id == self._ahead and item.fate == "new_document" for item in items)
+        if through and self._faults:
+            self._service.set(faults=self._faults)
+            self._faults = []
+
+
 def test_an_upload_that_never_arrived_is_not_proven_by_the_new_document_of_another(
     service: Service, tmp_path: Path
 ) -> None:
@@ -146,20 +162,9 @@ def test_an_upload_that_never_arrived_is_not_proven_by_the_new_document_of_anoth
     lines[2] = replace(lines[2], file=lines[1].file)
     service.set(replace_mode="new_document")
 
-    class Journal(MemoryBatchJournal):
-        lost = False
-
-        def save(self, *items: Item) -> None:
-            super().save(*items)
-            ahead = any(item.doc_id == lines[0].doc_id and item.fate == "new_document" for item in items)
-            if ahead and not self.lost:
-                self.lost = True
-                service.fail("http:500", "upload.replace")  # one of the next two is not taken
-
-    journal = Journal()
+    journal = LosingAnswers(service, lines[0].doc_id, "http:500")  # one of the other two is not taken
     options: dict[str, Any] = {"on_new_document": "keep", "resend_grace": 4.0}
     ran = Ran(service, lines, journal, on_error="continue", **options)
-    assert journal.lost
     told = Counter(item.new_doc_id for item in ran.batch.items if item.new_doc_id)
     assert set(told.values()) == {1}
     assert len(told) == len(accepted(service))
@@ -175,18 +180,8 @@ def test_two_lost_answers_and_one_new_document_are_both_in_doubt(service: Servic
     lines[2] = replace(lines[2], file=lines[1].file)
     service.set(replace_mode="new_document")
 
-    class Journal(MemoryBatchJournal):
-        lost = False
-
-        def save(self, *items: Item) -> None:
-            super().save(*items)
-            ahead = any(item.doc_id == lines[0].doc_id and item.fate == "new_document" for item in items)
-            if ahead and not self.lost:
-                self.lost = True
-                lost = [("upload.replace", kind) for kind in ("drop_after_accepting", "http:500")]
-                service.set(faults=[{"method": method, "kind": kind} for method, kind in lost])
-
-    ran = Ran(service, lines, Journal(), on_new_document="keep", on_error="continue", resend_grace=8.0)
+    journal = LosingAnswers(service, lines[0].doc_id, "drop_after_accepting", "http:500")
+    ran = Ran(service, lines, journal, on_new_document="keep", on_error="continue", resend_grace=8.0)
     assert len(accepted(service)) == 2
     assert ran.fates == {"new_document": 1, "uncertain": 2}
     assert all("has its bytes, but so has the file of" in item.error for item in ran.batch.items[1:])
