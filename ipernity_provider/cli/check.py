@@ -68,7 +68,7 @@ def _settings(conn_id: str) -> ConnectionSettings:
     if connection is None:
         undefined = f"Connection {conn_id!r} is not defined"
         try:
-            stored.require_readable(conn_id)
+            stored.is_in_database(conn_id)  # it may be there, and unreadable
         except stored.DatabaseUnusable as error:
             raise CommandFailed(f"{undefined} in the environment or a secrets backend, and {error}") from None
         raise CommandFailed(f"{undefined}: `airflow ipernity authorize` makes it.")

@@ -62,13 +62,13 @@ class _Page(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         expected = self.server.is_expected(self.path)
         body = (_THANKS if expected else _NOT_THIS).encode()
-        self.send_response(200 if expected else 404)
-        self.send_header("Content-Type", "text/html; charset=utf-8")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
         try:
+            self.send_response(200 if expected else 404)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
             self.wfile.write(body)
-        finally:
+        finally:  # the consent is given, even if the browser did not stay to read our thanks
             if expected:
                 self.server.end_waiting()
 

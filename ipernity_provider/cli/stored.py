@@ -42,8 +42,8 @@ def find(conn_id: str) -> Connection | None:
     return connection
 
 
-def require_readable(conn_id: str) -> None:
-    """Of a connection that Airflow says it does not have.
+def is_in_database(conn_id: str) -> bool:
+    """Whether Airflow's database has a connection.
 
     :raises DatabaseUnusable: and :raises CommandFailed: the connection is there, but cannot be decrypted.
     """
@@ -51,6 +51,7 @@ def require_readable(conn_id: str) -> None:
         with _row(conn_id) as (_, row):
             if row is not None:
                 _ = row.password, row.extra  # is decrypted here
+            return row is not None
     except CommandFailed:
         raise
     except Exception as error:  # noqa: BLE001 - of the library that decrypts
@@ -73,13 +74,11 @@ def check_room_for(conn_id: str, *, overwrite: bool) -> None:
             "print the new one with --output."
         )
     _require_not_hidden(conn_id)
-    _require_key_for_secrets()
-    require_readable(conn_id)
-    with _row(conn_id) as (_, row):
-        if row is not None and not overwrite:
-            raise CommandFailed(
-                f"Connection {conn_id!r} exists: --overwrite renews its token and keeps its other settings."
-            )
+    if is_in_database(conn_id) and not overwrite:
+        raise CommandFailed(
+            f"Connection {conn_id!r} exists: --overwrite renews its token and keeps its other settings."
+        )
+    _require_key_for_secrets()  # after the database, with which the configuration file comes that keeps the key
 
 
 def _require_key_for_secrets() -> None:

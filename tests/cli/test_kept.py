@@ -118,6 +118,18 @@ def test_a_key_that_encrypts_nothing_is_told_before_the_consent(service: Service
     assert service.calls() == {}
 
 
+def test_the_key_that_encrypts_is_kept_where_there_was_no_configuration_file(
+    service: Service, tmp_path: Path
+) -> None:
+    env = with_key(tmp_path)
+    migrate(env)
+    (tmp_path / "airflow.cfg").unlink(missing_ok=True)
+    with running(env, "authorize", "--host", service.url) as command:
+        click(command.consent_url())
+        assert command.end("\n")[0] == 0
+    assert run(env, "check").returncode == 0
+
+
 def test_a_connection_that_another_key_has_encrypted_is_not_called_missing(
     service: Service, migrated: Path, database: sqlite3.Connection
 ) -> None:
