@@ -13,8 +13,8 @@ DOCUMENT = Param(
     "5412",
     type="string",
     title="Document",
-    pattern=r"^\d+$",
-    description="The number at the end of its address.",
+    pattern=r"^\s*(\d+|https?://\S+/doc/[^/\s]+/\d+([/?#]\S*)?)\s*$",
+    description="The address of its page, or the number in it.",
 )
 
 with DAG(

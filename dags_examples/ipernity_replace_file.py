@@ -21,8 +21,8 @@ with DAG(
             "5412",
             type="string",
             title="Document",
-            pattern=r"^\d+$",
-            description="The number at the end of the document's address: www.ipernity.com/doc/<user>/5412.",
+            pattern=r"^\s*(\d+|https?://\S+/doc/[^/\s]+/\d+([/?#]\S*)?)\s*$",
+            description="The address of its page, https://www.ipernity.com/doc/<user>/5412, or the number in it.",
         ),
         "file": Param(
             "/data/pictures/boat.jpg",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from airflow.sdk import BaseHook, ObjectStoragePath
 
-from ipernity_provider.api.storage import local_path, shown
+from ipernity_provider.api.storage import is_stored, local_path, shown
 from ipernity_provider.replacement.order import Refused
 
 _LOCAL = frozenset({"", "file", "local"})
@@ -31,8 +32,9 @@ def as_path(file: Any, conn_id: str | None = None) -> Any:
     conn_id = str(conn_id or "").strip() or None
     if isinstance(file, ObjectStoragePath):
         return Path(file.path) if file.protocol in _LOCAL else _with_connection(file, conn_id)
+    text = "" if file is None else _name_of(file, "The file")
     # Only what a person has written: the name of a file may end with a space.
-    text = file.strip() if isinstance(file, str) else str(file or "")
+    text = text.strip() if isinstance(file, str) else text
     if not text:
         raise Refused("No file is named. Nothing was sent.")
     try:
@@ -52,6 +54,24 @@ def as_folder(folder: Any, conn_id: str | None = None) -> Any:
         scheme, separator, rest = folder.strip().partition("://")
         folder = f"{scheme}{separator}{rest.rstrip('/') or '/'}" if separator else folder
     return as_path(folder, conn_id)
+
+
+def as_filename(filename: Any) -> str | None:
+    """Return the name that the service is told; None and blank text mean the file's own.
+
+    :raises Refused: it is neither text nor a whole number, which a template may have made of one.
+    """
+    return (_name_of(filename, "filename").strip() or None) if filename is not None else None
+
+
+def _name_of(given: Any, what: str) -> str:
+    """Return what was given as text. A fraction is refused: ``2024.10`` has become ``2024.1`` on its way."""
+    if isinstance(given, bool) or not (isinstance(given, str | int | os.PathLike) or is_stored(given)):
+        raise Refused(
+            f"{what} is {shown(repr(given)[:60])}, which is not a name: give text. In a DAG with "
+            "render_template_as_native_obj a template's value may need quotes. Nothing was sent."
+        )
+    return str(given)
 
 
 def is_one_of(path: Any, files: Iterable[str]) -> bool:

@@ -84,9 +84,10 @@ class IpernityHook(BaseHook):
 
     def replace_file(
         self,
-        doc_id: str,
+        doc_id: str | int,
         file: Any,
         *,
+        filename: str | None = None,
         file_conn_id: str | None = None,
         poll_interval: float = 30.0,
         timeout: float = 3600.0,
@@ -97,22 +98,25 @@ class IpernityHook(BaseHook):
         :class:`~ipernity_provider.operators.ipernity.ReplaceFileOperator` does the same and also remembers across
         retries what it has sent.
 
+        :param doc_id: the document's number, or the address of its page.
         :param file: a local path, a URI (``file://``, ``s3://``, ``gs://``, ``abfs://``), or an ``ObjectStoragePath``.
+        :param filename: the name that the service is told; the file's own by default.
         :param file_conn_id: the connection to the storage of ``file`` and ``backup_to``, where their URIs name none.
         :param poll_interval: longest pause between two looks at the ticket, in seconds.
         :param timeout: seconds to wait for the service to process the file.
         :param options: more of :class:`~ipernity_provider.replacement.order.Order`: ``verify``, ``if_unchanged``, ...
         :return: the result as a dict: ``outcome``, ``doc_id``, ``ticket``, ``md5``, ``verified_by``, ...
         """
-        from ipernity_provider.hooks.files import as_folder, as_path
+        from ipernity_provider.hooks.files import as_filename, as_folder, as_path
         from ipernity_provider.replacement import Order, replace_file
         from ipernity_provider.replacement.progress import ProgressLog
 
         if "backup_to" in options:
             options["backup_to"] = as_folder(options["backup_to"], file_conn_id)
         order = Order(
-            doc_id=str(doc_id).strip(),
+            doc_id=self.document_id(doc_id),
             file=as_path(file, file_conn_id),
+            filename=as_filename(filename),
             upload_roots=self.upload_roots(options.pop("upload_roots", None)),
             **options,
         )
@@ -121,6 +125,19 @@ class IpernityHook(BaseHook):
                 client, order, poll_interval=poll_interval, timeout=timeout, progress=ProgressLog()
             )
         return result.as_dict()
+
+    def document_id(self, given: object) -> str:
+        """Return the number of the document that is meant by a number, or by the address of its page.
+
+        :raises Refused: it is neither, or a page of another site than the connection's.
+        """
+        from ipernity_provider.api.doc_id import read_doc_id
+        from ipernity_provider.replacement.order import Refused
+
+        try:
+            return read_doc_id(given, self.settings.base_url)
+        except ValueError as error:
+            raise Refused(f"doc_id {error}. Nothing was sent.") from None
 
     def upload_roots(self, narrower: Sequence[str] | str | None) -> list[tuple[str, ...]]:
         """The sets of roots of which each must hold a file: the connection's, and a task's own.

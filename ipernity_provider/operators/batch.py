@@ -34,15 +34,15 @@ class ReplaceFilesOperator(ReplacingOperator):
     the others follow, a few at a time. Green means that every document of the manifest carries its file now; otherwise
     the task fails with a summary, and what was done is not done again by a retry, which goes on where this one ended.
 
-    :param manifest: what to replace by what (templated): a path or URI of a CSV, JSON or JSON Lines file with ``doc_id``,
-        ``file`` and perhaps ``filename`` in each row, or a list of such objects or of pairs, e.g. from an XCom.
+    :param manifest: what to replace by what (templated): a path or URI of a CSV, JSON or JSON Lines file with ``doc_id``
+        (number or page), ``file`` and perhaps ``filename`` in each row, or a list of such objects or of pairs, e.g. from an XCom.
     :param on_error: ``stop`` sends nothing more after the first item that cannot be replaced, and nothing at all if that
         is known beforehand; ``continue`` goes on with the others. After the first *new* document the service makes
         instead of replacing, both stop, unless ``on_new_document="keep"``.
     :param max_parallel_uploads: how many files are sent at the same time; the service is run by volunteers.
-    :param report_to: file in which to tell what became of each item, one JSON object a line (templated): ``id``, ``file``,
-        ``where``, ``outcome``, ``md5_before``, ``md5``, ``md5_after``, ``bytes``, ``ticket``, ``new_doc_id``,
-        ``verified_by``, ``error``.
+    :param report_to: file in which to tell what became of each item, one JSON object a line (templated):
+        ``doc_id``, ``file``, ``filename``, ``where``, ``outcome``, ``md5_before``, ``md5``, ``md5_after``, ``backup``,
+        ``bytes``, ``ticket``, ``new_doc_id``, ``verified_by``, ``error``. A link stays; its file is replaced.
     :param file_conn_id: the connection for object storage URIs that name none, in ``manifest``, in its rows, and for
         ``report_to`` and ``backup_to`` (templated).
     :param deferrable: wait in the triggerer, without a worker slot, once everything is sent. Needs Airflow 3.3.
@@ -219,7 +219,7 @@ class ReplaceFilesOperator(ReplacingOperator):
         from ipernity_provider.hooks.manifests import lines_of
         from ipernity_provider.replacement.order import Refused
 
-        lines = lines_of(self.manifest, self.file_conn_id)
+        lines = lines_of(self.manifest, self.file_conn_id, self.hook.settings.base_url)
         read = {line.file for line in lines} | {str(self.manifest)}
         place = self._report_place
         if place and (place in read or is_one_of(as_path(self.report_to, self.file_conn_id), read)):

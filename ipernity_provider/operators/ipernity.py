@@ -44,7 +44,7 @@ class ReplaceFileOperator(ReplacingOperator):
     A green task means that the document now carries these bytes. The service sometimes makes a *new* document instead
     of replacing; that fails the task, with both documents named. A retry first finds out what an earlier try has sent.
 
-    :param doc_id: the document, e.g. ``5412`` (templated).
+    :param doc_id: the document's number, e.g. ``5412``, or the address of its page (templated).
     :param file: the new file: a local path, a URI (``file://``, ``s3://``, ``gs://``, ``abfs://``, or what else Airflow
         has a storage for), or an ``ObjectStoragePath`` (templated). The worker streams it; nothing is put on its disk.
         An MD5 that the storage claims is compared while sending, and spares reading the file twice.
@@ -206,15 +206,14 @@ class ReplaceFileOperator(ReplacingOperator):
         return state
 
     def _order(self, context: Context, journal: Journal) -> Order:
-        from ipernity_provider.hooks.files import as_path
+        from ipernity_provider.hooks.files import as_filename, as_path
         from ipernity_provider.replacement import MemoryJournal, Order
 
         retried = isinstance(journal, MemoryJournal) and getattr(context["ti"], "try_number", 1) > 1
         return Order(
-            # A spreadsheet may have filled numbers up with zeros, which the service's answers do not have.
-            doc_id=str(self.doc_id).strip().lstrip("0"),
+            doc_id=self.hook.document_id(self.doc_id),
             file=as_path(self.file, self.file_conn_id),
-            filename=self.filename or None,
+            filename=as_filename(self.filename),
             dry_run=self.plan_only,
             asynchronous=self.asynchronous,
             maybe_sent_since=_start_of_run(context) if retried else None,

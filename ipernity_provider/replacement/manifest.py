@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal, Self
 
+from ipernity_provider.api.doc_id import read_doc_id
 from ipernity_provider.replacement.order import Refused
 
 Kind = Literal["csv", "json", "jsonl"]
@@ -26,7 +27,6 @@ _KINDS: dict[str, Kind] = {".csv": "csv", ".json": "json", ".jsonl": "jsonl", ".
 _REQUIRED = ("doc_id", "file")
 _COLUMNS = (*_REQUIRED, "filename")
 _SHOWN = 20
-_LONGEST_ID = 20
 _END_OF_LINE = re.compile(rb"\r\n|\r|\n")
 
 _brief = reprlib.Repr()
@@ -83,7 +83,9 @@ Place = Callable[[str], str]
 """Makes the path or URI to open of what stands in a row; what it raises as ValueError is told with the row's place."""
 
 
-def read_text(data: bytes, kind: Kind, name: str, place: Place = str) -> list[Line]:
+def read_text(
+    data: bytes, kind: Kind, name: str, place: Place = str, base_url: str | None = None
+) -> list[Line]:
     """The replacements of a manifest file.
 
     ``csv``: a header line names the columns ``doc_id``, ``file`` and perhaps ``filename``, parted by commas or
@@ -91,21 +93,25 @@ def read_text(data: bytes, kind: Kind, name: str, place: Place = str) -> list[Li
     members, or pairs ``[doc_id, file]``. The encoding is UTF-8, with or without a byte order mark.
 
     :param name: of the manifest, for the sentence.
+    :param base_url: see :func:`~ipernity_provider.api.doc_id.read_doc_id`.
     :raises ManifestError: with all that is wrong.
     """
-    reading = _Reading(place)
+    reading = _Reading(place, base_url)
     _TAKE[kind](reading, data.removeprefix(b"\xef\xbb\xbf"))
     return reading.result(name)
 
 
-def read_manifest(given: object, name: str = "The manifest", place: Place = str) -> list[Line]:
+def read_manifest(
+    given: object, name: str = "The manifest", place: Place = str, base_url: str | None = None
+) -> list[Line]:
     """The replacements of a list: of dicts with ``doc_id``, ``file`` and perhaps ``filename``, or of pairs.
 
     :param given: such as a task has returned.
     :param name: of the manifest, for the sentence.
+    :param base_url: see :func:`~ipernity_provider.api.doc_id.read_doc_id`.
     :raises ManifestError: with all that is wrong.
     """
-    reading = _Reading(place)
+    reading = _Reading(place, base_url)
     reading.take_items(given)
     return reading.result(name)
 
@@ -113,8 +119,9 @@ def read_manifest(given: object, name: str = "The manifest", place: Place = str)
 class _Reading:
     """What has been read so far: good lines, and errors."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, base_url: str | None) -> None:
         self._place = place
+        self._base_url = base_url
         self._lines: dict[str, Line] = {}
         self._errors: list[str] = []
 
@@ -155,13 +162,11 @@ class _Reading:
             self._keep(line)
 
     def _doc_id(self, where: str, given: object) -> str:
-        number = isinstance(given, int) and not isinstance(given, bool)
-        text = self._required(where, "doc_id", str(given) if number else given)
-        # A spreadsheet may have filled numbers up with zeros: it is the same document.
-        doc_id = text.lstrip("0")
-        if text and not (doc_id.isascii() and doc_id.isdigit() and len(doc_id) <= _LONGEST_ID):
-            self.wrong(f"{where}: doc_id is {_brief.repr(text)}, which is no document's number such as 5412")
-        return doc_id
+        try:
+            return read_doc_id(given, self._base_url)
+        except ValueError as error:
+            self.wrong(f"{where}: doc_id {error}")
+            return ""
 
     def _file(self, where: str, given: object) -> str:
         # A task may return what can be opened: its text is the path or URI.
@@ -181,6 +186,10 @@ class _Reading:
     def _text(self, where: str, column: str, given: object) -> str:
         if given is None:
             return ""
+        if isinstance(given, int) and not isinstance(
+            given, bool
+        ):  # a template or a spreadsheet made one of a name
+            return str(given)
         if not isinstance(given, str):
             self.wrong(f"{where}: {column} is {_brief.repr(given)}, which is no text")
             return ""

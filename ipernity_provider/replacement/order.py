@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Protocol, Self, get_args
 
+from ipernity_provider.api.doc_id import read_doc_id
 from ipernity_provider.api.errors import PermanentError, TransientError
 from ipernity_provider.api.upload import FilePath
 
@@ -132,10 +133,10 @@ class Order(Terms):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not (self.doc_id.isascii() and self.doc_id.isdigit()):
-            raise Refused(
-                f"doc_id is {self.doc_id!r}: give a document's number, e.g. 5412. Nothing was sent."
-            )
+        try:
+            object.__setattr__(self, "doc_id", read_doc_id(self.doc_id))
+        except ValueError as error:
+            raise Refused(f"doc_id {error}. Nothing was sent.") from None
 
 
 _CHOICES: dict[str, Any] = {

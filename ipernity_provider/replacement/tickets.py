@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import re
+import reprlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ipernity_provider.api.doc_id import read_doc_id
 from ipernity_provider.api.errors import TicketNotFound
 from ipernity_provider.api.models import Ticket
 from ipernity_provider.api.pace import next_delay
 from ipernity_provider.replacement.order import NewDocument, Refused, TicketInvalid
 
 _NAMED = 10
+#: Documented are digits with a dash among them. No list that became text, and no two tickets in one.
+_TICKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:~-]*", re.ASCII)
+
+_brief = reprlib.Repr()
+_brief.maxstring = _brief.maxother = 60
 
 
 class Tickets:
@@ -95,7 +103,7 @@ def read_tickets(given: Any) -> dict[str, str | None]:
     :return: ticket -> the document it should lead to, where that is known.
     :raises Refused: something is no ticket.
     """
-    if given is None or isinstance(given, str | int | Mapping):
+    if given is None or isinstance(given, str | int | float | Mapping):
         given = [given]
     read = (_read(ticket) for ticket in given)
     return {ticket: doc_id for ticket, doc_id in read if ticket}
@@ -106,12 +114,21 @@ def _read(given: Any) -> tuple[str | None, str | None]:
         return None, None
     if isinstance(given, Mapping) and "ticket" in given:
         ticket, _ = _read(given["ticket"])
-        return ticket, str(given["doc_id"]) if ticket and given.get("doc_id") else None
-    if isinstance(given, str | int) and (ticket := str(given).strip()) and "," not in ticket:
-        return ticket, None
+        return ticket, _document(given["doc_id"]) if ticket and given.get("doc_id") else None
+    whole = isinstance(given, float) and given.is_integer() and 0 < given < 2**53
+    text = str(int(given) if whole else given).strip()
+    if (whole or isinstance(given, str | int)) and not isinstance(given, bool) and _TICKET.fullmatch(text):
+        return text, None
     raise Refused(
-        f"{given!r} is no ticket: give tickets such as 12345445-98829, or the output of ReplaceFileOperator."
+        f"{_brief.repr(given)} is not a ticket: give tickets such as 12345445-98829, or the output of ReplaceFileOperator."
     )
+
+
+def _document(given: object) -> str:
+    try:
+        return read_doc_id(given)
+    except ValueError as error:
+        raise Refused(f"doc_id of a ticket {error}. Give the output of ReplaceFileOperator.") from None
 
 
 def named(items: Iterable[str]) -> str:

@@ -13,8 +13,9 @@ from airflow.sdk import Context, ObjectStoragePath
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from ipernity_provider.api.errors import RateLimited
+from ipernity_provider.hooks.ipernity import IpernityHook
 from ipernity_provider.operators.ipernity import ReplaceFileOperator
-from ipernity_provider.replacement.order import NotFinished
+from ipernity_provider.replacement.order import NotFinished, Refused
 from ipernity_provider.replacement.send import GivenUp
 from tests.conftest import BOAT, Connect, Service
 
@@ -60,6 +61,60 @@ def test_a_file_is_named_in_many_ways(service: Service, picture: Path, as_file: 
     result = operator(as_file(picture)).execute(context())
     assert (result["outcome"], result["verified_by"], result["doc_id"]) == ("replaced", "md5", BOAT)
     assert len(service.ledger()) == 1
+
+
+@pytest.mark.parametrize(
+    "doc_id",
+    [
+        " 0005412\n",
+        5412,
+        5412.0,
+        "5412.0",
+        "https://www.ipernity.com/doc/1234/5412/in/album/9?lg=en#comments",
+        "{sandbox}/doc/superman/5412/",
+    ],
+)
+def test_a_document_is_named_in_many_ways_for_operator_and_hook_alike(
+    service: Service, picture: Path, doc_id: Any
+) -> None:
+    if isinstance(doc_id, str):
+        doc_id = doc_id.replace("{sandbox}", service.url)
+    assert operator(picture, doc_id=doc_id).execute(context())["doc_id"] == BOAT
+    assert IpernityHook().replace_file(doc_id, picture, if_unchanged="replace")["doc_id"] == BOAT
+    assert [entry["doc_id"] for entry in service.ledger()] == [BOAT, BOAT]
+
+
+@pytest.mark.parametrize("doc_id", [True, -1, 5412.5, "boat", None, "https://example.org/doc/1/5412"])
+def test_another_document_is_one_sentence_for_operator_and_hook_alike(
+    service: Service, picture: Path, doc_id: Any
+) -> None:
+    with pytest.raises(AirflowFailException, match=r"^doc_id is .*\. Nothing was sent\.$") as of_operator:
+        operator(picture, doc_id=doc_id).execute(context())
+    with pytest.raises(Refused) as of_hook:
+        IpernityHook().replace_file(doc_id, picture)
+    assert str(of_operator.value) == str(of_hook.value)
+    assert service.calls() == {}
+
+
+@pytest.mark.parametrize(
+    ("filename", "told"),
+    [(2024, "2024"), (" chart.png ", "chart.png"), ("", "boat-new.jpg"), (None, "boat-new.jpg")],
+)
+def test_a_number_that_a_template_made_of_a_name_is_a_name(
+    service: Service, picture: Path, filename: Any, told: str
+) -> None:
+    assert operator(picture, filename=filename).execute(context())["filename"] == told
+    assert IpernityHook().replace_file(BOAT, picture, filename=filename)["filename"] == told
+    assert service.ledger()[0]["filename"] == told
+
+
+@pytest.mark.parametrize(
+    "options", [{"filename": 2024.1}, {"filename": True}, {"file": ["a.jpg"]}, {"file": 1.5}]
+)
+def test_what_is_not_a_name(service: Service, picture: Path, options: dict[str, Any]) -> None:
+    with pytest.raises(AirflowFailException, match=r"which is not a name: give text\."):
+        operator(**{"file": picture, **options}).execute(context())
+    assert service.calls() == {}
 
 
 def test_not_waiting_returns_the_ticket(service: Service, picture: Path) -> None:
@@ -129,7 +184,10 @@ def test_a_transient_error_is_left_to_airflows_retries(service: Service, picture
             {"file": "s3://nowhere@media/boat.jpg", "file_conn_id": "other"},
             "s3://media/boat.jpg cannot be opened: the connection 'nowhere' is not known. Nothing was sent.",
         ),
-        ({"doc_id": "boat"}, "doc_id is 'boat': give a document's number, e.g. 5412. Nothing was sent."),
+        (
+            {"doc_id": "boat"},
+            "doc_id is 'boat', which is not a document's number such as 5412. Nothing was sent.",
+        ),
         (
             {"verify": "sure"},
             "verify is 'sure': choose one of 'md5', 'size', 'changed', 'none'. Nothing was sent.",

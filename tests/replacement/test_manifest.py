@@ -104,12 +104,12 @@ def test_all_mistakes_are_told_at_once_each_with_its_line() -> None:
         "line 3: doc_id is missing",
         "line 4: file is missing",
         "line 5: file is missing",
-        "line 6: doc_id is 'boat', which is no document's number such as 5412",
-        "line 7: doc_id is '\N{ARABIC-INDIC DIGIT FIVE}', which is no document's number such as 5412",
+        "line 6: doc_id is 'boat', which is not a document's number such as 5412",
+        "line 7: doc_id is '\N{ARABIC-INDIC DIGIT FIVE}', which is not a document's number such as 5412",
         "line 8: document 1 is listed twice, first at line 2",
         "line 9: document 1 is to get 'z.jpg', but at line 2 'a.jpg'",
         "line 10: 4 fields instead of 3: a field that holds a comma, a semicolon or quotes must be quoted",
-        "line 11: doc_id is '-9', which is no document's number such as 5412",
+        "line 11: doc_id is '-9', which is not a document's number such as 5412",
         "line 11: file is missing",
     ]
 
@@ -129,7 +129,7 @@ def test_a_single_mistake_is_told_as_one() -> None:
     with pytest.raises(ManifestError) as caught:
         csv_lines(HEAD + "x,a.jpg\n")
     assert str(caught.value) == (
-        "boats.csv has 1 error:\nline 2: doc_id is 'x', which is no document's number such as 5412\nNothing was sent."
+        "boats.csv has 1 error:\nline 2: doc_id is 'x', which is not a document's number such as 5412\nNothing was sent."
     )
 
 
@@ -180,7 +180,7 @@ def test_bad_encoding_is_told_with_its_line_and_the_other_mistakes(end: str) -> 
     ).encode() + "4,\xe9.jpg".encode("latin-1")
     assert errors(text) == [
         "line 6: byte 0xe9 is not UTF-8: save the manifest in that encoding",
-        "line 4: doc_id is 'x', which is no document's number such as 5412",
+        "line 4: doc_id is 'x', which is not a document's number such as 5412",
     ]
 
 
@@ -243,8 +243,8 @@ WRONG_ITEMS: list[Any] = [
     {"file": "d.jpg"},
     {"doc_id": None, "file": ""},
     {"doc_id": True, "file": "e.jpg"},
-    {"doc_id": 5412.0, "file": ["f.jpg"]},
-    {"doc_id": -3, "file": "g.jpg", "filename": 7},
+    {"doc_id": 5412.5, "file": ["f.jpg"]},
+    {"doc_id": -3, "file": "g.jpg", "filename": 7.5},
     {"doc_id": 1, "file": "a.jpg"},
 ]
 WRONG_SENTENCES = [
@@ -255,11 +255,11 @@ WRONG_SENTENCES = [
     "6: doc_id is missing",
     "7: doc_id is missing",
     "7: file is missing",
-    "8: doc_id is True, which is no text",
-    "9: doc_id is 5412.0, which is no text",
+    "8: doc_id is True, which is not a document's number such as 5412",
+    "9: doc_id is 5412.5, which is not a document's number such as 5412",
     "9: file is ['f.jpg'], which is no text",
-    "10: doc_id is '-3', which is no document's number such as 5412",
-    "10: filename is 7, which is no text",
+    "10: doc_id is -3, which is not a document's number such as 5412",
+    "10: filename is 7.5, which is no text",
 ]
 
 

@@ -43,6 +43,9 @@ def test_no_interval_makes_a_hot_loop(interval: float) -> None:
     [
         ("712311", {"712311": None}),
         (712311, {"712311": None}),
+        (712311.0, {"712311": None}),
+        ([712311.0, " 1-2\n"], {"712311": None, "1-2": None}),
+        ({"doc_id": 5412.0, "ticket": "1-2"}, {"1-2": "5412"}),
         (["1", "2-3", None], {"1": None, "2-3": None}),
         (None, {}),
         ([], {}),
@@ -55,9 +58,25 @@ def test_tickets_come_as_one_many_or_results(given: Any, read: dict[str, str | N
     assert read_tickets(given) == read
 
 
-@pytest.mark.parametrize("given", ["", "1,2", [""], [["1"]], {"no": "ticket"}, 1.5])
+@pytest.mark.parametrize(
+    "given",
+    [
+        "",
+        "1,2",
+        "['1-2']",
+        "1-2 3-4",
+        [""],
+        [["1"]],
+        {"no": "ticket"},
+        1.5,
+        1e300,
+        float("nan"),
+        True,
+        [False],
+    ],
+)
 def test_what_is_no_ticket_is_named(given: Any) -> None:
-    with pytest.raises((Refused, TypeError), match=r"is no ticket|not iterable"):
+    with pytest.raises(Refused, match=r"is not a ticket: give tickets such as 12345445-98829"):
         read_tickets(given)
 
 
