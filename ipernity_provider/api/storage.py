@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import unquote_to_bytes
 
+from ipernity_provider.api.local_files import NotRegularFile, open_regular
+
 #: How much is asked of a storage at once, in bytes. fsspec's own 50 MiB cost 150 MiB of memory; 8 MiB cost 37, and
 #: less than that costs time where each answer of the storage does.
 READ_BLOCK_BYTES = 8 << 20
@@ -76,6 +78,10 @@ _UNREACHABLE = frozenset(
     }
 )
 _CHANGED = frozenset({"FileExpired"})
+_UNUSABLE_NAMES = {
+    errno.ENAMETOOLONG: "has too long a name: 255 bytes are the most that file systems take, and 4095 with its folders",
+    errno.ELOOP: "is a link that leads in a circle",
+}
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,60}", re.ASCII)
 _LONGEST_TEXT = 300
 
@@ -87,13 +93,15 @@ class Fault:
     :param words: what follows its name in a sentence, without a full stop.
     """
 
-    kind: Literal["missing", "folder", "denied", "settings", "changed", "unreachable", "other"]
+    kind: Literal[
+        "missing", "folder", "special", "name", "denied", "settings", "changed", "unreachable", "other"
+    ]
     words: str
 
     @property
     def permanent(self) -> bool:
         """Whether no retry mends it."""
-        return self.kind in {"missing", "folder", "denied", "settings"}
+        return self.kind not in {"changed", "unreachable", "other"}
 
 
 def is_stored(file: object) -> bool:
@@ -112,7 +120,13 @@ def told_of(file: Any) -> Mapping[str, Any]:
 
 
 def open_to_read(file: Any) -> Any:
-    """The one place where files to be sent are opened, for their checksum and for the upload alike."""
+    """Open a file to be sent, or a manifest: the one place for that, for the checksum and for the upload alike.
+
+    :raises NotRegularFile: it is a pipe, a socket or a device of this machine.
+    :raises Exception: whatever else the system or the storage's library raises.
+    """
+    if isinstance(file, Path):
+        return open_regular(file)
     return file.open("rb", block_size=READ_BLOCK_BYTES) if is_stored(file) else file.open("rb")
 
 
@@ -134,9 +148,14 @@ def local_path(text: str) -> Path | None:
 
 def shown(file: object) -> str:
     """A path or a name for a sentence, on one line: an address without its query, which may be a signature."""
-    text = "".join(
-        sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in str(file)
+    return "".join(
+        sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in without_query(file)
     )
+
+
+def without_query(file: object) -> str:
+    """Return a path or a name as it is, and an address without its query, which may be a signature."""
+    text = str(file)
     return text.partition("?")[0] + "?..." if "://" in text and "?" in text else text
 
 
@@ -146,6 +165,8 @@ def fault_of(error: Exception, doing: str = "read") -> Fault:
     :param doing: what was tried: ``read`` or ``written``.
     """
     clues = _Clues.of(error, f"cannot be {doing}")
+    if isinstance(error, NotRegularFile):
+        return Fault("special", f"is {error.what}; only a regular file can be {doing}")
     return _by_type(clues) or _by_code(clues) or _by_name(clues) or Fault("other", clues.because())
 
 
@@ -189,9 +210,11 @@ def _by_type(clues: _Clues) -> Fault | None:
         return _missing(clues)
     if isinstance(error, IsADirectoryError):
         return Fault("folder", "is a folder")
-    if isinstance(error, NotADirectoryError | FileExistsError) or (
-        isinstance(error, PermissionError) and error.errno
-    ):
+    if isinstance(error, FileExistsError):  # raised where a folder is to be made
+        return Fault("denied", f"{clues.cannot}: something that is not a folder stands in its place")
+    if isinstance(error, OSError) and error.errno in _UNUSABLE_NAMES:
+        return Fault("name", _UNUSABLE_NAMES[error.errno])
+    if isinstance(error, NotADirectoryError) or (isinstance(error, PermissionError) and error.errno):
         return Fault("denied", clues.because())
     if isinstance(error, PermissionError):
         return _denied(clues)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 from urllib.parse import unquote, urlsplit
 
 from ipernity_provider.api.errors import CredentialError
+from ipernity_provider.api.local_files import require_regular
+from ipernity_provider.api.storage import fault_of, shown
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -185,8 +187,14 @@ def _verify(value: Any) -> bool | str:
     text = _text(value)
     if text.lower() in _TRUE | _FALSE:
         return text.lower() in _TRUE
-    if not Path(text).exists():
-        raise ValueError(f"must be true, false or the path of a CA file; {text} does not exist")
+    path = Path(text)
+    try:
+        status = path.stat()
+        if not path.is_dir():  # of CA files, which is as good
+            require_regular(status)
+    except OSError as error:
+        words = fault_of(error).words
+        raise ValueError(f"must be true, false or the path of a CA file; {shown(text)} {words}") from None
     return text
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ipernity_provider.api.errors import IpernityError, SourceUnreadable
+from ipernity_provider.api.local_files import resolve_links
 from ipernity_provider.api.models import Document, MediaClass
 from ipernity_provider.api.storage import fault_of, local_path, open_to_read, shown
 from ipernity_provider.api.upload import BLOCK_BYTES, FilePath
@@ -46,7 +47,7 @@ class Source:
 def examine(file: FilePath, filename: str | None, upload_roots: Sequence[Sequence[str]]) -> Source:
     """Look at the file: read it once for its checksum, if its storage claims none.
 
-    :raises Refused: it is missing, empty, a folder, unreadable, lies outside the roots, or its name cannot be told.
+    :raises Refused: it is missing, empty, a folder, a pipe or a device, unreadable, lies outside the roots, or its name cannot be told.
     :raises SourceUnreadable: its storage fails; a later try may get through.
     """
     with _refusing(file):
@@ -88,9 +89,10 @@ def read_if_in_doubt(source: Source, document: Document) -> Source:
 def allowed(file: FilePath, upload_roots: Sequence[Sequence[str]]) -> FilePath:
     """The path with its links resolved.
 
-    :raises Refused: it lies outside the roots.
+    :raises Refused: it lies outside the roots, its links lead in a circle, or its name is too long.
     """
-    path = file.resolve() if isinstance(file, Path) else file
+    with _refusing(file):
+        path = resolve_links(file) if isinstance(file, Path) else file
     for roots in upload_roots:
         _require_inside(path, roots)
     return path
@@ -153,8 +155,8 @@ def _inside(path: FilePath, root: str) -> bool:
     if isinstance(path, Path):
         try:
             folder = local_path(root)
-            return folder is not None and path.is_relative_to(folder.resolve())
-        except (ValueError, RuntimeError):  # such a root holds nothing
+            return folder is not None and path.is_relative_to(resolve_links(folder))
+        except (ValueError, RuntimeError, OSError):  # such a root holds nothing
             return False
     parts = str(path).split("/")
     wanted = root.rstrip("/").split("/")

@@ -63,9 +63,10 @@ def test_a_file_that_changes_is_not_sent_as_the_one_that_was_hashed(
     service: Service, client: IpernityClient, tmp_path: Path, now: bytes, words: str
 ) -> None:
     class ChangedAfterStat(type(tmp_path)):  # type: ignore[misc]
-        def open(self, *args: Any, **kwargs: Any) -> Any:
+        def stat(self, **kwargs: Any) -> Any:
+            status = super().stat(**kwargs)
             Path(self).write_bytes(now)
-            return super().open(*args, **kwargs)
+            return status
 
     file = tmp_path / "chart.jpg"
     file.write_bytes(b"original")
@@ -79,12 +80,14 @@ def test_a_file_that_cannot_be_opened_is_not_taken_for_a_broken_connection(
     service: Service, client: IpernityClient, tmp_path: Path
 ) -> None:
     class Vanishing(type(tmp_path)):  # type: ignore[misc]
-        def open(self, *args: Any, **kwargs: Any) -> Any:
-            raise PermissionError(13, "Permission denied")
+        def stat(self, **kwargs: Any) -> Any:
+            status = super().stat(**kwargs)
+            Path(self).unlink()
+            return status
 
     file = tmp_path / "chart.jpg"
     file.write_bytes(b"original")
-    with pytest.raises(SourceUnreadable, match=r"chart\.jpg cannot be read: Permission denied"):
+    with pytest.raises(SourceUnreadable, match=r"chart\.jpg does not exist \(any more\)"):
         client.upload_replace(BOAT, Vanishing(file))
     assert service.ledger() == []
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,21 @@ def test_the_host_is_an_address_or_its_parts(
     assert settings(monkeypatch, {**extra(), **parts}).base_url == url
 
 
+def test_what_leads_to_no_ca_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "pem").symlink_to("pipe")
+    (tmp_path / "circle").symlink_to("circle")
+    for name, words in {
+        "pem": "is a named pipe (FIFO); only",
+        "circle": "is a link that leads in a circle",
+        "x" * 256: "has too long a name: 255",
+    }.items():
+        with pytest.raises(ConnectionSettingError) as caught:
+            settings(monkeypatch, extra(verify=str(tmp_path / name)))
+        assert f"{tmp_path / name} {words}" in str(caught.value)
+    assert settings(monkeypatch, extra(verify=str(tmp_path))).verify == str(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("connection", "sentence"),
     [
@@ -104,6 +120,11 @@ def test_the_host_is_an_address_or_its_parts(
         (
             extra(verify="/no/ca.pem"),
             "verify in the extra must be true, false or the path of a CA file; /no/ca.pem does not exist.",
+        ),
+        (
+            extra(verify="/dev/zero"),
+            "verify in the extra must be true, false or the path of a CA file; /dev/zero is a device; "
+            + "only a regular file can be read.",
         ),
         (
             extra(proxy="proxy:3128"),

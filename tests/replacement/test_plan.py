@@ -45,6 +45,40 @@ def test_a_folder(service: Service, client: IpernityClient, tmp_path: Path) -> N
     )
 
 
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("roots", [(), (("/",),)])
+def test_what_is_not_a_regular_file(
+    service: Service, client: IpernityClient, tmp_path: Path, roots: tuple[tuple[str, ...], ...]
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link.jpg").symlink_to("pipe")
+    (tmp_path / "zero.jpg").symlink_to("/dev/zero")
+    for name, what in [("link.jpg", "a named pipe (FIFO)"), ("zero.jpg", "a device")]:
+        sentence = refusal(service, client, tmp_path / name, upload_roots=roots)
+        assert sentence == f"{tmp_path / name} is {what}; only a regular file can be read. Nothing was sent."
+
+
+@pytest.mark.parametrize("roots", [(), (("/",),)])
+def test_links_in_a_circle_and_names_that_are_too_long(
+    service: Service, client: IpernityClient, tmp_path: Path, roots: tuple[tuple[str, ...], ...]
+) -> None:
+    (tmp_path / "circle.jpg").symlink_to("circle.jpg")
+    assert refusal(service, client, tmp_path / "circle.jpg", upload_roots=roots) == (
+        f"{tmp_path}/circle.jpg is a link that leads in a circle. Nothing was sent."
+    )
+    assert "has too long a name: 255 bytes" in refusal(
+        service, client, tmp_path / f"{'x' * 256}.jpg", upload_roots=roots
+    )
+
+
+def test_a_root_that_leads_in_a_circle_holds_nothing(
+    service: Service, client: IpernityClient, tmp_path: Path, picture: Path
+) -> None:
+    (tmp_path / "circle").symlink_to("circle")
+    roots = [str(tmp_path / "circle"), str(tmp_path / ("x" * 256))]
+    assert "lies outside the folders" in refusal(service, client, picture, upload_roots=(roots,))
+
+
 def test_a_path_through_a_file(service: Service, client: IpernityClient, picture: Path) -> None:
     file = picture / "boat.jpg"
     assert refusal(service, client, file) == f"{file} cannot be read: Not a directory. Nothing was sent."
@@ -247,13 +281,26 @@ def test_the_previous_original_is_kept_checked_and_can_be_restored(
     assert client.get_document(BOAT).md5 == before.md5
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("a-file", "cannot be written: something that is not a folder stands in its place"),
+        ("pipe", "cannot be written: something that is not a folder stands in its place"),
+        ("circle", "cannot be written: something that is not a folder stands in its place"),
+        ("a-file/below", "cannot be written: Not a directory"),
+        ("circle/below", "is a link that leads in a circle"),
+        ("x" * 256, "has too long a name: 255 bytes"),
+    ],
+)
 def test_without_its_backup_nothing_is_sent(
-    service: Service, client: IpernityClient, picture: Path, tmp_path: Path
+    service: Service, client: IpernityClient, picture: Path, tmp_path: Path, name: str, words: str
 ) -> None:
-    folder = tmp_path / "a-file"
-    folder.touch()
+    (tmp_path / "a-file").touch()
+    (tmp_path / "circle").symlink_to("circle")
+    os.mkfifo(tmp_path / "pipe")
+    folder = tmp_path / name
     sentence = refusal(service, client, picture, backup_to=folder)
-    assert sentence.startswith("No backup of document 5412, so nothing was sent: ")
+    assert sentence.startswith(f"No backup of document 5412, so nothing was sent: {folder} {words}")
     assert sentence.endswith("require_backup=False sends without one.")
 
 
