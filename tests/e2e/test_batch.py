@@ -54,7 +54,7 @@ def kill_when(airflow: AirflowApi, remote: Service, run: str, accepted: int) -> 
 
 
 def report_of(path: Path) -> dict[str, dict[str, Any]]:
-    return {row["id"]: row for row in map(json.loads, path.read_text().splitlines())}
+    return {row["doc_id"]: row for row in map(json.loads, path.read_text().splitlines())}
 
 
 def test_a_batch_survives_kills_and_an_exhausted_volume_and_the_next_month_finishes_it(

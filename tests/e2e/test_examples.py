@@ -88,7 +88,7 @@ def test_a_manifest_of_many_waits_for_the_volume_and_is_reported_on(
     assert airflow.wait_for_run("ipernity_replace_many", run) == "success"
     assert airflow.xcom("ipernity_replace_many", run, "volume") > 50_000_000
     assert airflow.xcom("ipernity_replace_many", run, "replace", "replaced") == 5
-    outcomes = {row["id"]: row["outcome"] for row in map(json.loads, report.read_text().splitlines())}
+    outcomes = {row["doc_id"]: row["outcome"] for row in map(json.loads, report.read_text().splitlines())}
     assert outcomes == {pair["doc_id"]: "replaced" for pair in pairs}
     assert sorted(entry["doc_id"] for entry in replacements(remote)) == sorted(outcomes)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
 import shutil
@@ -115,10 +116,142 @@ def test_a_report_that_cannot_be_written_is_known_before_anything_is_sent(
 ) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(
-        AirflowFailException, match=r"The report .*/report\.jsonl cannot be written: File exists\."
+        AirflowFailException,
+        match=r"The report .*/report\.jsonl cannot be written: something that is not a folder stands in its place\.",
     ):
         operator(rows, report_to=str(tmp_path / "file" / "report.jsonl")).execute(context())
     assert accepted(service) == []
+
+
+@pytest.mark.timeout(60)
+def test_a_report_that_is_not_a_regular_file_is_known_before_anything_is_sent(
+    service: Service, rows: list[dict[str, str]], tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "report.jsonl").symlink_to("pipe")
+    for place, what in [(tmp_path / "report.jsonl", "a named pipe (FIFO)"), (Path("/dev/null"), "a device")]:
+        with pytest.raises(AirflowFailException) as caught:
+            operator(rows, report_to=place).execute(context())
+        assert f"The report {place} is {what}; only a regular file can be written." in str(caught.value)
+    assert accepted(service) == []
+
+
+@pytest.mark.timeout(60)
+def test_a_manifest_that_is_not_a_regular_file(service: Service, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")
+    (tmp_path / "zero.csv").symlink_to("/dev/zero")
+    for name, what in [("pipe.csv", "a named pipe (FIFO)"), ("zero.csv", "a device")]:
+        with pytest.raises(
+            AirflowFailException, match=r"only a regular file can be read\. Nothing"
+        ) as caught:
+            operator(tmp_path / name).execute(context())
+        assert f"The manifest {tmp_path / name} is {what};" in str(caught.value)
+    assert service.calls() == {}
+
+
+def test_documents_are_named_by_number_or_page(
+    service: Service, rows: list[dict[str, str]], tmp_path: Path
+) -> None:
+    plain = [row["doc_id"] for row in rows]
+    spelt: list[Any] = [
+        f"000{plain[0]}",
+        f"{plain[1]}.0",
+        f"https://www.ipernity.com/doc/1234/{plain[2]}/in/album/9",
+        f"{service.url}/doc/superman/{plain[3]}?lg=en",
+        f" {plain[4]} ",
+        plain[5],
+    ]
+    as_csv = manifest(
+        [{**row, "doc_id": doc_id} for row, doc_id in zip(rows, spelt, strict=True)], tmp_path, "csv"
+    )
+    report = tmp_path / "report.jsonl"
+    operator(as_csv, report_to=report).execute(context())
+    assert accepted(service) == sorted(plain)
+    assert [row["doc_id"] for row in read_report(report)] == plain
+
+
+def test_one_document_in_two_spellings_is_listed_twice(service: Service, rows: list[dict[str, str]]) -> None:
+    again = {**rows[0], "doc_id": f"{service.url}/doc/1234/{rows[0]['doc_id']}"}
+    with pytest.raises(
+        AirflowFailException, match=f"document {rows[0]['doc_id']} is listed twice, first at item 1"
+    ):
+        operator([*rows, again]).execute(context())
+    assert accepted(service) == []
+
+
+# -- the report as a manifest ----------------------------------------------------------------------------------------
+
+
+def read_report(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def checksums(service: Service, rows: Sequence[dict[str, Any]]) -> list[str | None]:
+    with service.client() as client:
+        return [client.get_document(str(row["doc_id"])).md5 for row in rows]
+
+
+def test_a_report_makes_a_manifest_that_restores_the_originals(
+    service: Service, rows: list[dict[str, str]], tmp_path: Path
+) -> None:
+    report = tmp_path / "report.jsonl"
+    originals = checksums(service, rows)
+    operator(rows, report_to=report, backup_to=tmp_path / "kept").execute(context())
+    told = read_report(report)
+    assert [row["md5_before"] for row in told] == originals
+    assert checksums(service, rows) == [row["md5_after"] for row in told] != originals
+    restore = [{"doc_id": row["doc_id"], "file": row["backup"]} for row in told]
+    assert operator(manifest(restore, tmp_path, "csv")).execute(context())["replaced"] == COUNT
+    assert checksums(service, rows) == originals
+
+
+def test_the_failed_rows_of_a_report_are_a_manifest(
+    service: Service, rows: list[dict[str, str]], tmp_path: Path
+) -> None:
+    report = tmp_path / "report.jsonl"
+    file = Path(rows[2]["file"])
+    away = file.rename(tmp_path / "away.png")
+    rows[2]["filename"] = "third.png"
+    with pytest.raises(AirflowFailException, match="1 refused"):
+        operator(rows, report_to=report, on_error="continue").execute(context())
+    failed = [row for row in read_report(report) if row["outcome"] not in {"replaced", "unchanged"}]
+    assert [row["doc_id"] for row in failed] == [rows[2]["doc_id"]]
+    away.rename(file)
+    again = tmp_path / "again.jsonl"
+    again.write_text("".join(json.dumps(row) + "\n" for row in failed))
+    assert operator(again).execute(context())["replaced"] == 1
+    assert accepted(service) == sorted(row["doc_id"] for row in rows)
+    assert service.ledger()[-1]["filename"] == "third.png"
+
+
+def test_a_whole_report_is_a_manifest(service: Service, rows: list[dict[str, str]], tmp_path: Path) -> None:
+    report = tmp_path / "report.jsonl"
+    operator(rows, report_to=report).execute(context())
+    assert operator(report).execute(context())["unchanged"] == COUNT
+    assert len(accepted(service)) == COUNT
+
+
+def test_what_waits_shows_its_ticket_and_a_retry_knows_what_was_before(
+    service: Service, rows: list[dict[str, str]], tmp_path: Path
+) -> None:
+    report, there = tmp_path / "report.jsonl", context()
+    originals = checksums(service, rows)
+    service.set(processing_seconds=3)
+    task = operator(rows, report_to=report, backup_to=tmp_path / "kept", timeout=0.5)
+    with pytest.raises(NotFinished):
+        task.execute(there)
+    sent = [row for row in read_report(report) if row["outcome"] == "sent"]
+    assert sent
+    by_document = {entry["doc_id"]: entry["ticket"] for entry in service.ledger()}
+    assert {row["doc_id"]: row["ticket"] for row in sent}.items() <= by_document.items()
+    service.set(processing_seconds=0.2)
+    operator(rows, report_to=report, backup_to=tmp_path / "kept").execute(there)
+    told = read_report(report)
+    assert [row["outcome"] for row in told] == ["replaced"] * COUNT
+    assert [row["md5_before"] for row in told] == originals
+    kept = [hashlib.md5(Path(row["backup"]).read_bytes()).hexdigest() for row in told]
+    assert kept == originals
+    assert len(list((tmp_path / "kept").iterdir())) == COUNT
 
 
 @pytest.mark.parametrize("on_error", ["stop", "continue"])

@@ -93,7 +93,7 @@ def test_each_file_is_sent_once_and_proven(service: Service, lines: list[Line], 
     report = tmp_path / "reports" / "today.jsonl"
     write_report(report, ran.batch.items)
     rows = [json.loads(row) for row in report.read_text().splitlines()]
-    assert [row["id"] for row in rows] == [line.doc_id for line in lines]
+    assert [row["doc_id"] for row in rows] == [line.doc_id for line in lines]
     assert [row["where"] for row in rows] == [line.where for line in lines]
     for row, line in zip(rows, lines, strict=True):
         new = hashlib.md5(Path(line.file).read_bytes()).hexdigest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from ipernity_provider.hooks.files import as_path
 from ipernity_provider.replacement.batch import Item, write_report
 from ipernity_provider.replacement.batch.report import ReportNotWritten, ReportNotYetWritten
+from ipernity_provider.replacement.manifest import read_text
 from scripts.rig import free_port
 from tests.object_storage import Bucket, connection_to
 
@@ -20,7 +22,7 @@ ITEMS = [Item("5412", "s3://media@b/boat.jpg?X-Amz-Signature=s1gned", None, 0, "
 def test_a_report_is_stored_whole_without_what_is_secret(bucket: Bucket) -> None:
     write_report(as_path(f"s3://media@{bucket.name}/2026/report.jsonl"), ITEMS)
     (row,) = map(json.loads, bucket.get("2026/report.jsonl").splitlines())
-    assert (row["id"], row["outcome"], row["error"]) == ("5412", "planned", None)
+    assert (row["doc_id"], row["outcome"], row["error"]) == ("5412", "planned", None)
     assert row["file"] == "s3://media@b/boat.jpg?..."
 
 
@@ -59,3 +61,77 @@ def test_two_tasks_may_write_the_same_report(tmp_path: Path) -> None:
     with ThreadPoolExecutor(4) as threads:
         assert set(threads.map(write, range(40))) == {500}
     assert [file.name for file in tmp_path.iterdir()] == ["report.jsonl"]
+
+
+def test_names_come_back_from_a_report_as_they_were_and_nothing_in_it_moves_a_terminal(
+    tmp_path: Path,
+) -> None:
+    name = "/data/Fähre \u2028\u202e\x1b[31m \U000e0001.jpg"
+    write_report(tmp_path / "report.jsonl", [Item("5412", name, "b\x07oat.jpg", 0, "item 1")])
+    text = (tmp_path / "report.jsonl").read_text()
+    assert text.count("\n") == 1
+    assert text.rstrip("\n").isprintable()
+    (line,) = read_text(text.encode(), "jsonl", "report.jsonl")
+    assert (line.doc_id, line.file, line.filename) == ("5412", name, "b\x07oat.jpg")
+
+
+def test_a_link_stays_and_its_file_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "kept").mkdir()
+    file, link = tmp_path / "kept" / "today.jsonl", tmp_path / "report.jsonl"
+    file.write_text("of yesterday")
+    link.symlink_to("kept/today.jsonl")
+    write_report(link, ITEMS)
+    assert link.is_symlink()
+    assert json.loads(file.read_text())["doc_id"] == "5412"
+    assert list((tmp_path / "kept").iterdir()) == [file]
+
+
+def test_a_link_to_a_file_that_is_not_there_yet(tmp_path: Path) -> None:
+    link = tmp_path / "report.jsonl"
+    link.symlink_to("today.jsonl")
+    write_report(link, ITEMS)
+    assert link.is_symlink()
+    assert (tmp_path / "today.jsonl").is_file()
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o664, 0o400])
+def test_a_file_keeps_its_mode_and_its_owner(tmp_path: Path, mode: int) -> None:
+    report = tmp_path / "report.jsonl"
+    report.write_text("of yesterday")
+    if os.geteuid() == 0:
+        os.chown(report, 12345, 54321)
+    report.chmod(mode)
+    before = report.stat()
+    write_report(report, ITEMS)
+    after = report.stat()
+    assert after.st_ino != before.st_ino
+    assert (after.st_mode, after.st_uid, after.st_gid) == (before.st_mode, before.st_uid, before.st_gid)
+
+
+def test_a_new_file_has_the_mode_of_any_other(tmp_path: Path) -> None:
+    (tmp_path / "other").touch()
+    write_report(tmp_path / "report.jsonl", ITEMS)
+    assert (tmp_path / "report.jsonl").stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("linked", [False, True])
+def test_what_is_not_a_regular_file_is_left_alone(tmp_path: Path, linked: bool) -> None:
+    pipe = path = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    if linked:
+        path = tmp_path / "report.jsonl"
+        path.symlink_to(pipe)
+    with pytest.raises(ReportNotWritten) as caught:
+        write_report(path, ITEMS)
+    assert str(caught.value) == (
+        f"The report {path} is a named pipe (FIFO); only a regular file can be written."
+    )
+    assert pipe.is_fifo()
+    assert {file.name for file in tmp_path.iterdir()} == {"pipe", path.name}
+
+
+def test_a_folder_is_no_report(tmp_path: Path) -> None:
+    with pytest.raises(ReportNotWritten, match="is a folder"):
+        write_report(tmp_path, ITEMS)
+    assert list(tmp_path.parent.glob(".ipernity-*")) == []

@@ -42,6 +42,8 @@ def _told_before(known: Item | None, number: int, line: Line, order: BatchOrder)
     # The entry says what was sent, be it under another name.
     renamed = known.entry is not None and (known.renamed or known.file != line.file)
     fresh = replace(fresh, entry=known.entry, superseded=known.superseded, renamed=renamed)
+    if known.entry:  # what the document was before that upload, and where that is kept
+        fresh = replace(fresh, md5_before=known.entry.before.md5, backup=known.backup)
     if not (same_file and known.fingerprint):
         return fresh
     return replace(

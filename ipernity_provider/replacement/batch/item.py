@@ -50,6 +50,7 @@ class Item:
     :param media: its class.
     :param md5_before: of the document before anything was sent; None where the service does not say.
     :param md5_after: of the document once the replacement was proven.
+    :param backup: where the previous original was stored.
     :param entry: the upload under way, or the last one.
     :param superseded: that upload is not gone on with, because a later run is forced; it is let end and no more.
     :param renamed: the manifest names another file since; whether it is the same is known by its bytes alone.
@@ -73,6 +74,7 @@ class Item:
     ticket: str | None = None
     new_doc_id: str | None = None
     verified_by: str | None = None
+    backup: str | None = None
     error: str = ""
     entry: Entry | None = None
     superseded: bool = False
@@ -152,6 +154,7 @@ class Item:
             ticket=result.ticket,
             new_doc_id=result.new_doc_id,
             verified_by=result.verified_by,
+            backup=result.backup or self.backup,
             error="",
         )
 

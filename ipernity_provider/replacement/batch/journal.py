@@ -118,6 +118,7 @@ class ItemJournal:
             md5=entry.md5,
             claim=entry.claim,
             bytes=entry.bytes,
+            backup=entry.backup or now.backup,
             superseded=False,
             renamed=False,
         )

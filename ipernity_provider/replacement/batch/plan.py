@@ -212,7 +212,8 @@ def _compared(
     if entry and entry.proven and (result := still_proven(client, order, entry)):
         return replace(item, md5_before=entry.before.md5).ended(result)
     document = client.get_document(item.doc_id)
-    item = replace(item, md5_before=entry.before.md5 if entry else document.md5)
+    before = entry.before.md5 if entry else document.md5
+    item = replace(item, md5_before=before, backup=item.backup if entry else None)
     _require_possible(document, source, account)
     item = item.of_file(read_if_in_doubt(source, document), item.fingerprint)
     # What was begun is to be looked at, be it only to wait for its end.

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ipernity_provider.api.errors import PermanentError, TransientError
-from ipernity_provider.api.storage import fault_of, shown
+from ipernity_provider.api.storage import fault_of, shown, without_query
 from ipernity_provider.replacement.batch.item import OUTCOMES, Item
 from ipernity_provider.replacement.storing import make_folder, written_whole
 from ipernity_provider.replacement.tickets import named
+
+_ODD = re.compile(r"[^ -~]")
 
 
 class ReportNotWritten(PermanentError):
@@ -53,36 +56,45 @@ def require_well(items: Sequence[Item], stopped: str, report: str | None) -> Non
 
 
 def write_report(path: Any, items: Iterable[Item]) -> None:
-    """One JSON object a line and item, in the order of the manifest.
+    """Write one JSON object a line and item, in the order of the manifest.
 
-    ``id``, ``file``, ``where``, ``outcome``, ``md5_before``, ``md5`` (of the file), ``md5_after``, ``bytes``, ``ticket``,
-    ``new_doc_id``, ``verified_by``, ``error``; null where there is none.
+    ``doc_id``, ``file`` and ``filename`` as in a manifest, so that one can be made of the rows; ``where``, ``outcome``,
+    ``md5_before``, ``md5`` (of the file), ``md5_after``, ``backup``, ``bytes``, ``ticket``, ``new_doc_id``,
+    ``verified_by``, ``error``; null where there is none.
 
-    :param path: ``pathlib.Path`` or ``ObjectStoragePath``.
+    :param path: ``pathlib.Path`` or ``ObjectStoragePath``; behind a link, the file that it leads to is replaced.
     :raises ReportNotWritten: and :raises ReportNotYetWritten: by what stands in the way.
     """
     try:
         make_folder(path.parent)
         with written_whole(path) as stream:
             for item in items:
-                stream.write(json.dumps(_row(item), ensure_ascii=False).encode() + b"\n")
+                stream.write(_line(_row(item)).encode() + b"\n")
     except Exception as error:  # noqa: BLE001 - storages raise what they like, and what they say may hold secrets
         fault = fault_of(error, "written")
         kind = ReportNotWritten if fault.permanent else ReportNotYetWritten
         raise kind(f"The report {shown(path)} {fault.words}.") from None
 
 
+def _line(row: dict[str, Any]) -> str:
+    """Return JSON in which all that does not print is escaped, so that names stay whole and terminals calm."""
+    text = json.dumps(row, ensure_ascii=False)
+    return _ODD.sub(lambda odd: odd[0] if odd[0].isprintable() else json.dumps(odd[0])[1:-1], text)
+
+
 def _row(item: Item) -> dict[str, Any]:
     return {
-        "id": item.doc_id,
-        "file": shown(item.file),
+        "doc_id": item.doc_id,
+        "file": without_query(item.file),
+        "filename": item.filename,
         "where": item.where,
         "outcome": item.outcome,
         "md5_before": item.md5_before,
         "md5": item.md5 or None,
         "md5_after": item.md5_after,
+        "backup": item.backup,
         "bytes": item.bytes or None,
-        "ticket": item.ticket,
+        "ticket": item.entry.ticket if item.under_way and item.entry else item.ticket,
         "new_doc_id": item.new_doc_id,
         "verified_by": item.verified_by,
         "error": item.error or None,
