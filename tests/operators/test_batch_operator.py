@@ -224,6 +224,21 @@ def test_the_failed_rows_of_a_report_are_a_manifest(
     assert service.ledger()[-1]["filename"] == "third.png"
 
 
+def test_relative_files_and_backups_are_found_from_a_report_that_lies_elsewhere(
+    service: Service, rows: list[dict[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    report = tmp_path / "reports" / "report.jsonl"
+    relative = [{**row, "file": Path(row["file"]).name} for row in rows]
+    originals = checksums(service, rows)
+    operator(relative, report_to=report, backup_to="kept").execute(context())
+    monkeypatch.chdir("/")
+    assert operator(report).execute(context())["unchanged"] == COUNT
+    restore = [{"doc_id": row["doc_id"], "file": row["backup"]} for row in read_report(report)]
+    operator(manifest(restore, report.parent, "csv")).execute(context())
+    assert checksums(service, rows) == originals
+
+
 def test_a_whole_report_is_a_manifest(service: Service, rows: list[dict[str, str]], tmp_path: Path) -> None:
     report = tmp_path / "report.jsonl"
     operator(rows, report_to=report).execute(context())

@@ -6,6 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from ipernity_provider.api.errors import PermanentError, TransientError
@@ -82,17 +83,23 @@ def _line(row: dict[str, Any]) -> str:
     return _ODD.sub(lambda odd: odd[0] if odd[0].isprintable() else json.dumps(odd[0])[1:-1], text)
 
 
+def _from_anywhere(file: str) -> str:
+    """Return a path or URI that names the same file in a manifest, whose relative files lie beside it."""
+    relative = "://" not in file and not file.startswith(("/", "~", "file:"))
+    return str(Path(file).absolute()) if relative else without_query(file)
+
+
 def _row(item: Item) -> dict[str, Any]:
     return {
         "doc_id": item.doc_id,
-        "file": without_query(item.file),
+        "file": _from_anywhere(item.file),
         "filename": item.filename,
         "where": item.where,
         "outcome": item.outcome,
         "md5_before": item.md5_before,
         "md5": item.md5 or None,
         "md5_after": item.md5_after,
-        "backup": item.backup,
+        "backup": item.backup and _from_anywhere(item.backup),
         "bytes": item.bytes or None,
         "ticket": item.entry.ticket if item.under_way and item.entry else item.ticket,
         "new_doc_id": item.new_doc_id,
