@@ -12,9 +12,12 @@ if TYPE_CHECKING:
     from ipernity_provider.api.calls import Param
     from ipernity_provider.api.client import IpernityClient
     from ipernity_provider.api.models import Ticket
+    from ipernity_provider.hooks.parameters import Seconds
     from ipernity_provider.hooks.settings import ConnectionSettings
 
 _TEST_SECONDS = 9.5
+_FLAGS = frozenset({"asynchronous", "check_account", "dry_run", "force", "require_backup"})
+_DURATIONS = frozenset({"resend_grace", "verify_seconds"})
 
 
 class IpernityHook(BaseHook):
@@ -89,8 +92,8 @@ class IpernityHook(BaseHook):
         *,
         filename: str | None = None,
         file_conn_id: str | None = None,
-        poll_interval: float = 30.0,
-        timeout: float = 3600.0,
+        poll_interval: Seconds = 30.0,
+        timeout: Seconds = 3600.0,
         **options: Any,
     ) -> dict[str, Any]:
         """Replace a document's file, wait and verify; for ``@task`` functions.
@@ -102,15 +105,23 @@ class IpernityHook(BaseHook):
         :param file: a local path, a URI (``file://``, ``s3://``, ``gs://``, ``abfs://``), or an ``ObjectStoragePath``.
         :param filename: the name that the service is told; the file's own by default.
         :param file_conn_id: the connection to the storage of ``file`` and ``backup_to``, where their URIs name none.
-        :param poll_interval: longest pause between two looks at the ticket, in seconds.
-        :param timeout: seconds to wait for the service to process the file.
+        :param poll_interval: longest pause between two looks at the ticket, in seconds or as timedelta.
+        :param timeout: how long to wait for the service to process the file, in seconds or as timedelta.
         :param options: more of :class:`~ipernity_provider.replacement.order.Order`: ``verify``, ``if_unchanged``, ...
         :return: the result as a dict: ``outcome``, ``doc_id``, ``ticket``, ``md5``, ``verified_by``, ...
+        :raises ParameterError: a flag is not a bool, or a duration is not one.
         """
         from ipernity_provider.hooks.files import as_filename, as_folder, as_path
+        from ipernity_provider.hooks.parameters import require_flag, require_seconds
         from ipernity_provider.replacement import Order, replace_file
         from ipernity_provider.replacement.progress import ProgressLog
 
+        poll_interval = require_seconds("poll_interval", poll_interval, positive=True)
+        timeout = require_seconds("timeout", timeout)
+        for name in options.keys() & _FLAGS:
+            options[name] = require_flag(name, options[name])
+        for name in options.keys() & _DURATIONS:
+            options[name] = require_seconds(name, options[name])
         if "backup_to" in options:
             options["backup_to"] = as_folder(options["backup_to"], file_conn_id)
         order = Order(

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import threading
-import time
-from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
 from ipernity_provider.hooks.ipernity import IpernityHook
+from ipernity_provider.hooks.parameters import read_flag
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from airflow.sdk import Context, ObjectStoragePath
+    from airflow.sdk import Context, ObjectStoragePath, XComArg
+
+    from ipernity_provider.triggers.deadline import Deadline
 
 _AS_THEY_ARE = (
     "if_unchanged",
     "check_account",
-    "force",
     "on_uncertain",
     "resend_grace",
     "require_backup",
@@ -37,7 +37,8 @@ class ReplacingOperator(BaseOperator):
     backup_to: str | Path | ObjectStoragePath | None
     upload_roots: Sequence[str] | str | None
     poll_interval: float
-    timeout: float | timedelta
+    timeout: float
+    force: bool | str | XComArg
     ipernity_conn_id: str
 
     #: Set by :meth:`on_kill`; made when the task begins, for an operator that waits to be run is copied.
@@ -56,22 +57,16 @@ class ReplacingOperator(BaseOperator):
     def hook(self) -> IpernityHook:
         return IpernityHook(self.ipernity_conn_id)
 
-    @property
-    def timeout_seconds(self) -> float:
-        return self.timeout.total_seconds() if isinstance(self.timeout, timedelta) else self.timeout
-
     def asked(self, context: Context) -> dict[str, Any]:
         """The parts of an order that are the same for one file and for many.
 
         :raises Refused: one of them is impossible.
         """
         from ipernity_provider.hooks.files import as_folder
-        from ipernity_provider.replacement.order import Refused
 
-        if self.poll_interval <= 0 or self.timeout_seconds < 0:
-            raise Refused("poll_interval must be above 0, and timeout not below. Nothing was sent.")
         return {
             **{name: getattr(self, name) for name in _AS_THEY_ARE},
+            "force": read_flag("force", self.force),
             "upload_roots": self.hook.upload_roots(self.upload_roots),
             "backup_to": as_folder(self.backup_to, self.file_conn_id),
             # Airflow raises it when a task is cleared and leaves it alone when it retries one.
@@ -87,28 +82,28 @@ class ReplacingOperator(BaseOperator):
         self,
         tickets: Mapping[str, str | None],
         *,
-        deadline: float,
+        deadline: Deadline,
         until_all: bool = False,
-        kwargs: dict[str, Any],
+        state: dict[str, Any],
     ) -> None:
         """Go on with ``execute_complete`` once the tickets are settled, or the time is over.
 
         :param tickets: ticket -> the document that it should lead to.
-        :param deadline: when the time is over, in unix seconds.
+        :param deadline: when the time is over.
         :param until_all: go on only when all are settled, even if one cannot end well.
-        :param kwargs: for ``execute_complete``.
+        :param state: what ``execute_complete`` finds in its event, beside the deadline.
         """
-        from ipernity_provider.triggers.ipernity import TicketTrigger, within
+        from ipernity_provider.triggers.ipernity import TicketTrigger
 
         self.defer(
             trigger=TicketTrigger(
                 tickets=tickets,
                 ipernity_conn_id=self.ipernity_conn_id,
                 poll_interval=self.poll_interval,
-                deadline=deadline,
+                deadline=deadline.at,
                 until_all=until_all,
+                state={**state, "deadline": deadline.to_json()},
             ),
             method_name="execute_complete",
-            kwargs=kwargs,
-            timeout=within(max(0.0, deadline - time.time())),
+            timeout=deadline.for_airflow,
         )

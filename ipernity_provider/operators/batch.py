@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import conf
 
 from ipernity_provider.hooks.ipernity import IpernityHook
+from ipernity_provider.hooks.parameters import (
+    Seconds,
+    check_choice,
+    check_flag,
+    read_flag,
+    require_count,
+    require_flag,
+    require_seconds,
+)
 from ipernity_provider.operators.base import ReplacingOperator
 
 if TYPE_CHECKING:
-    from datetime import timedelta
     from pathlib import Path
 
     from airflow.sdk import Context, ObjectStoragePath, XComArg
@@ -25,6 +32,7 @@ if TYPE_CHECKING:
     from ipernity_provider.replacement.batch.plan import BatchPlan
     from ipernity_provider.replacement.manifest import Line
     from ipernity_provider.replacement.order import IfUnchanged, OnNewDocument, OnUncertain, Verify
+    from ipernity_provider.triggers.deadline import Deadline
 
 
 class ReplaceFilesOperator(ReplacingOperator):
@@ -38,7 +46,7 @@ class ReplaceFilesOperator(ReplacingOperator):
         (number or page), ``file`` and perhaps ``filename`` in each row, or a list of such objects or of pairs, e.g. from an XCom.
     :param on_error: ``stop`` sends nothing more after the first item that cannot be replaced, and nothing at all if that
         is known beforehand; ``continue`` goes on with the others. After the first *new* document the service makes
-        instead of replacing, both stop, unless ``on_new_document="keep"``.
+        instead of replacing, both stop, unless ``on_new_document="keep"`` (templated).
     :param max_parallel_uploads: how many files are sent at the same time; the service is run by volunteers.
     :param report_to: file in which to tell what became of each item, one JSON object a line (templated):
         ``doc_id``, ``file``, ``filename``, ``where``, ``outcome``, ``md5_before``, ``md5``, ``md5_after``, ``backup``,
@@ -46,10 +54,12 @@ class ReplaceFilesOperator(ReplacingOperator):
     :param file_conn_id: the connection for object storage URIs that name none, in ``manifest``, in its rows, and for
         ``report_to`` and ``backup_to`` (templated).
     :param deferrable: wait in the triggerer, without a worker slot, once everything is sent. Needs Airflow 3.3.
-    :param poll_interval: longest pause between two looks at a ticket, in seconds.
-    :param timeout: how long to wait for the service once everything is sent, in seconds or as timedelta.
-    :param dry_run: plan only, nothing is sent; ``planned`` in the summary counts what would be.
-    :param if_unchanged: ``succeed`` (outcome ``unchanged``) or ``replace`` where a document carries these bytes already.
+    :param poll_interval: longest pause between two looks at a ticket, in seconds or as timedelta.
+    :param timeout: how long to wait for the service once everything is sent, in seconds or as timedelta. A
+        deferred task also stops waiting at the task's ``execution_timeout``.
+    :param dry_run: plan only, nothing is sent; ``planned`` in the summary counts what would be (templated).
+    :param if_unchanged: ``succeed`` (outcome ``unchanged``) or ``replace`` where a document carries these bytes already
+        (templated).
     :param verify: least proof that is accepted, as for
         :class:`~ipernity_provider.operators.ipernity.ReplaceFileOperator`, and so are ``on_new_document``,
         ``on_uncertain``, ``resend_grace``, ``force``, ``check_account``, ``backup_to``, ``require_backup`` and
@@ -65,6 +75,13 @@ class ReplaceFilesOperator(ReplacingOperator):
         "file_conn_id",
         "backup_to",
         "upload_roots",
+        "on_error",
+        "plan_only",  # what `dry_run` is kept as
+        "if_unchanged",
+        "verify",
+        "on_new_document",
+        "on_uncertain",
+        "force",
         "ipernity_conn_id",
     )
 
@@ -72,20 +89,20 @@ class ReplaceFilesOperator(ReplacingOperator):
         self,
         *,
         manifest: str | Path | ObjectStoragePath | XComArg | Sequence[Any],
-        on_error: OnError = "stop",
-        max_parallel_uploads: int = 2,
+        on_error: OnError | str | XComArg = "stop",
+        max_parallel_uploads: int | str = 2,
         report_to: str | Path | ObjectStoragePath | None = None,
         file_conn_id: str | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        poll_interval: float = 30.0,
-        timeout: float | timedelta = 3600.0,
-        dry_run: bool = False,
-        if_unchanged: IfUnchanged = "succeed",
-        verify: Verify = "changed",
-        on_new_document: OnNewDocument = "fail",
-        on_uncertain: OnUncertain = "fail",
-        resend_grace: float = 600.0,
-        force: bool = False,
+        poll_interval: Seconds = 30.0,
+        timeout: Seconds = 3600.0,
+        dry_run: bool | str | XComArg = False,
+        if_unchanged: IfUnchanged | str | XComArg = "succeed",
+        verify: Verify | str | XComArg = "changed",
+        on_new_document: OnNewDocument | str | XComArg = "fail",
+        on_uncertain: OnUncertain | str | XComArg = "fail",
+        resend_grace: Seconds = 600.0,
+        force: bool | str | XComArg = False,
         check_account: bool = True,
         backup_to: str | Path | ObjectStoragePath | None = None,
         require_backup: bool = True,
@@ -96,24 +113,28 @@ class ReplaceFilesOperator(ReplacingOperator):
         super().__init__(**kwargs)
         self.manifest = manifest
         self.on_error = on_error
-        self.max_parallel_uploads = max_parallel_uploads
+        self.max_parallel_uploads = require_count("max_parallel_uploads", max_parallel_uploads, 1, 16)
         self.report_to = report_to
         self.file_conn_id = file_conn_id
-        self.deferrable = deferrable
-        self.poll_interval = poll_interval
-        self.timeout = timeout
+        self.deferrable = require_flag("deferrable", deferrable)
+        self.poll_interval = require_seconds("poll_interval", poll_interval, positive=True)
+        self.timeout = require_seconds("timeout", timeout)
         self.plan_only = dry_run  # `dry_run` is a method of every operator
         self.if_unchanged = if_unchanged
         self.verify = verify
         self.on_new_document = on_new_document
         self.on_uncertain = on_uncertain
-        self.resend_grace = resend_grace
+        self.resend_grace = require_seconds("resend_grace", resend_grace)
         self.force = force
-        self.check_account = check_account
+        self.check_account = require_flag("check_account", check_account)
         self.backup_to = backup_to
-        self.require_backup = require_backup
+        self.require_backup = require_flag("require_backup", require_backup)
         self.upload_roots = upload_roots
         self.ipernity_conn_id = ipernity_conn_id
+        check_flag("dry_run", dry_run)
+        check_flag("force", force)
+        for name in ("on_error", "if_unchanged", "verify", "on_new_document", "on_uncertain"):
+            check_choice(name, getattr(self, name))
 
     def execute(self, context: Context) -> dict[str, Any]:
         """:raises AirflowFailException: for what no retry can mend; other errors are left to Airflow's retries."""
@@ -131,20 +152,28 @@ class ReplaceFilesOperator(ReplacingOperator):
                     "start a new run, which leaves alone what is there already. Nothing was sent."
                 )
             order = self._order(context)
+            plan_only = read_flag("dry_run", self.plan_only)
             lines = self._lines()
             with self.hook.get_conn() as client:
                 plan = plan_all(client, order, journal, lines)
                 # Now, so that a place that cannot be written to is known before anything is sent.
                 self._report(plan.items)
-                if self.plan_only:
+                if plan_only:
                     return self._summary(plan.items)
                 stopped = require_possible(plan, order)
-                return self._carry_out(client, order, journal, plan, stopped=stopped)
+                return self._carry_out(context, client, order, journal, plan, stopped=stopped)
 
     def execute_complete(
-        self, context: Context, event: Any, deadline: float, stopped: str, trouble: dict[str, Any] | None
+        self,
+        context: Context,
+        event: Any,
+        deadline: float | None = None,
+        stopped: str | None = None,
+        trouble: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
         """Go on where the trigger has waited: what it saw is asked again, and proven.
+
+        The other parameters are given where an older version has deferred the task; otherwise they are in the event.
 
         :param deadline: until when to wait in all, in unix seconds.
         :param stopped: why nothing more is to be sent.
@@ -154,33 +183,50 @@ class ReplaceFilesOperator(ReplacingOperator):
         from ipernity_provider.hooks.failures import permanent_errors_end_the_task
         from ipernity_provider.operators.journal import batch_journal_of
         from ipernity_provider.replacement.batch import plan_again
-        from ipernity_provider.triggers.events import read_event
+        from ipernity_provider.triggers.deadline import Deadline
+        from ipernity_provider.triggers.events import read_event, reading
 
         with permanent_errors_end_the_task():
-            _, timed_out = read_event(event)
+            _, timed_out, state = read_event(event)
+            state = state or {"deadline": deadline, "stopped": stopped, "trouble": trouble}
+            with reading(event):
+                until = Deadline.from_json(state["deadline"], self.timeout)
+                left_to_a_retry = TransientError.from_json(state["trouble"]) if state["trouble"] else None
+                if not isinstance(state["stopped"], str):
+                    raise TypeError  # without the reason to stop, more would be sent
             journal = batch_journal_of(context)
             order = self._order(context)
             with self.hook.get_conn() as client:
-                plan = plan_again(journal, TransientError.from_json(trouble) if trouble else None)
+                plan = plan_again(journal, left_to_a_retry)
                 return self._carry_out(
-                    client, order, journal, plan, stopped=stopped, deadline=deadline, timed_out=timed_out
+                    context,
+                    client,
+                    order,
+                    journal,
+                    plan,
+                    stopped=state["stopped"],
+                    deadline=until,
+                    timed_out=timed_out,
                 )
 
     def _carry_out(
         self,
+        context: Context,
         client: IpernityClient,
         order: BatchOrder,
         journal: BatchJournal,
         plan: BatchPlan,
         *,
         stopped: str,
-        deadline: float | None = None,
+        deadline: Deadline | None = None,
         timed_out: bool = False,
     ) -> dict[str, Any]:
         from ipernity_provider.replacement.batch import Batch, MemoryBatchJournal, require_well
+        from ipernity_provider.replacement.order import NotFinished
+        from ipernity_provider.triggers.deadline import Deadline
 
         hand_over = self.deferrable and not timed_out and not isinstance(journal, MemoryBatchJournal)
-        timeout = 0.0 if timed_out else self.timeout_seconds
+        timeout = 0.0 if timed_out else self.timeout
         batch = Batch(
             client,
             order,
@@ -193,6 +239,9 @@ class ReplaceFilesOperator(ReplacingOperator):
         unreported: Exception | None = None
         try:
             waiting = batch.run(timeout, hand_over=hand_over)
+        except NotFinished as error:
+            limit = deadline or f"the timeout of {self.timeout:g} s"
+            raise NotFinished(f"{error} The limit was {limit}.") from None
         finally:
             # What became of the batch is to be told, whatever becomes of its report.
             try:
@@ -202,10 +251,13 @@ class ReplaceFilesOperator(ReplacingOperator):
                 unreported = error
         if waiting:
             # Nothing is left that could be stopped: one resumption is enough, when all are settled.
-            deadline = deadline or time.time() + self.timeout_seconds
             trouble = batch.trouble.to_json() if batch.trouble else None
-            state = {"deadline": deadline, "stopped": batch.stopped, "trouble": trouble}
-            self.wait_in_triggerer(waiting.tickets, deadline=deadline, until_all=True, kwargs=state)
+            self.wait_in_triggerer(
+                waiting.tickets,
+                deadline=deadline or Deadline.of(context, self.timeout, self.execution_timeout),
+                until_all=True,
+                state={"stopped": batch.stopped, "trouble": trouble},
+            )
         if batch.trouble and not any(item.fate == "new_document" and not item.well for item in batch.items):
             raise batch.trouble
         require_well(batch.items, batch.stopped, None if unreported else self._report_place)
@@ -234,7 +286,7 @@ class ReplaceFilesOperator(ReplacingOperator):
 
         return BatchOrder(
             open_path=partial(as_path, conn_id=self.file_conn_id),
-            on_error=self.on_error,
+            on_error=cast("OnError", self.on_error),  # rendered by now, and checked there
             max_parallel_uploads=self.max_parallel_uploads,
             **self.asked(context),
         )

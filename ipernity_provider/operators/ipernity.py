@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Sequence
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import conf
 
 from ipernity_provider.hooks.ipernity import IpernityHook
+from ipernity_provider.hooks.parameters import (
+    Seconds,
+    check_choice,
+    check_flag,
+    read_flag,
+    require_flag,
+    require_seconds,
+)
 from ipernity_provider.links.ipernity import DocumentLink
 from ipernity_provider.operators.base import ReplacingOperator
 from ipernity_provider.operators.batch import ReplaceFilesOperator
@@ -56,20 +62,21 @@ class ReplaceFileOperator(ReplacingOperator):
     :param asynchronous: let the service answer at once with a ticket (``async=1``); if False the upload call itself
         waits until the document is complete (``async=0``).
     :param deferrable: wait in the triggerer, without a worker slot. The upload itself is always sent by a worker.
-    :param poll_interval: longest pause between two looks at the ticket, in seconds.
-    :param timeout: how long to wait for the service, in seconds or as timedelta; a retry goes on waiting.
+    :param poll_interval: longest pause between two looks at the ticket, in seconds or as timedelta.
+    :param timeout: how long to wait for the service, in seconds or as timedelta; a retry goes on waiting. A deferred
+        task also stops waiting at the task's ``execution_timeout``.
     :param if_unchanged: what to do if the document already carries these bytes: ``succeed`` (outcome ``unchanged``),
-        ``skip`` the task, or ``replace`` all the same.
-    :param dry_run: plan only: outcome ``planned``, nothing is sent.
+        ``skip`` the task, or ``replace`` it anyway (templated).
+    :param dry_run: plan only: outcome ``planned``, nothing is sent (templated: true, 1, yes, false, 0 or no).
     :param verify: least proof that is accepted: the stored ``md5``, the ``size`` (or better), that the document
-        ``changed`` (or better), or ``none``. The proof reached is ``verified_by`` in the result.
+        ``changed`` (or better), or ``none`` (templated). The proof reached is ``verified_by`` in the result.
     :param on_new_document: ``fail``, or ``keep`` a document that the service made instead of replacing (outcome
-        ``new_document``, its id in ``new_doc_id``).
-    :param on_uncertain: ``fail``, or ``send`` (perhaps a second time) if nobody can tell whether an earlier try's upload
-        was accepted.
+        ``new_document``, its id in ``new_doc_id``) (templated).
+    :param on_uncertain: ``fail``, or ``send`` (perhaps a second time) if it is not known whether an earlier try's
+        upload was accepted (templated).
     :param resend_grace: seconds that an upload of unknown fate is given to show up before it is sent again; longer than
         the service takes to process a file, for it shows nothing before.
-    :param force: in a cleared task, send again what an earlier run of it has sent already.
+    :param force: in a cleared task, send again what an earlier run of it has sent already (templated).
     :param check_account: ask for the token's rights, the PRO account and the quota before sending.
     :param backup_to: folder or object storage URI in which to keep the previous original (templated).
     :param require_backup: send nothing if that backup cannot be had.
@@ -86,6 +93,12 @@ class ReplaceFileOperator(ReplacingOperator):
         "filename",
         "backup_to",
         "upload_roots",
+        "if_unchanged",
+        "plan_only",  # what `dry_run` is kept as
+        "verify",
+        "on_new_document",
+        "on_uncertain",
+        "force",
         "ipernity_conn_id",
     )
     operator_extra_links = (DocumentLink(),)
@@ -100,15 +113,15 @@ class ReplaceFileOperator(ReplacingOperator):
         wait_for_completion: bool = True,
         asynchronous: bool = True,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        poll_interval: float = 30.0,
-        timeout: float | timedelta = 3600.0,
-        if_unchanged: IfUnchanged = "succeed",
-        dry_run: bool = False,
-        verify: Verify = "changed",
-        on_new_document: OnNewDocument = "fail",
-        on_uncertain: OnUncertain = "fail",
-        resend_grace: float = 600.0,
-        force: bool = False,
+        poll_interval: Seconds = 30.0,
+        timeout: Seconds = 3600.0,
+        if_unchanged: IfUnchanged | str | XComArg = "succeed",
+        dry_run: bool | str | XComArg = False,
+        verify: Verify | str | XComArg = "changed",
+        on_new_document: OnNewDocument | str | XComArg = "fail",
+        on_uncertain: OnUncertain | str | XComArg = "fail",
+        resend_grace: Seconds = 600.0,
+        force: bool | str | XComArg = False,
         check_account: bool = True,
         backup_to: str | Path | ObjectStoragePath | None = None,
         require_backup: bool = True,
@@ -121,23 +134,27 @@ class ReplaceFileOperator(ReplacingOperator):
         self.file = file
         self.file_conn_id = file_conn_id
         self.filename = filename
-        self.wait_for_completion = wait_for_completion
-        self.asynchronous = asynchronous
-        self.deferrable = deferrable
-        self.poll_interval = poll_interval
-        self.timeout = timeout
+        self.wait_for_completion = require_flag("wait_for_completion", wait_for_completion)
+        self.asynchronous = require_flag("asynchronous", asynchronous)
+        self.deferrable = require_flag("deferrable", deferrable)
+        self.poll_interval = require_seconds("poll_interval", poll_interval, positive=True)
+        self.timeout = require_seconds("timeout", timeout)
         self.if_unchanged = if_unchanged
         self.plan_only = dry_run  # `dry_run` is a method of every operator
         self.verify = verify
         self.on_new_document = on_new_document
         self.on_uncertain = on_uncertain
-        self.resend_grace = resend_grace
+        self.resend_grace = require_seconds("resend_grace", resend_grace)
         self.force = force
-        self.check_account = check_account
+        self.check_account = require_flag("check_account", check_account)
         self.backup_to = backup_to
-        self.require_backup = require_backup
+        self.require_backup = require_flag("require_backup", require_backup)
         self.upload_roots = upload_roots
         self.ipernity_conn_id = ipernity_conn_id
+        check_flag("dry_run", dry_run)
+        check_flag("force", force)
+        for name in ("if_unchanged", "verify", "on_new_document", "on_uncertain"):
+            check_choice(name, getattr(self, name))
 
     def execute(self, context: Context) -> dict[str, Any]:
         """:raises AirflowFailException: for what no retry can mend; other errors are left to Airflow's retries."""
@@ -146,23 +163,28 @@ class ReplaceFileOperator(ReplacingOperator):
         with permanent_errors_end_the_task():
             return self._replace(context).as_dict()
 
-    def execute_complete(self, context: Context, event: Any, entry: dict[str, Any]) -> dict[str, Any]:
+    def execute_complete(
+        self, context: Context, event: Any, entry: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
         """Go on where the trigger has waited: prove what the upload has led to.
 
-        :param entry: the upload under way, as it was when the task deferred itself.
+        :param entry: the upload under way, where an older version has deferred the task; otherwise it is in the event.
         """
         from ipernity_provider.hooks.failures import permanent_errors_end_the_task
         from ipernity_provider.operators.journal import journal_of
         from ipernity_provider.replacement import Entry, complete
         from ipernity_provider.replacement.order import NotFinished
-        from ipernity_provider.triggers.events import read_event
+        from ipernity_provider.triggers.deadline import Deadline
+        from ipernity_provider.triggers.events import read_event, reading
 
         with permanent_errors_end_the_task():
-            tickets, timed_out = read_event(event)
+            tickets, timed_out, state = read_event(event)
+            with reading(event):
+                begun = Entry.from_json(entry or state["entry"])
+                deadline = Deadline.from_json(state.get("deadline"), self.timeout)
             if not tickets or timed_out:
-                raise NotFinished.after(self.timeout_seconds, str(entry["ticket"]))
+                raise NotFinished.after(str(deadline), str(begun.ticket))
             with self.hook.get_conn() as client:
-                begun = Entry.from_json(entry)
                 return complete(client, self._demand(), journal_of(context), begun, tickets[0]).as_dict()
 
     def _replace(self, context: Context) -> Result:
@@ -182,26 +204,27 @@ class ReplaceFileOperator(ReplacingOperator):
                 return self._unless_skipped(begun)
             if not self.wait_for_completion:
                 return begun.sent()
-            return complete(client, order, journal, begun, self._settled(client, begun))
+            return complete(client, order, journal, begun, self._settled(context, client, begun))
 
-    def _settled(self, client: IpernityClient, begun: Entry) -> Ticket | None:
+    def _settled(self, context: Context, client: IpernityClient, begun: Entry) -> Ticket | None:
         """The ticket, no longer pending; None where there is none to wait for.
 
         :raises TaskDeferred: it is pending, and the triggerer is to wait for it.
         """
         from ipernity_provider.replacement.settle import look, settle
+        from ipernity_provider.triggers.deadline import Deadline
 
         ticket = begun.waiting_for
         if not ticket:
             return None
         if not self.deferrable:
-            return settle(client, ticket, poll_interval=self.poll_interval, timeout=self.timeout_seconds)
+            return settle(client, ticket, poll_interval=self.poll_interval, timeout=self.timeout)
         state = look(client, ticket)
         if state.pending:
             self.wait_in_triggerer(
                 {ticket: begun.doc_id},
-                deadline=time.time() + self.timeout_seconds,
-                kwargs={"entry": begun.to_json()},
+                deadline=Deadline.of(context, self.timeout, self.execution_timeout),
+                state={"entry": begun.to_json()},
             )
         return state
 
@@ -214,7 +237,7 @@ class ReplaceFileOperator(ReplacingOperator):
             doc_id=self.hook.document_id(self.doc_id),
             file=as_path(self.file, self.file_conn_id),
             filename=as_filename(self.filename),
-            dry_run=self.plan_only,
+            dry_run=read_flag("dry_run", self.plan_only),
             asynchronous=self.asynchronous,
             maybe_sent_since=_start_of_run(context) if retried else None,
             **self.asked(context),
@@ -223,7 +246,9 @@ class ReplaceFileOperator(ReplacingOperator):
     def _demand(self) -> Demand:
         from ipernity_provider.replacement import Demand
 
-        return Demand(verify=self.verify, on_new_document=self.on_new_document)
+        # Rendered by now, and checked there.
+        verify, on_new_document = cast("Verify", self.verify), cast("OnNewDocument", self.on_new_document)
+        return Demand(verify=verify, on_new_document=on_new_document)
 
     def _unless_skipped(self, result: Result) -> Result:
         if result.outcome == "unchanged" and self.if_unchanged == "skip":

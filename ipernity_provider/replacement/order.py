@@ -54,10 +54,9 @@ class NotFinished(TransientError):
     """The time limit passed while the service was still working on the upload."""
 
     @classmethod
-    def after(cls, seconds: float, ticket: str) -> Self:
-        return cls(
-            f"Ticket {ticket} was not finished within {seconds:.0f} s; a retry goes on waiting for it."
-        )
+    def after(cls, limit: str, ticket: str) -> Self:
+        """:param limit: the limit and its parameter, e.g. ``the timeout of 3600 s``."""
+        return cls(f"Ticket {ticket} was not finished within {limit}; a retry goes on waiting for it.")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,7 +38,7 @@ def settle(
         delay = next_delay(looks, state.eta, poll_interval)
         left = end - time.monotonic()
         if left <= 0:
-            raise NotFinished.after(timeout, ticket)
+            raise NotFinished.after(f"the timeout of {timeout:g} s", ticket)
         log.info("Ticket %s is being processed; next look in %.0f s.", ticket, min(delay, left))
         sleep(min(delay, left))
         looks += 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
@@ -10,6 +9,7 @@ from airflow.sdk import BaseSensorOperator, PokeReturnValue, conf
 from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
 
 from ipernity_provider.hooks.ipernity import IpernityHook
+from ipernity_provider.hooks.parameters import Seconds, require_flag, require_seconds
 from ipernity_provider.sensors.quota import IpernityQuotaSensor
 
 if TYPE_CHECKING:
@@ -32,7 +32,8 @@ class TicketSensor(BaseSensorOperator):
         :class:`~ipernity_provider.operators.ipernity.ReplaceFileOperator`, mapped or not (templated). From its whole
         result (``replace.output``) the sensor also knows which document was to be replaced, and fails if the service
         made a new one instead. None stands for nothing to wait for.
-    :param poke_interval: longest pause between two rounds, in seconds.
+    :param poke_interval: longest pause between two rounds, in seconds or as timedelta.
+    :param timeout: when to give up, in seconds or as timedelta; by default what Airflow's configuration says.
     :param deferrable: wait in the triggerer, without a worker slot, all tickets together.
     :param ipernity_conn_id: the connection (templated).
     :return: ticket -> document id.
@@ -44,13 +45,18 @@ class TicketSensor(BaseSensorOperator):
         self,
         *,
         tickets: XComArg | str | Mapping[str, Any] | Iterable[str | Mapping[str, Any] | None] | None,
-        poke_interval: float = 30.0,
+        poke_interval: Seconds = 30.0,
+        timeout: Seconds | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         ipernity_conn_id: str = IpernityHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
-        super().__init__(poke_interval=poke_interval, **kwargs)
-        self.deferrable = deferrable
+        super().__init__(
+            poke_interval=require_seconds("poke_interval", poke_interval),
+            timeout=None if timeout is None else require_seconds("timeout", timeout),
+            **kwargs,
+        )
+        self.deferrable = require_flag("deferrable", deferrable)
         self.tickets = tickets
         self.ipernity_conn_id = ipernity_conn_id
         self._known: Tickets | None = None
@@ -64,27 +70,36 @@ class TicketSensor(BaseSensorOperator):
         except AirflowSensorTimeout as error:
             raise AirflowSensorTimeout(f"{error} {self._not_finished()}") from None
 
-    def execute_complete(self, context: Context, event: Any, finished: dict[str, str]) -> dict[str, str]:  # noqa: ARG002
+    def execute_complete(
+        self,
+        context: Context,  # noqa: ARG002
+        event: Any,
+        finished: dict[str, str] | None = None,
+    ) -> dict[str, str]:
         """Judge what the trigger has seen.
 
-        :param finished: ticket -> document, as known when the task deferred itself.
+        :param finished: ticket -> document, as known when an older version deferred the task; otherwise it is in the event.
         """
         from ipernity_provider.hooks.failures import permanent_errors_end_the_task
         from ipernity_provider.replacement.tickets import Tickets, read_tickets
-        from ipernity_provider.triggers.events import read_event
+        from ipernity_provider.sensors.limits import time_is_up
+        from ipernity_provider.triggers.deadline import Deadline
+        from ipernity_provider.triggers.events import read_event, reading
 
         with permanent_errors_end_the_task():
-            states, timed_out = read_event(event)
+            states, timed_out, state = read_event(event)
+            with reading(event):
+                finished = dict(state["finished"] if finished is None else finished)
+                deadline = Deadline.from_json(state.get("deadline"), self.timeout)
             self._known = Tickets(read_tickets(self.tickets), finished)
             self._known.note(states)
         if timed_out or self._known.pending:
-            raise AirflowSensorTimeout(
-                f"Sensor has timed out after {self.timeout:.0f} s. {self._not_finished()}"
-            )
+            raise time_is_up(self, deadline, self._not_finished())
         return self._known.finished
 
     def _look_once_or_defer(self, context: Context) -> dict[str, str]:
-        from ipernity_provider.triggers.ipernity import TicketTrigger, within
+        from ipernity_provider.triggers.deadline import Deadline
+        from ipernity_provider.triggers.ipernity import TicketTrigger
 
         try:
             tickets = self._round(context)
@@ -93,16 +108,17 @@ class TicketSensor(BaseSensorOperator):
                 raise AirflowSkipException(f"Skipping: {error}") from error
             raise
         if tickets.pending:
+            deadline = Deadline.of(context, self.timeout, self.execution_timeout)
             self.defer(
                 trigger=TicketTrigger(
                     tickets=tickets.expected,
                     ipernity_conn_id=self.ipernity_conn_id,
                     poll_interval=self.poke_interval,
-                    deadline=time.time() + self.timeout,
+                    deadline=deadline.at,
+                    state={"finished": tickets.finished, "deadline": deadline.to_json()},
                 ),
                 method_name="execute_complete",
-                kwargs={"finished": tickets.finished},
-                timeout=within(self.timeout),
+                timeout=deadline.for_airflow,
             )
         return tickets.finished
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue, conf
 from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
 
 from ipernity_provider.hooks.ipernity import IpernityHook
+from ipernity_provider.hooks.parameters import (
+    Seconds,
+    is_template,
+    read_bytes,
+    require_flag,
+    require_seconds,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
@@ -41,23 +45,30 @@ class IpernityQuotaSensor(BaseSensorOperator):
     def __init__(
         self,
         *,
-        min_bytes: XComArg | int | str,
-        poke_interval: timedelta | float = 3600.0,
-        timeout: timedelta | float = 32 * 24 * 3600.0,
+        min_bytes: XComArg | float | str,
+        poke_interval: Seconds = 3600.0,
+        timeout: Seconds = 32 * 24 * 3600.0,
         mode: str = "reschedule",
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         ipernity_conn_id: str = IpernityHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
-        super().__init__(poke_interval=poke_interval, timeout=timeout, mode=mode, **kwargs)
-        self.deferrable = deferrable
+        super().__init__(
+            poke_interval=require_seconds("poke_interval", poke_interval),
+            timeout=require_seconds("timeout", timeout),
+            mode=mode,
+            **kwargs,
+        )
+        self.deferrable = require_flag("deferrable", deferrable)
         self.min_bytes = min_bytes
         self.ipernity_conn_id = ipernity_conn_id
         self._left: int | None = None
+        if not is_template(min_bytes):
+            read_bytes("min_bytes", min_bytes)
 
     def execute(self, context: Context) -> Any:
         if self.deferrable:
-            return self._look_once_or_defer()
+            return self._look_once_or_defer(context)
         try:
             return super().execute(context)
         except AirflowSensorTimeout as error:
@@ -67,13 +78,17 @@ class IpernityQuotaSensor(BaseSensorOperator):
         """Judge what the trigger has seen."""
         from ipernity_provider.api.errors import TransientError
         from ipernity_provider.hooks.failures import permanent_errors_end_the_task
-        from ipernity_provider.triggers.events import read_volume_event
+        from ipernity_provider.sensors.limits import time_is_up
+        from ipernity_provider.triggers.deadline import Deadline
+        from ipernity_provider.triggers.events import read_volume_event, reading
 
         with permanent_errors_end_the_task():
-            self._left, timed_out = read_volume_event(event)
+            self._left, timed_out, state = read_volume_event(event)
+            with reading(event):
+                deadline = Deadline.from_json(state.get("deadline"), self.timeout)
             wanted = self._wanted()
         if timed_out:
-            raise AirflowSensorTimeout(f"Sensor has timed out after {self.timeout:.0f} s. {self._seen()}")
+            raise time_is_up(self, deadline, self._seen())
         if self._left is None or self._left < wanted:
             raise TransientError(f"{self._seen()} The task was resumed too early.")
         return self._left
@@ -82,8 +97,8 @@ class IpernityQuotaSensor(BaseSensorOperator):
         """:raises AirflowFailException: the service does not say what is left, or waiting cannot help."""
         return PokeReturnValue(is_done=self._enough(), xcom_value=self._left)
 
-    def _look_once_or_defer(self) -> int | None:
-        from ipernity_provider.triggers.ipernity import within
+    def _look_once_or_defer(self, context: Context) -> int | None:
+        from ipernity_provider.triggers.deadline import Deadline
         from ipernity_provider.triggers.quota import QuotaTrigger
 
         try:
@@ -93,15 +108,17 @@ class IpernityQuotaSensor(BaseSensorOperator):
                 raise AirflowSkipException(f"Skipping: {error}") from error
             raise
         if not enough:
+            deadline = Deadline.of(context, self.timeout, self.execution_timeout)
             self.defer(
                 trigger=QuotaTrigger(
                     min_bytes=self._wanted(),
                     ipernity_conn_id=self.ipernity_conn_id,
                     poll_interval=self.poke_interval,
-                    deadline=time.time() + self.timeout,
+                    deadline=deadline.at,
+                    state={"deadline": deadline.to_json()},
                 ),
                 method_name="execute_complete",
-                timeout=within(self.timeout),
+                timeout=deadline.for_airflow,
             )
         return self._left
 
@@ -124,21 +141,8 @@ class IpernityQuotaSensor(BaseSensorOperator):
         return self._left >= wanted
 
     def _wanted(self) -> int:
-        """What the templates have made of ``min_bytes``.
-
-        :raises Refused: it is no number of bytes.
-        """
-        given: Any = self.min_bytes
-        try:
-            # Jinja's divisions give fractions; text of digits is not sent through a float, which would round it.
-            wanted = int(given) if str(given).strip().isdigit() else math.ceil(float(given))
-        except (TypeError, ValueError, OverflowError):
-            wanted = -1
-        if wanted < 0 or isinstance(given, bool):
-            from ipernity_provider.replacement.order import Refused
-
-            raise Refused(f"min_bytes is {given!r}: give a number of bytes, e.g. 2147483648.")
-        return wanted
+        """Return what the templates have made of ``min_bytes``."""
+        return read_bytes("min_bytes", self.min_bytes)
 
     def _seen(self) -> str:
         from ipernity_provider.triggers.quota import left_and_wanted

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
@@ -16,18 +15,8 @@ if TYPE_CHECKING:
     from ipernity_provider.api.models import Ticket
     from ipernity_provider.triggers.poller import Watch
 
-_SPARE_SECONDS = 60.0
 _FIRST_QUIET = 10.0
 _LONGEST_QUIET = 300.0
-
-
-def within(seconds: float) -> timedelta:
-    """The limit for Airflow's own watch over a deferred task.
-
-    A little more than the user's: the trigger ends in time by itself, and says what was not finished. Airflow's limit is
-    for a triggerer that is down.
-    """
-    return timedelta(seconds=seconds + _SPARE_SECONDS)
 
 
 class TicketTrigger(BaseTrigger):
@@ -41,6 +30,7 @@ class TicketTrigger(BaseTrigger):
     :param poll_interval: longest pause between two looks at a ticket, in seconds.
     :param deadline: when to give up, in unix seconds: a restarted triggerer does not wait longer.
     :param until_all: wait for the end of all, even if one cannot end well.
+    :param state: what the resumed task needs to go on, JSON-simple and without secrets; it comes back in the event.
     """
 
     def __init__(
@@ -51,6 +41,7 @@ class TicketTrigger(BaseTrigger):
         poll_interval: float,
         deadline: float,
         until_all: bool = False,
+        state: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.tickets = dict(tickets)
@@ -58,6 +49,7 @@ class TicketTrigger(BaseTrigger):
         self.poll_interval = poll_interval
         self.deadline = deadline
         self.until_all = until_all
+        self.state = state or {}
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         return (
@@ -68,6 +60,7 @@ class TicketTrigger(BaseTrigger):
                 "poll_interval": self.poll_interval,
                 "deadline": self.deadline,
                 "until_all": self.until_all,
+                "state": self.state,
             },
         )
 
@@ -92,12 +85,12 @@ class TicketTrigger(BaseTrigger):
                     await self._news_or_sign_of_life(watch)
         except TimeoutError:
             self.log.info("The time limit has come; %s not finished.", _count(len(watch.pending)))
-            return TriggerEvent(events.timed_out(watch.states.values()))
+            return TriggerEvent(events.timed_out(watch.states.values(), self.state))
         except PermanentError as error:
             self.log.error("%s", error)
             return TriggerEvent(events.failed(error))
         self.log.info("%s settled, %d pending.", _count(len(watch.states)), len(watch.pending))
-        return TriggerEvent(events.settled(watch.states.values()))
+        return TriggerEvent(events.settled(watch.states.values(), self.state))
 
     def _is_lost(self, watch: Watch) -> bool:
         return not self.until_all and any(map(self._cannot_end_well, watch.states.values()))

@@ -65,16 +65,24 @@ class QuotaTrigger(BaseTrigger):
     :param ipernity_conn_id: the connection.
     :param poll_interval: pause between two looks, in seconds.
     :param deadline: when to give up, in unix seconds: a restarted triggerer does not wait longer.
+    :param state: what the resumed task needs to go on, JSON-simple and without secrets; it comes back in the event.
     """
 
     def __init__(
-        self, *, min_bytes: int, ipernity_conn_id: str, poll_interval: float, deadline: float
+        self,
+        *,
+        min_bytes: int,
+        ipernity_conn_id: str,
+        poll_interval: float,
+        deadline: float,
+        state: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.min_bytes = min_bytes
         self.ipernity_conn_id = ipernity_conn_id
         self.poll_interval = poll_interval
         self.deadline = deadline
+        self.state = state or {}
         self._left: int | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -85,6 +93,7 @@ class QuotaTrigger(BaseTrigger):
                 "ipernity_conn_id": self.ipernity_conn_id,
                 "poll_interval": self.poll_interval,
                 "deadline": self.deadline,
+                "state": self.state,
             },
         )
 
@@ -105,8 +114,8 @@ class QuotaTrigger(BaseTrigger):
             return events.failed(error)
         if left is None:
             self.log.info("The time limit has come. %s", left_and_wanted(self._left, self.min_bytes))
-            return events.volume_timed_out(self._left)
-        return events.volume_left(left)
+            return events.volume_timed_out(self._left, self.state)
+        return events.volume_left(left, self.state)
 
     async def _wait(self) -> int | None:
         """The bytes that are left, once they are enough; None if they are not at the deadline."""

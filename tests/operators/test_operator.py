@@ -228,13 +228,6 @@ def test_roots_that_name_nothing_do_not_mean_anywhere(service: Service, picture:
     assert service.ledger() == []
 
 
-@pytest.mark.parametrize("wrong", [{"poll_interval": 0}, {"poll_interval": -1}, {"timeout": -1}])
-def test_times_that_make_no_sense_are_refused(service: Service, picture: Path, wrong: dict[str, Any]) -> None:
-    with pytest.raises(AirflowFailException, match="poll_interval must be above 0"):
-        operator(picture, **wrong).execute(context())
-    assert service.ledger() == []
-
-
 def test_being_killed_breaks_the_upload_off_and_the_next_try_sends_at_once(
     service: Service, picture: Path
 ) -> None:

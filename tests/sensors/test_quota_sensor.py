@@ -303,7 +303,8 @@ def test_a_time_limit_is_the_users_and_airflows_own_comes_a_little_later(service
     kwargs = deferred.value.trigger.serialize()[1]
     assert kwargs["deadline"] == pytest.approx(time.time() + 90, abs=5)
     assert kwargs["poll_interval"] == 3600
-    assert deferred.value.timeout == timedelta(seconds=150)
+    assert deferred.value.timeout is not None
+    assert deferred.value.timeout.total_seconds() == pytest.approx(150, abs=5)
 
 
 def test_no_interval_makes_no_hot_loop(service: Service) -> None:
@@ -335,7 +336,7 @@ def test_no_interval_makes_no_hot_loop(service: Service) -> None:
     ],
 )
 def test_what_is_no_event_of_the_trigger_is_not_taken_for_a_good_one(event: Any) -> None:
-    with pytest.raises(TransientError, match="no event of its trigger"):
+    with pytest.raises(TransientError, match="unexpected event"):
         sensor().execute_complete(context(), event)
 
 

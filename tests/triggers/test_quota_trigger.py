@@ -76,7 +76,7 @@ def test_it_fires_once_when_the_next_month_has_come(service: Service) -> None:
     month = next_month(service, 10**9)
     (event,) = run(trigger())
     month.join()
-    assert read_volume_event(event) == (10**9, False)
+    assert read_volume_event(event)[:2] == (10**9, False)
     calls = service.calls()["account.getQuota"]
     time.sleep(0.5)
     assert service.calls() == {"account.getQuota": calls}
@@ -89,7 +89,7 @@ def test_it_looks_soon_whatever_the_interval(service: Service, monkeypatch: pyte
     started = time.monotonic()
     (event,) = run(trigger(poll_interval=3600.0))
     assert 0.5 <= time.monotonic() - started < 10
-    assert read_volume_event(event) == (WANTED, False)
+    assert read_volume_event(event)[:2] == (WANTED, False)
     assert service.calls() == {"account.getQuota": 1}
 
 
@@ -97,7 +97,7 @@ def test_it_looks_soon_whatever_the_interval(service: Service, monkeypatch: pyte
 def test_an_unlimited_volume_is_enough(service: Service, left: int | None, logged: Callable[[], str]) -> None:
     service.set(unlimited=True, quota_left_bytes=left)
     (event,) = run(trigger())
-    assert read_volume_event(event) == (max(WANTED, 10475274240 if left is None else 0), False)
+    assert read_volume_event(event)[:2] == (max(WANTED, 10475274240 if left is None else 0), False)
     assert "The account's upload volume is unlimited" in logged()
 
 
@@ -107,14 +107,14 @@ def test_it_looks_a_last_time_at_the_deadline(service: Service, monkeypatch: pyt
     month = next_month(service, WANTED, seconds=1.5)
     (event,) = run(trigger(poll_interval=3600.0, timeout=2.5))
     month.join()
-    assert read_volume_event(event) == (WANTED, False)
+    assert read_volume_event(event)[:2] == (WANTED, False)
     assert service.calls() == {"account.getQuota": 2}
 
 
 def test_it_ends_at_its_deadline_and_says_what_was_left(service: Service, logged: Callable[[], str]) -> None:
     service.set(quota_left_bytes=7)
     (event,) = run(trigger(timeout=0.7))
-    assert read_volume_event(event) == (7, True)
+    assert read_volume_event(event)[:2] == (7, True)
     assert (
         "The time limit has come. 7 bytes of this month's upload volume are left, 5000000 are wanted."
         in logged()
@@ -125,7 +125,7 @@ def test_it_ends_at_its_deadline_and_says_what_was_left(service: Service, logged
 def test_a_deadline_in_the_past_leaves_one_look(service: Service, left: int) -> None:
     service.set(quota_left_bytes=left)
     (event,) = run(trigger(timeout=-5.0))
-    assert read_volume_event(event) == (left, left < WANTED)
+    assert read_volume_event(event)[:2] == (left, left < WANTED)
     assert service.calls() == {"account.getQuota": 1}
 
 
@@ -138,7 +138,7 @@ def test_the_deadline_does_not_wait_for_a_slow_service(
 
     async def with_deadline() -> float:
         started = time.monotonic()
-        assert read_volume_event(await fire(trigger(timeout=0.7))) == (None, True)
+        assert read_volume_event(await fire(trigger(timeout=0.7)))[:2] == (None, True)
         ended = time.monotonic()
         await nothing_left(0)
         return ended - started
@@ -155,7 +155,7 @@ def test_transient_errors_are_survived_and_logged(
     service.set(quota_left_bytes=WANTED)
     service.fail(kind, "account.getQuota", times=2)
     (event,) = run(trigger())
-    assert read_volume_event(event) == (WANTED, False)
+    assert read_volume_event(event)[:2] == (WANTED, False)
     assert service.calls()["account.getQuota"] == 3
     assert logged().count("Going on waiting.") == 2
 
@@ -163,7 +163,7 @@ def test_transient_errors_are_survived_and_logged(
 def test_an_outage_makes_the_calls_rarer(service: Service) -> None:
     service.fail("code:501", "account.getQuota", times=99)
     (event,) = run(trigger(timeout=3.3))
-    assert read_volume_event(event) == (None, True)
+    assert read_volume_event(event)[:2] == (None, True)
     # After 0.2, 0.4, 0.8 and 1.6 s, and at the deadline.
     assert service.calls() == {"account.getQuota": 5}
 
@@ -224,7 +224,7 @@ def test_an_event_holds_no_secret(service: Service) -> None:
 
 
 def test_a_ticket_is_no_volume() -> None:
-    with pytest.raises(TransientError, match="no event of its trigger"):
+    with pytest.raises(TransientError, match="unexpected event"):
         read_volume_event({"status": "settled", "tickets": []})
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from ipernity_provider.api.upload import FilePath
 from ipernity_provider.replacement.batch.item import Item
@@ -29,7 +29,7 @@ class BatchOrder(Terms):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.on_error not in {"stop", "continue"}:
+        if self.on_error not in get_args(OnError):
             raise Refused(f"on_error is {self.on_error!r}: choose 'stop' or 'continue'. Nothing was sent.")
         if self.if_unchanged == "skip":
             raise Refused(
