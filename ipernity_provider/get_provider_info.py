@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+#: The form's section for what every connection needs.
+_ACCESS = "API key and token"
+
 
 def get_provider_info() -> dict[str, Any]:
     return {
@@ -47,20 +50,31 @@ def get_provider_info() -> dict[str, Any]:
                 "hook-class-name": "ipernity_provider.hooks.ipernity.IpernityHook",
                 "hook-name": "ipernity",
                 "ui-field-behaviour": {
-                    # Not `port`: the Test button of Airflow 3.3.2 needs one stored, and 0 will do.
+                    # Not `port`: where none is stored, the Test button of Airflow 3.3.2 posts 0, finds that it differs,
+                    # and answers "Bad Request" before it asks the hook. No default can be given here, only words.
                     "hidden-fields": ["login", "schema"],
-                    "relabeling": {"password": "API secret", "host": "Service address"},
+                    "relabeling": {
+                        "password": "API secret",
+                        "host": "Service address",
+                        "port": "Port: type 0",
+                    },
                     "placeholders": {
-                        "password": "the secret of the API key",
-                        "host": "https://api.ipernity.com (leave empty), or a sandbox",
-                        "port": "0",
+                        "password": "required: the secret of the API key",
+                        "host": "leave empty for https://api.ipernity.com",
+                        "port": "type 0, or the Test button answers: Bad Request",
                     },
                 },
                 "conn-fields": {
+                    # A type without null is required: marked so, and nothing is saved without it.
                     "api_key": {
                         "label": "API key",
                         "description": "From https://www.ipernity.com/apps/key.",
-                        "schema": {"type": ["string", "null"]},
+                        "schema": {"type": "string", "section": _ACCESS},
+                    },
+                    "token": {
+                        "label": "Token",
+                        "description": "With the permission doc: write. The command airflow ipernity authorize gets one and stores all of this.",
+                        "schema": {"type": "string", "format": "password", "section": _ACCESS},
                     },
                     "auth": {
                         "label": "Kind of token",
@@ -69,17 +83,13 @@ def get_provider_info() -> dict[str, Any]:
                             "type": ["string", "null"],
                             "enum": ["signature", "oauth"],
                             "default": "signature",
+                            "section": _ACCESS,
                         },
-                    },
-                    "token": {
-                        "label": "Token",
-                        "description": "A user's token with the permission doc: write.",
-                        "schema": {"type": ["string", "null"], "format": "password"},
                     },
                     "token_secret": {
                         "label": "Token secret",
-                        "description": "OAuth only.",
-                        "schema": {"type": ["string", "null"], "format": "password"},
+                        "description": "Required with oauth; else empty.",
+                        "schema": {"type": ["string", "null"], "format": "password", "section": _ACCESS},
                     },
                     "lg": {
                         "label": "Language",

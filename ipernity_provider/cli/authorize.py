@@ -8,7 +8,7 @@ from ipernity_provider.api.errors import IpernityError
 from ipernity_provider.cli import desktop_flow, stored
 from ipernity_provider.cli.connection import ConnectionFields
 from ipernity_provider.cli.ending import CommandFailed
-from ipernity_provider.cli.explain import NO_CONSENT_IN_TIME, explain
+from ipernity_provider.cli.explain import NO_CONSENT_IN_TIME, explain_authorization
 from ipernity_provider.cli.known import known_application, known_connection, known_service
 from ipernity_provider.cli.loopback import LoopbackCallback
 from ipernity_provider.cli.oauth_flow import OUT_OF_BAND, OAuthFlow
@@ -33,7 +33,7 @@ def authorize(options: Namespace) -> None:
     try:
         token = (_by_oauth if options.oauth else _by_desktop)(options, service, application, permissions)
     except IpernityError as error:
-        raise CommandFailed(explain(error)) from None
+        raise CommandFailed(explain_authorization(error)) from None
     # A token is given once, so it is kept before anything else is done with it.
     fields = ConnectionFields.of(options.conn_id, service, application, token, known.extra)
     if options.output == "store":
@@ -109,7 +109,7 @@ def _introduce(service: Service, application: Application, token: UserToken) -> 
         with service.client(application, token) as client:
             owner = client.check_token()
     except IpernityError as error:
-        return explain(error)
+        return explain_authorization(error)
     kind = "PRO" if owner.is_pro else "not PRO, so replacing may be refused"
     held = owner.permissions.get("doc", "none")
     say(f"Connected as {owner.username} ({kind}), doc: {held}.")

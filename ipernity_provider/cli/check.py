@@ -10,9 +10,7 @@ from collections.abc import Iterator
 from ipernity_provider.cli import stored
 from ipernity_provider.cli.connection import environment_variable
 from ipernity_provider.cli.ending import CommandFailed
-from ipernity_provider.cli.findings import CHECKS, Finding
-from ipernity_provider.cli.questions import Questions
-from ipernity_provider.hooks.deadline import in_time
+from ipernity_provider.hooks.checks import CHECKS, Checks, Finding
 from ipernity_provider.hooks.settings import ConnectionSettingError, ConnectionSettings
 
 LONGEST_SECONDS = 12.0
@@ -28,7 +26,7 @@ def check(options: Namespace) -> int:
             raise CommandFailed(str(error), 2) from None
         _print_json(options.conn_id, [Finding("connection", "failed", str(error))])
         return 2
-    findings = list(complete(within(LONGEST_SECONDS, Questions(options.conn_id, settings).ask())))
+    findings = list(fill_skipped(Checks(settings, options.conn_id).run(LONGEST_SECONDS)))
     if as_json:
         _print_json(options.conn_id, findings)
     else:
@@ -36,19 +34,8 @@ def check(options: Namespace) -> int:
     return 1 if any(finding.status == "failed" for finding in findings) else 0
 
 
-def within(seconds: float, findings: Iterator[Finding]) -> Iterator[Finding]:
-    """Those that come in time, and one that says so where one does not."""
-    done = 0
-    try:
-        for finding in in_time(seconds, findings):
-            done += 1
-            yield finding
-    except TimeoutError as late:
-        yield Finding(CHECKS[done], "failed", str(late))
-
-
-def complete(findings: Iterator[Finding]) -> Iterator[Finding]:
-    """The findings, and one for each check that was not come to."""
+def fill_skipped(findings: Iterator[Finding]) -> Iterator[Finding]:
+    """Yield the findings, then one for each check that was not reached."""
     there = set()
     for finding in findings:
         there.add(finding.check)

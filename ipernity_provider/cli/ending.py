@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ipernity_provider.api.errors import IpernityError
+from ipernity_provider.hooks.explain import one_sentence
 
 
 class CommandFailed(Exception):
@@ -38,11 +38,6 @@ def one_sentence_on_failure() -> Iterator[None]:
         _end("Interrupted.", 130)
     except Exception as error:  # noqa: BLE001 - whatever it says may hold secrets; its type is safe to show
         _end(f"The command failed for an unforeseen reason ({type(error).__name__}).", 1)
-
-
-def one_sentence(text: str) -> str:
-    """Sentences joined by semicolons."""
-    return re.sub(r"\. ([A-Z])(?![A-Z])", lambda match: f"; {match[1].lower()}", text)
 
 
 @contextmanager

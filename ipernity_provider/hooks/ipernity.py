@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _TEST_SECONDS = 9.5
 _FLAGS = frozenset({"asynchronous", "check_account", "dry_run", "force", "require_backup"})
 _DURATIONS = frozenset({"resend_grace", "verify_seconds"})
+_TOLD_BY_TEST = {"token", "permission", "account", "quota"}
 
 
 class IpernityHook(BaseHook):
@@ -170,35 +171,21 @@ class IpernityHook(BaseHook):
         return [*sets, own]
 
     def test_connection(self) -> tuple[bool, str]:
-        """Whether the service knows key, secret and token, in one sentence, within 10 s; never raises."""
-        from ipernity_provider.api.errors import IpernityError
-        from ipernity_provider.hooks.deadline import in_time
+        """Return whether the connection can replace files, and what ``airflow ipernity check`` says about it.
+
+        It takes 10 s at most and never raises.
+        """
+        from ipernity_provider.hooks.checks import Checks
+        from ipernity_provider.hooks.settings import ConnectionSettingError
 
         try:
             settings = self.settings  # here, because Airflow may give connections to this thread only
-            (sentence,) = in_time(_TEST_SECONDS, _introductions(settings))
-        except (IpernityError, TimeoutError) as error:
-            return False, str(error)
+            # Airflow tests a connection under a random id, which would only confuse.
+            findings = list(Checks(settings, "CONNECTION_ID").run(_TEST_SECONDS))
+        except ConnectionSettingError as error:
+            return False, str(error).replace(f"Connection {self.ipernity_conn_id!r}", "This connection")
         except Exception as error:  # noqa: BLE001 - Airflow shows the sentence, and only what is ours is safe to show
             return False, f"The test itself failed ({type(error).__name__})."
-        return True, sentence
-
-
-def _introductions(settings: ConnectionSettings) -> Iterator[str]:
-    with settings.brief_client() as client:
-        yield _introduce(client, with_token=bool(settings.token))
-
-
-def _introduce(client: IpernityClient, *, with_token: bool) -> str:
-    if not with_token:
-        client.echo()
-        return "The service knows the API key. Without a token it shows public documents only and replaces nothing."
-    token = client.check_token()
-    held = token.permissions.get("doc", "none")
-    if not token.allows("doc", "write"):
-        return f"Connected as {token.username}, but the token allows doc: {held}; replacing needs doc: write."
-    quota = client.get_quota()
-    left = "unknown" if quota.left_bytes is None else f"{quota.left_bytes / 2**20:,.0f} MiB"
-    volume = "upload volume: unlimited" if quota.unlimited else f"left of this month's upload volume: {left}"
-    kind = "PRO" if quota.is_pro else "not PRO, so replacing may be refused"
-    return f"Connected as {token.username} ({kind}), doc: {held}, {volume}."
+        failed = [finding.sentence for finding in findings if finding.status == "failed"]
+        told = [f.sentence for f in findings if f.check in _TOLD_BY_TEST or f.status == "warning"]
+        return not failed, " ".join(failed or told)

@@ -10,7 +10,7 @@ import pytest
 from ipernity_provider.__main__ import main
 from ipernity_provider.api.errors import IpernityError
 from ipernity_provider.cli import desktop_flow
-from ipernity_provider.cli.explain import explain
+from ipernity_provider.cli.explain import explain_authorization
 from ipernity_provider.cli.service import Application
 from ipernity_provider.cli.service import Service as Place
 from scripts.rig import free_port
@@ -100,7 +100,7 @@ def test_a_frob_that_was_used_or_has_expired(service: Service) -> None:
         for frob in (used, old):
             with pytest.raises(IpernityError) as caught:
                 desktop_flow.exchange(client, frob)
-            sentence = explain(caught.value)
+            sentence = explain_authorization(caught.value)
             assert "the frob has expired or was used; run the command again" in sentence
             assert frob not in sentence
 

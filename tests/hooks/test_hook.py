@@ -206,36 +206,42 @@ def test_a_task_function_can_replace_a_file(
     assert len(service.ledger()) == 1
 
 
-def test_the_connection_test_tells_who_and_what(connect: Connect, service: Service) -> None:
+def test_the_connection_test_says_what_it_found(connect: Connect, service: Service) -> None:
     assert IpernityHook(connect()).test_connection() == (
         True,
-        "Connected as Superman (PRO), doc: write, upload volume: unlimited.",
+        (
+            "The token belongs to Superman. The token allows doc: write. The account is PRO. "
+            "This month's upload volume is unlimited."
+        ),
     )
-    service.set(quota_left_bytes=3 << 30)
+    service.set(quota_left_bytes=3 << 30, is_pro=False)
     assert IpernityHook(connect()).test_connection() == (
         True,
-        "Connected as Superman (PRO), doc: write, left of this month's upload volume: 3,072 MiB.",
+        (
+            "The token belongs to Superman. The token allows doc: write. The account is not PRO: "
+            "replacing may be refused. 3,072 MiB are left of this month's upload volume."
+        ),
     )
-    works, sentence = IpernityHook(connect(token=None)).test_connection()
-    assert works
-    assert sentence.startswith("The service knows the API key. Without a token")
 
 
-def test_the_connection_test_names_what_is_missing(connect: Connect, service: Service) -> None:
+def test_the_connection_test_fails_where_nothing_can_be_replaced(connect: Connect, service: Service) -> None:
     service.set(permissions={"doc": "read"})
     assert IpernityHook(connect()).test_connection() == (
-        True,
-        "Connected as Superman, but the token allows doc: read; replacing needs doc: write.",
+        False,
+        (
+            "The token allows doc: read, but replacing needs doc: write: "
+            "run `airflow ipernity authorize --conn-id CONNECTION_ID --overwrite`."
+        ),
     )
 
 
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"token": "00000-000000000000"}, "Token invalid"),
-        ({"api_key": "00000000000000000000000000000000"}, "API Key is invalid"),
-        ({"timeout": "never"}, "timeout in the extra"),
-        ({"lg": "off"}, "HTTP 403"),
+        ({"token": "00000-000000000000"}, "The token is wrong or was revoked (code 107)"),
+        ({"api_key": "00000000000000000000000000000000"}, "does not know the API key (code 101)"),
+        ({"timeout": "never"}, "This connection: timeout in the extra"),
+        ({"lg": "off"}, "The service refuses calls without `lg`"),
         ({"proxy": f"http://127.0.0.1:{free_port()}"}, "proxy"),
     ],
 )

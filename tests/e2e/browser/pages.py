@@ -42,6 +42,14 @@ class Connections:
     def extra(self, name: str) -> Locator:
         return self.field(f"element_{name}")
 
+    def label(self, name: str) -> Locator:
+        """The label of an extra field."""
+        return (
+            self.form.get_by_role("group")
+            .filter(has=self.page.locator(f"[name=element_{name}]"))
+            .locator("label")
+        )
+
     def fill(self, **fields: str) -> None:
         for name, value in fields.items():
             self.field(name).fill(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,7 +28,10 @@ from tests.e2e.browser.pages import GREEN, RED, Connections, everything_in
 pytestmark = pytest.mark.timeout(900)
 
 CONN_ID = "ipernity_photos"
-CONNECTED = "Connected as Superman (PRO), doc: write, upload volume: unlimited."
+CONNECTED = (
+    "The token belongs to Superman. The token allows doc: write. The account is PRO. "
+    "This month's upload volume is unlimited."
+)
 
 
 @pytest.fixture
@@ -53,19 +57,39 @@ def test_the_form_has_our_fields_with_their_labels_hints_and_choices(
         expect(connections.field(name)).to_have_count(0)
     connections.fill(description="The account of our photo club", password=API_SECRET, port="0")
     expect(connections.field("password")).to_have_attribute("type", "password")
-    snap(page, "connection-form")
+    snap(page, "connection-form", height=920)
 
-    connections.open("Extra Fields")
-    for field in fields.values():
-        expect(form.get_by_text(field["label"], exact=True)).to_be_visible()
-        expect(form.get_by_text(field["description"], exact=True)).to_be_visible()
+    in_sections = dict.fromkeys(field["schema"].get("section", "Extra Fields") for field in fields.values())
+    for section in in_sections:
+        connections.open(section)
+        for name, field in fields.items():
+            if field["schema"].get("section", "Extra Fields") == section:
+                expect(connections.label(name)).to_have_text(
+                    re.compile(rf"^{re.escape(field['label'])}\s*\*?\s*$")
+                )
+                expect(form.get_by_text(field["description"], exact=True)).to_be_visible()
+    connections.fill_extra(upload_roots="/data/pictures")
+    snap(page, "connection-extra-fields", height=1900, part=form)
+
+
+def test_nothing_is_saved_without_key_and_token(connections: Connections, page: Page, snap: Snap) -> None:
+    connections.add(CONN_ID)
+    connections.fill(password=API_SECRET, port="0")
+    connections.open("API key and token")
     for name in ("token", "token_secret"):
         expect(connections.extra(name)).to_have_attribute("type", "password")
     choices = connections.choices()
-    expect(choices).to_have_text(fields["auth"]["schema"]["enum"])
+    expect(choices).to_have_text(["signature", "oauth"])
     choices.first.click()
-    connections.fill_extra(api_key=API_KEY, token=TOKEN, upload_roots="/data/pictures")
-    snap(page, "connection-extra-fields", height=2400, part=form)
+    for name in ("api_key", "token"):
+        expect(connections.label(name)).to_contain_text("*")
+    save = connections.form.get_by_role("button", name="Save")
+    expect(save).to_be_disabled()
+    connections.fill_extra(api_key=API_KEY)
+    expect(save).to_be_disabled()
+    connections.fill_extra(token=TOKEN)
+    expect(save).to_be_enabled()
+    snap(page, "connection-key-and-token", height=1000, part=connections.form)
 
 
 def test_a_connection_typed_into_the_form_works_and_its_secrets_are_never_shown_again(
@@ -73,7 +97,7 @@ def test_a_connection_typed_into_the_form_works_and_its_secrets_are_never_shown_
 ) -> None:
     connections.add(CONN_ID)
     connections.fill(host=remote.url, password=API_SECRET, port="0")
-    connections.open("Extra Fields")
+    connections.open("API key and token")
     connections.choices().filter(has_text="oauth").click()
     connections.fill_extra(api_key=API_KEY, token=OAUTH_TOKEN, token_secret=OAUTH_SECRET)
     connections.save()
@@ -84,7 +108,7 @@ def test_a_connection_typed_into_the_form_works_and_its_secrets_are_never_shown_
 
     connections.edit(CONN_ID)
     expect(connections.field("password")).to_have_value("***")
-    connections.open("Extra Fields")
+    connections.open("API key and token")
     for name in ("token", "token_secret"):
         expect(connections.extra(name)).to_have_value("***")
     shown = everything_in(page)
@@ -111,8 +135,8 @@ def test_a_wrong_secret_turns_the_test_red_with_a_sentence_that_shows_no_secret(
     connections.save()
     icon, sentence = connections.test(CONN_ID)
     expect(sentence).to_have_text(
-        "auth.checkToken: Signature is invalid (code 105). "
-        "Check the API secret (with OAuth, the token secret too)."
+        "The API secret does not belong to the API key (code 105): "
+        "compare it with https://www.ipernity.com/apps/key."
     )
     expect(icon).to_have_css("color", RED)
     shown = everything_in(page)

@@ -1,9 +1,10 @@
-"""The questions that ``check`` asks the service, each one once."""
+"""Check a connection step by step: for ``airflow ipernity check`` and Airflow's Test button."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 from ipernity_provider.api import clock
 from ipernity_provider.api.client import DEFAULT_BASE_URL, IpernityClient
@@ -11,22 +12,39 @@ from ipernity_provider.api.errors import IpernityError
 from ipernity_provider.api.models import Quota, Token
 from ipernity_provider.api.reply import Payload, as_map
 from ipernity_provider.api.transport import host_of
-from ipernity_provider.cli import shapes
-from ipernity_provider.cli.ending import one_sentence
-from ipernity_provider.cli.explain import UNKNOWN_KEY, WRONG_SECRET
-from ipernity_provider.cli.findings import Finding
+from ipernity_provider.hooks import shapes
+from ipernity_provider.hooks.deadline import in_time
+from ipernity_provider.hooks.explain import explain
 from ipernity_provider.hooks.settings import ConnectionSettings
 
 _CLOCK_MATTERS_SECONDS = 60.0
 
+#: The checks in their order.
+CHECKS = ("service", "clock", "token", "permission", "account", "quota", "answers")
 
-class Questions:
-    """The checks of one connection, in their order.
 
-    :param conn_id: its name, for the sentences.
+@dataclass(frozen=True)
+class Finding:
+    """The outcome of one check.
+
+    :param sentence: for a person, without secrets.
     """
 
-    def __init__(self, conn_id: str, settings: ConnectionSettings) -> None:
+    check: str
+    status: Literal["ok", "warning", "failed", "skipped"]
+    sentence: str
+
+    def as_dict(self) -> dict[str, str]:
+        return asdict(self)
+
+
+class Checks:
+    """The checks of one connection; each asks the service once.
+
+    :param conn_id: its id, for the command that renews its token.
+    """
+
+    def __init__(self, settings: ConnectionSettings, conn_id: str) -> None:
         self._settings = settings
         self._host = host_of(settings.base_url or DEFAULT_BASE_URL)
         oauth = " --oauth" if settings.auth == "oauth" else ""
@@ -34,8 +52,21 @@ class Questions:
         self._ahead: float | None = None
         self._differences: list[str] = []
 
-    def ask(self) -> Iterator[Finding]:
-        """The findings, until one leaves nothing more to ask."""
+    def run(self, seconds: float) -> Iterator[Finding]:
+        """Yield the findings, until one leaves nothing more to ask or the time is over.
+
+        :param seconds: for all checks together; the one that takes longer is reported as failed.
+        """
+        done = 0
+        try:
+            for finding in in_time(seconds, self._findings()):
+                done += 1
+                yield finding
+        except TimeoutError as late:
+            if done < len(CHECKS):
+                yield Finding(CHECKS[done], "failed", str(late))
+
+    def _findings(self) -> Iterator[Finding]:
         # The service's own signature, for it needs no clock and no token.
         with self._client(auth="signature", token=None) as client:
             try:
@@ -65,14 +96,12 @@ class Questions:
         if error.code == 105:  # which cannot be told of a key that is not known
             yield Finding("service", "ok", f"{self._host} answers and knows the API key.")
             yield Finding("clock", "skipped", "Not checked, because of the failure below.")
-            yield Finding("token", "failed", WRONG_SECRET)
-        elif error.code == 101:
-            yield Finding("service", "failed", UNKNOWN_KEY)
+            yield Finding("token", "failed", explain(error))
         elif self._lg_is_missed(error):
             sentence = "The service refuses calls without `lg`: remove it from the connection's extra, or set it to en."
             yield Finding("service", "failed", sentence)
         else:
-            yield Finding("service", "failed", one_sentence(str(error)))
+            yield Finding("service", "failed", explain(error))
 
     def _lg_is_missed(self, error: IpernityError) -> bool:
         """Whether the same call passes with a language."""
@@ -118,9 +147,7 @@ class Questions:
             return f"The token is wrong or was revoked (code 107): {self._renew}."
         if error.code == 105 and self._settings.auth == "oauth":
             return f"The token secret does not belong to the token (code 105): {self._renew}."
-        if error.code == 105:
-            return WRONG_SECRET
-        return one_sentence(str(error))
+        return explain(error)
 
     def _permission(self, token: Token) -> Finding:
         held = token.permissions.get("doc", "none")
@@ -145,7 +172,7 @@ class Questions:
         try:
             reply = client.call("account.getQuota")
         except IpernityError as error:
-            return Finding("quota", "failed", one_sentence(str(error)))
+            return Finding("quota", "failed", explain(error))
         self._differences += shapes.differences("account.getQuota", reply, shapes.QUOTA)
         quota = Quota.from_reply(reply)
         if quota.unlimited:
@@ -167,7 +194,7 @@ class Questions:
         try:
             reply = client.call("doc.getList", user_id=token.user_id or None, per_page=1)
         except IpernityError as error:
-            return Finding("answers", "failed", one_sentence(str(error)))
+            return Finding("answers", "failed", explain(error))
         self._differences += shapes.list_differences(reply)
         if not self._differences:
             return Finding("answers", "ok", "The answers look as expected.")
