@@ -21,7 +21,6 @@ from ipernity_provider.cli.definition import AUTHORIZE
 from ipernity_provider.get_provider_info import get_provider_info
 from ipernity_provider.hooks.settings import ConnectionSettings
 from ipernity_provider.operators.ipernity import ReplaceFileOperator, ReplaceFilesOperator
-from ipernity_provider.sandbox import running_sandbox
 from ipernity_provider.sandbox.settings import Settings
 from ipernity_provider.sensors.ipernity import IpernityQuotaSensor, TicketSensor
 from scripts.docs_hooks import MARKS, common_codes, method_codes, on_page_content, on_page_markdown
@@ -178,37 +177,7 @@ def test_each_sentence_that_is_explained_is_one_that_can_be_met(page: str, at_le
     assert [words for words in explained if not any(words in sentence for sentence in said)] == []
 
 
-# -- code ------------------------------------------------------------------------------------------------------------
-
-
-def code_on_pages(language: str) -> list[Any]:
-    pages = sorted(page.name for page in DOCS.glob("*.md"))
-    return [
-        pytest.param(code, id=f"{page}-{number}")
-        for page in pages
-        for number, code in enumerate(blocks(page, language))
-        if "--8<--" not in code
-    ]
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[str]:
-    with running_sandbox() as url:
-        yield url
-
-
-@pytest.mark.parametrize("code", code_on_pages("python"))
-def test_the_python_on_a_page_runs(code: str, sandbox: str, tmp_path: Path) -> None:
-    if "def test_" in code:
-        file = tmp_path / "test_page.py"
-        file.write_text(code, encoding="utf-8")
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", file], cwd=tmp_path, capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stdout
-    else:
-        code = code.replace("http://127.0.0.1:8765", sandbox)
-        exec(compile(code, "page", "exec", dont_inherit=True), {"ReplaceFileOperator": ReplaceFileOperator})
+# -- connections ---------------------------------------------------------------------------------------------------
 
 
 def connections() -> list[Any]:
