@@ -125,8 +125,11 @@ class PageRun:
             if block.is_run and not block.dag_ids:
                 run_file = f"python -m pytest -q {name}" if "def test_" in code else f"python {name}"
                 yield from self._steps(f"{number}", code if block.language == "bash" else run_file, block)
-            if not block.is_included:
-                dag_ids += [dag_id for dag_id in block.dag_ids if not re.search(rf"\b{dag_id}\b", commands)]
+            own = [dag_id for dag_id in block.dag_ids if not re.search(rf"\b{dag_id}\b", commands)]
+            if block.mark == "before" and own:
+                yield from self._steps(f"{number}", f"python run_dags.py dags {' '.join(own)}", block)
+            elif not block.is_included:
+                dag_ids += own
         if dag_ids:
             yield from self._steps("dags", f"python run_dags.py dags {' '.join(dag_ids)}")
 
