@@ -17,6 +17,7 @@ from typing import Any, Literal, Self
 from urllib.parse import unquote_to_bytes
 
 from ipernity_provider.api.local_files import NotRegularFile, open_regular
+from ipernity_provider.api.sentences import printable
 
 #: How much is asked of a storage at once, in bytes. fsspec's own 50 MiB cost 150 MiB of memory; 8 MiB cost 37, and
 #: less than that costs time where each answer of the storage does.
@@ -148,9 +149,7 @@ def local_path(text: str) -> Path | None:
 
 def shown(file: object) -> str:
     """A path or a name for a sentence, on one line: an address without its query, which may be a signature."""
-    return "".join(
-        sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in without_query(file)
-    )
+    return printable(without_query(file))
 
 
 def without_query(file: object) -> str:

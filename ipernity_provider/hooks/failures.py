@@ -1,19 +1,127 @@
-"""How the service's errors end an Airflow task."""
+"""How errors end an Airflow task: in short lines of its log, and in one exception that Airflow knows how to take."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING, Any, cast
 
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, AirflowTaskTimeout
 
-from ipernity_provider.api.errors import PermanentError
+from ipernity_provider.api.errors import IpernityError, PermanentError, TransientError
+from ipernity_provider.api.sentences import Log, log_lines
+from ipernity_provider.replacement.send import GivenUp
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+_LOGGED = "_ipernity_logged"
 
 
 @contextmanager
-def permanent_errors_end_the_task() -> Iterator[None]:
-    """Permanent and credential errors fail the task at once; transient ones pass, for Airflow to try again."""
+def readable_failures(
+    log: Log | None = None,
+    context: Context | None = None,
+    *,
+    skips: bool = False,
+    xcoms: Callable[[BaseException], Mapping[str, Any]] | None = None,
+) -> Iterator[None]:
+    """Write an error of the block to the task's log in short lines, and raise it without the frames it came through.
+
+    A permanent error is raised as an :class:`AirflowFailException` that still is of its own class: Airflow ends the task
+    at once, without retries. Other errors keep their class, for Airflow's retries. The traceback is logged at DEBUG.
+    Outside of a task nothing is logged; also a ``with readable_failures():`` of one's own in a ``@task`` function does this.
+
+    :param log: where to write; a log of this module by default.
+    :param context: of the task; the current one by default.
+    :param skips: the task is to be skipped by its errors (``soft_fail``), so they are warnings.
+    :param xcoms: what to push of an error before it is raised: key -> value, None for what is not known.
+    :raises IpernityError: as above.
+    """
     try:
         yield
-    except PermanentError as error:
-        raise AirflowFailException(str(error)) from error
+    except (IpernityError, GivenUp, AirflowSensorTimeout, AirflowTaskTimeout) as error:
+        context = context or _current_context()
+        if context is not None and not hasattr(error, _LOGGED):
+            _log_failure(log or logging.getLogger(__name__), context, error, skips=skips)
+            if xcoms:
+                _push(log or logging.getLogger(__name__), context, xcoms(error))
+        setattr(error, _LOGGED, True)
+        if isinstance(error, AirflowTaskTimeout):
+            raise  # its frames say where the time went
+        final = as_final(error) if isinstance(error, PermanentError) else error
+        raise final.with_traceback(None) from None
+
+
+def as_final(error: PermanentError) -> PermanentError:
+    """Return the error as one that is an :class:`AirflowFailException`, too; its class, text and codes stay."""
+    if isinstance(error, AirflowFailException):
+        return error
+    kind = _final_class(cast("Any", type(error)))
+    final = kind.__new__(kind, *error.args)
+    final.__dict__.update(error.__dict__)
+    return final
+
+
+@cache
+def _final_class(kind: type[PermanentError]) -> type[PermanentError]:
+    """The same name, since that is what Airflow's log shows in front of the sentence."""
+
+    def reduce(error: PermanentError) -> tuple[Any, ...]:
+        return _restore, (kind, error.args, error.__dict__)
+
+    members = {"__module__": kind.__module__, "__doc__": kind.__doc__, "__reduce__": reduce}
+    return cast("type[PermanentError]", type(kind.__name__, (kind, AirflowFailException), members))
+
+
+def _restore(kind: type[PermanentError], args: tuple[Any, ...], members: dict[str, Any]) -> PermanentError:
+    """Make an error again that was sent to another process: its class is not to be found by name."""
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(members)
+    return as_final(error)
+
+
+def _current_context() -> Context | None:
+    from airflow.sdk import get_current_context
+
+    try:
+        return get_current_context()
+    except RuntimeError:  # not in a task
+        return None
+
+
+def _log_failure(log: Log, context: Context, error: BaseException, *, skips: bool) -> None:
+    retried, note = retry_note(error, context.get("ti"))
+    level = logging.WARNING if retried or skips else logging.ERROR
+    log_lines(log, level, str(error))
+    if note:
+        log_lines(log, level, note)
+    log.log(logging.DEBUG, "Where the error came from:", exc_info=error)
+
+
+def retry_note(error: BaseException, ti: Any) -> tuple[bool, str]:
+    """Return whether Airflow will try the task again, and the sentence that says so; empty if it makes no difference."""
+    tried, most = getattr(ti, "try_number", None), getattr(ti, "max_tries", None)
+    if not (
+        isinstance(error, TransientError | AirflowTaskTimeout)
+        and isinstance(tried, int)
+        and isinstance(most, int)
+    ):
+        return False, ""
+    if tried <= most:
+        return True, f"Airflow will try again; this was try {tried} of {most + 1}."
+    if most == 0:
+        return False, "The task has no retries: clear it to try again, or give it some."
+    return False, f"This was the last try, {tried} of {most + 1}: clear the task to try again."
+
+
+def _push(log: Log, context: Context, values: Mapping[str, Any]) -> None:
+    try:
+        for key, value in values.items():
+            if value is not None:
+                context["ti"].xcom_push(key=key, value=value)
+    except Exception as error:  # noqa: BLE001 - the failure itself is what has to be seen
+        told = f"What is known of the failure could not be stored as XCom ({type(error).__name__})."
+        log.log(logging.WARNING, told)

@@ -24,6 +24,10 @@ _TOLD_BY_TEST = {"token", "permission", "account", "quota"}
 class IpernityHook(BaseHook):
     """Signed calls to ipernity.com with the settings of an Airflow connection.
 
+    In a task, ``call``, ``check_tickets`` and ``replace_file`` write an error to its log in short lines, and one that no
+    retry can mend ends the task at once. It still is an ``IpernityError`` that can be caught. A client from ``get_conn``
+    raises plain errors; :func:`~ipernity_provider.hooks.failures.readable_failures` around its calls does the same.
+
     :param ipernity_conn_id: the connection: password = API secret, extra = ``api_key``, ``auth`` (``signature`` or
         ``oauth``), ``token``, ``token_secret``, ``lg``, ``verify``, ``proxy``, ``connect_timeout``, ``timeout``,
         ``upload_timeout``, ``stall_timeout``, ``upload_roots``; host = another address of the service, such as the
@@ -78,12 +82,16 @@ class IpernityHook(BaseHook):
 
     def call(self, method: str, /, **params: Param) -> dict[str, Any]:
         """Call any API method, e.g. ``hook.call("doc.set", doc_id="5412", title="A boat")``, and return its payload."""
-        with self.get_conn() as client:
+        from ipernity_provider.hooks.failures import readable_failures
+
+        with readable_failures(self.log), self.get_conn() as client:
             return client.call(method, **params)
 
     def check_tickets(self, tickets: Iterable[str]) -> list[Ticket]:
         """The state of any number of upload tickets, asked for in batches of 50."""
-        with self.get_conn() as client:
+        from ipernity_provider.hooks.failures import readable_failures
+
+        with readable_failures(self.log), self.get_conn() as client:
             return client.check_tickets(tickets)
 
     def replace_file(
@@ -112,31 +120,32 @@ class IpernityHook(BaseHook):
         :return: the result as a dict: ``outcome``, ``doc_id``, ``ticket``, ``md5``, ``verified_by``, ...
         :raises ParameterError: a flag is not a bool, or a duration is not one.
         """
+        from ipernity_provider.hooks.failures import readable_failures
         from ipernity_provider.hooks.files import as_filename, as_folder, as_path
         from ipernity_provider.hooks.parameters import require_flag, require_seconds
         from ipernity_provider.replacement import Order, replace_file
         from ipernity_provider.replacement.progress import ProgressLog
 
-        poll_interval = require_seconds("poll_interval", poll_interval, positive=True)
-        timeout = require_seconds("timeout", timeout)
-        for name in options.keys() & _FLAGS:
-            options[name] = require_flag(name, options[name])
-        for name in options.keys() & _DURATIONS:
-            options[name] = require_seconds(name, options[name])
-        if "backup_to" in options:
-            options["backup_to"] = as_folder(options["backup_to"], file_conn_id)
-        order = Order(
-            doc_id=self.document_id(doc_id),
-            file=as_path(file, file_conn_id),
-            filename=as_filename(filename),
-            upload_roots=self.upload_roots(options.pop("upload_roots", None)),
-            **options,
-        )
-        with self.get_conn() as client:
+        with readable_failures(self.log), self.get_conn() as client:
+            poll_interval = require_seconds("poll_interval", poll_interval, positive=True)
+            timeout = require_seconds("timeout", timeout)
+            for name in options.keys() & _FLAGS:
+                options[name] = require_flag(name, options[name])
+            for name in options.keys() & _DURATIONS:
+                options[name] = require_seconds(name, options[name])
+            if "backup_to" in options:
+                options["backup_to"] = as_folder(options["backup_to"], file_conn_id)
+            order = Order(
+                doc_id=self.document_id(doc_id),
+                file=as_path(file, file_conn_id),
+                filename=as_filename(filename),
+                upload_roots=self.upload_roots(options.pop("upload_roots", None)),
+                **options,
+            )
             result = replace_file(
                 client, order, poll_interval=poll_interval, timeout=timeout, progress=ProgressLog()
             )
-        return result.as_dict()
+            return result.as_dict()
 
     def document_id(self, given: object) -> str:
         """Return the number of the document that is meant by a number, or by the address of its page.

@@ -73,6 +73,13 @@ class ReplacingOperator(BaseOperator):
             "run": str(getattr(context["ti"], "max_tries", "")),
         }
 
+    def failure_xcoms(self, error: BaseException) -> dict[str, Any]:
+        """Return what a failed task leaves behind for callbacks and downstream tasks, under the keys of its result."""
+        if not self.do_xcom_push:
+            return {}
+        known = {key: getattr(error, key, None) for key in ("new_doc_id", "url")}
+        return {"reason": str(error), **known}
+
     def on_kill(self) -> None:
         """What is being sent breaks off before its last byte, so that the next try need not ask what became of it."""
         if self.given_up:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Sequence
 from functools import partial
@@ -85,6 +86,9 @@ class ReplaceFilesOperator(ReplacingOperator):
         "ipernity_conn_id",
     )
 
+    #: What became of each item, as last reported.
+    items_so_far: Sequence[Item] = ()
+
     def __init__(
         self,
         *,
@@ -136,15 +140,29 @@ class ReplaceFilesOperator(ReplacingOperator):
         for name in ("on_error", "if_unchanged", "verify", "on_new_document", "on_uncertain"):
             check_choice(name, getattr(self, name))
 
+    def failure_xcoms(self, error: BaseException) -> dict[str, Any]:
+        """Return the summary as well, as far as the batch has come: whole, and each of its keys."""
+        left = super().failure_xcoms(error)
+        if left and self.items_so_far:
+            summary = self._summary(self.items_so_far)
+            left |= {**summary, "return_value": summary}
+        return left
+
     def execute(self, context: Context) -> dict[str, Any]:
         """:raises AirflowFailException: for what no retry can mend; other errors are left to Airflow's retries."""
-        from ipernity_provider.hooks.failures import permanent_errors_end_the_task
+        from ipernity_provider.api.sentences import log_lines
+        from ipernity_provider.hooks.failures import readable_failures
         from ipernity_provider.operators.journal import batch_journal_of
-        from ipernity_provider.replacement.batch import MemoryBatchJournal, plan_all, require_possible
+        from ipernity_provider.replacement.batch import (
+            MemoryBatchJournal,
+            in_short,
+            plan_all,
+            require_possible,
+        )
         from ipernity_provider.replacement.order import Refused
 
         self.given_up = threading.Event()
-        with permanent_errors_end_the_task():
+        with readable_failures(self.log, context, xcoms=self.failure_xcoms):
             journal = batch_journal_of(context)
             if isinstance(journal, MemoryBatchJournal) and getattr(context["ti"], "try_number", 1) > 1:
                 raise Refused(
@@ -159,6 +177,7 @@ class ReplaceFilesOperator(ReplacingOperator):
                 # Now, so that a place that cannot be written to is known before anything is sent.
                 self._report(plan.items)
                 if plan_only:
+                    log_lines(self.log, logging.INFO, in_short(plan.items, report=self._report_place))
                     return self._summary(plan.items)
                 stopped = require_possible(plan, order)
                 return self._carry_out(context, client, order, journal, plan, stopped=stopped)
@@ -180,13 +199,13 @@ class ReplaceFilesOperator(ReplacingOperator):
         :param trouble: the error for which some was left to a later try.
         """
         from ipernity_provider.api.errors import TransientError
-        from ipernity_provider.hooks.failures import permanent_errors_end_the_task
+        from ipernity_provider.hooks.failures import readable_failures
         from ipernity_provider.operators.journal import batch_journal_of
         from ipernity_provider.replacement.batch import plan_again
         from ipernity_provider.triggers.deadline import Deadline
         from ipernity_provider.triggers.events import read_event, reading
 
-        with permanent_errors_end_the_task():
+        with readable_failures(self.log, context, xcoms=self.failure_xcoms):
             _, timed_out, state = read_event(event)
             state = state or {"deadline": deadline, "stopped": stopped, "trouble": trouble}
             with reading(event):
@@ -221,7 +240,8 @@ class ReplaceFilesOperator(ReplacingOperator):
         deadline: Deadline | None = None,
         timed_out: bool = False,
     ) -> dict[str, Any]:
-        from ipernity_provider.replacement.batch import Batch, MemoryBatchJournal, require_well
+        from ipernity_provider.api.sentences import log_lines
+        from ipernity_provider.replacement.batch import Batch, MemoryBatchJournal, in_short, require_well
         from ipernity_provider.replacement.order import NotFinished
         from ipernity_provider.triggers.deadline import Deadline
 
@@ -247,7 +267,7 @@ class ReplaceFilesOperator(ReplacingOperator):
             try:
                 self._report(batch.items)
             except Exception as error:  # noqa: BLE001
-                self.log.error("%s", error)
+                log_lines(self.log, logging.ERROR, str(error))
                 unreported = error
         if waiting:
             # Nothing is left that could be stopped: one resumption is enough, when all are settled.
@@ -259,10 +279,12 @@ class ReplaceFilesOperator(ReplacingOperator):
                 state={"stopped": batch.stopped, "trouble": trouble},
             )
         if batch.trouble and not any(item.fate == "new_document" and not item.well for item in batch.items):
+            log_lines(self.log, logging.WARNING, in_short(batch.items, batch.stopped, self._report_place))
             raise batch.trouble
         require_well(batch.items, batch.stopped, None if unreported else self._report_place)
         if unreported:
             raise unreported
+        log_lines(self.log, logging.INFO, in_short(batch.items, report=self._report_place))
         return self._summary(batch.items)
 
     def _lines(self) -> list[Line]:
@@ -295,6 +317,7 @@ class ReplaceFilesOperator(ReplacingOperator):
         from ipernity_provider.hooks.files import as_path
         from ipernity_provider.replacement.batch import write_report
 
+        self.items_so_far = items
         if self._report_place:
             write_report(as_path(self.report_to, self.file_conn_id), items)
 

@@ -158,9 +158,9 @@ class ReplaceFileOperator(ReplacingOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """:raises AirflowFailException: for what no retry can mend; other errors are left to Airflow's retries."""
-        from ipernity_provider.hooks.failures import permanent_errors_end_the_task
+        from ipernity_provider.hooks.failures import readable_failures
 
-        with permanent_errors_end_the_task():
+        with readable_failures(self.log, context, xcoms=self.failure_xcoms):
             return self._replace(context).as_dict()
 
     def execute_complete(
@@ -170,14 +170,14 @@ class ReplaceFileOperator(ReplacingOperator):
 
         :param entry: the upload under way, where an older version has deferred the task; otherwise it is in the event.
         """
-        from ipernity_provider.hooks.failures import permanent_errors_end_the_task
+        from ipernity_provider.hooks.failures import readable_failures
         from ipernity_provider.operators.journal import journal_of
         from ipernity_provider.replacement import Entry, complete
         from ipernity_provider.replacement.order import NotFinished
         from ipernity_provider.triggers.deadline import Deadline
         from ipernity_provider.triggers.events import read_event, reading
 
-        with permanent_errors_end_the_task():
+        with readable_failures(self.log, context, xcoms=self.failure_xcoms):
             tickets, timed_out, state = read_event(event)
             with reading(event):
                 begun = Entry.from_json(entry or state["entry"])

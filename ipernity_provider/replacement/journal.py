@@ -15,16 +15,26 @@ class Shown:
     """What a document showed at a moment: before anything was sent, or when the replacement was proven.
 
     :param asked_at: that moment, by the service's clock.
+    :param title: of the document, and ``filename`` that of its file; empty where the service does not say.
     """
 
     md5: str | None
     bytes: int | None
     replaced_at: int
     asked_at: int | None = None
+    title: str = ""
+    filename: str = ""
 
     @classmethod
     def of(cls, document: Document) -> Shown:
-        return cls(document.md5, document.bytes, document.replaced_at, document.asked_at)
+        return cls(
+            document.md5,
+            document.bytes,
+            document.replaced_at,
+            document.asked_at,
+            document.title,
+            document.filename or "",
+        )
 
     def same_as(self, document: Document) -> bool:
         shown = (document.md5, document.bytes, document.replaced_at)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from ipernity_provider.api.client import IpernityClient
 from ipernity_provider.api.errors import AnswerLost, SourceChanged
 from ipernity_provider.api.models import Ticket
+from ipernity_provider.api.sentences import log_lines
 from ipernity_provider.api.upload import Progress
 from ipernity_provider.replacement.backup import back_up
 from ipernity_provider.replacement.journal import Entry, Journal, MemoryJournal
@@ -18,7 +19,7 @@ from ipernity_provider.replacement.plan import Plan, make_entry, make_plan
 from ipernity_provider.replacement.send import find, known_twins, look, send
 from ipernity_provider.replacement.settle import settle
 from ipernity_provider.replacement.source import Source, examine, read_through
-from ipernity_provider.replacement.verify import proof_of, still_proven, verify
+from ipernity_provider.replacement.verify import proof_of, result_lines, still_proven, verify
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +105,7 @@ def as_far_as_known(source: Source, entry: Entry | None) -> Source:
 
 def _plan(client: IpernityClient, order: Order, source: Source) -> Plan:
     plan = make_plan(client, order, source)
-    log.info(plan.reason)
+    log_lines(log, logging.INFO, plan.reason)
     return plan
 
 
@@ -153,11 +154,18 @@ def _send(
 
 
 def complete(
-    client: IpernityClient, demand: Demand, journal: Journal, entry: Entry, ticket: Ticket | None
+    client: IpernityClient,
+    demand: Demand,
+    journal: Journal,
+    entry: Entry,
+    ticket: Ticket | None,
+    *,
+    log_result: Callable[[Entry, Result], Iterable[str]] = result_lines,
 ) -> Result:
     """Prove what the upload has led to, and remember it.
 
     :param ticket: the ticket, no longer pending; None where the resulting document is known without one.
+    :param log_result: the lines that the log gets of it.
     :raises TicketInvalid: the service could not use the file.
     """
     if ticket and ticket.state == "invalid" and proof_of(client.get_document(entry.doc_id), entry) is None:
@@ -172,7 +180,8 @@ def complete(
             entry = entry.with_answer(entry.ticket, doc_id)
     proven, result = verify(client, demand, entry, ticket)
     journal.write(proven)
-    log.info(result.reason)
+    for line in log_result(proven, result):
+        log.info("%s", line)
     return result
 
 

@@ -43,7 +43,16 @@ class TicketInvalid(PermanentError):
 
 
 class NewDocument(PermanentError):
-    """The service made a new document instead of replacing the file of the one asked for."""
+    """The service made a new document instead of replacing the file of the one asked for.
+
+    :param new_doc_id: that document, if it is one.
+    :param url: the page of the document that was to be replaced.
+    """
+
+    def __init__(self, message: str, *, new_doc_id: str | None = None, url: str | None = None) -> None:
+        super().__init__(message)
+        self.new_doc_id = new_doc_id
+        self.url = url
 
 
 class NotVerified(PermanentError):
@@ -56,7 +65,9 @@ class NotFinished(TransientError):
     @classmethod
     def after(cls, limit: str, ticket: str) -> Self:
         """:param limit: the limit and its parameter, e.g. ``the timeout of 3600 s``."""
-        return cls(f"Ticket {ticket} was not finished within {limit}; a retry goes on waiting for it.")
+        return cls(
+            f"Ticket {ticket} was not finished within {limit}. The upload is safe: a retry waits for it again."
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -174,7 +174,7 @@ def find(
         return None
     raise Uncertain(
         f"An earlier try began to send {intent.filename} to document {order.doc_id} at {intent.at} (UTC), and the service "
-        f"does not tell whether it arrived. Look at the document ({intent.url or order.doc_id}) and at your newest uploads; "
+        f"does not tell whether it arrived. Look at {intent.url or order.doc_id} and at your newest uploads; "
         'then clear the task with on_uncertain="send" to send it (again), or mark it as successful.'
     )
 

@@ -10,6 +10,7 @@ from ipernity_provider.api.client import IpernityClient
 from ipernity_provider.api.errors import TransientError
 from ipernity_provider.api.models import Ticket
 from ipernity_provider.api.pace import next_delay
+from ipernity_provider.api.sentences import log_lines
 from ipernity_provider.replacement.order import NotFinished
 
 log = logging.getLogger(__name__)
@@ -49,5 +50,5 @@ def look(client: IpernityClient, ticket: str) -> Ticket:
     try:
         return client.check_tickets([ticket])[0]
     except TransientError as error:
-        log.warning("%s The upload is safe; going on waiting.", error)
+        log_lines(log, logging.WARNING, f"{error} The upload is safe; still waiting.")
         return Ticket(ticket, "pending")

@@ -131,6 +131,13 @@ def _document(given: object) -> str:
         raise Refused(f"doc_id of a ticket {error}. Give the output of ReplaceFileOperator.") from None
 
 
+def listed(items: Iterable[str]) -> str:
+    """The first few of many, each on a line of its own."""
+    all_items = list(items)
+    more = [f"and {len(all_items) - _NAMED} more"] if len(all_items) > _NAMED else []
+    return "\n".join([*all_items[:_NAMED], *more])
+
+
 def named(items: Iterable[str]) -> str:
     """The first few of many, for a sentence."""
     all_items = list(items)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from ipernity_provider.api.client import IpernityClient
 from ipernity_provider.api.errors import IpernityError
 from ipernity_provider.api.models import Document, Ticket
+from ipernity_provider.api.sentences import lines_of, printable
 from ipernity_provider.replacement.journal import Entry
 from ipernity_provider.replacement.order import Demand, NewDocument, NotVerified, Result, VerifiedBy
 
@@ -44,8 +45,8 @@ def verify(
     if demand.verify == "none":
         if not named:
             raise NotVerified(
-                f"The service does not say what the upload for document {entry.doc_id} ({entry.url}) has led to: it does "
-                "not know the ticket (any more). Look at the document; another `verify` than none looks by itself."
+                f"The service does not say what the upload for document {entry.doc_id} has led to: it does not know the "
+                f"ticket (any more). Look at {entry.url} yourself; another `verify` than none looks by itself."
             )
         return entry, _result(
             entry, None, entry.url, f"The service says that document {entry.doc_id} was replaced."
@@ -63,6 +64,31 @@ def verify(
     return done, _result(
         entry, proof, document.link, f"Document {entry.doc_id} carries the new file, by its {proof}."
     )
+
+
+def result_lines(entry: Entry, result: Result) -> list[str]:
+    """What a log says of a replacement that was proven: the document, the old and the new file, the proof, the page."""
+    before = entry.before
+    title = f' "{printable(before.title)}"' if before.title else ""
+    old = (
+        printable(before.filename),
+        f"{before.bytes:,} bytes" if before.bytes is not None else "size unknown",
+        f"md5 {before.md5 or 'unknown'}",
+    )
+    if result.new_doc_id:
+        ending = f"Document {entry.doc_id}{title} has its old file; the new document is {result.new_doc_id}."
+    elif result.verified_by:
+        ending = f"Document {entry.doc_id}{title} carries the new file."
+    else:
+        ending = f"Document {entry.doc_id}{title} was replaced, as the service says."
+    facts = (
+        f"Old file: {', '.join(filter(None, old))}",
+        f"New file: {printable(entry.filename)}, {entry.bytes:,} bytes, md5 {entry.md5}",
+        f"Proof: {result.verified_by or 'none'}",
+        f"Page: {result.url or 'unknown'}",
+    )
+    # Each is a line of its own, whatever a title or a file name looks like.
+    return lines_of("\n".join([ending, *facts]))
 
 
 def still_proven(client: IpernityClient, demand: Demand, entry: Entry) -> Result | None:
@@ -115,9 +141,12 @@ def proof_of(document: Document, entry: Entry) -> VerifiedBy | None:
 def _new_document(client: IpernityClient, demand: Demand, entry: Entry, new_id: str) -> tuple[Entry, Result]:
     if demand.on_new_document == "fail":
         raise NewDocument(
-            f"The service made a new document, {new_id}{_link_of(client, new_id)}, instead of replacing the file of document "
-            f"{entry.doc_id} ({entry.url}). Nothing was deleted. Decide which of the two to keep; "
-            'on_new_document="keep" accepts new documents, force=True sends again.'
+            # Airflow's log view takes an address for a link up to the next space.
+            f"The service made a new document, {new_id}, instead of replacing the file of document {entry.doc_id}. Nothing "
+            f"was deleted. Compare {entry.url} (old) with {_page_of(client, new_id)} (new). Decide which of the two to keep; "
+            'on_new_document="keep" accepts new documents, force=True sends again.',
+            new_doc_id=new_id,
+            url=entry.url,
         )
     new = client.get_document(new_id)
     proof: VerifiedBy | None = None
@@ -131,20 +160,20 @@ def _new_document(client: IpernityClient, demand: Demand, entry: Entry, new_id: 
     return entry.with_proof(new_id, new, proof), _result(entry, proof, new.link, reason, new_id)
 
 
-def _link_of(client: IpernityClient, doc_id: str) -> str:
+def _page_of(client: IpernityClient, doc_id: str) -> str:
     """Its page, for the sentence; that a document was made is worth saying even if it cannot be seen."""
     try:
-        return f" ({client.get_document(doc_id).link})"
+        return client.get_document(doc_id).link or doc_id
     except IpernityError:
-        return ""
+        return doc_id
 
 
 def _shortfall(demand: Demand, entry: Entry, document: Document, proof: VerifiedBy | None) -> str:
     return (
-        f"Document {document.doc_id} ({document.link}) is not proven to carry {entry.filename}: sent were {entry.bytes} "
+        f"Document {document.doc_id} is not proven to carry {entry.filename}: sent were {entry.bytes} "
         f"bytes with md5 {entry.md5}, it shows {document.bytes or 'an unknown number of'} bytes with md5 "
-        f"{document.md5 or 'unknown'}; proof reached: {proof or 'none'}, demanded: {demand.verify}. Look at the document; "
-        "clearing the task looks again, force=True sends again."
+        f"{document.md5 or 'unknown'}; proof reached: {proof or 'none'}, demanded: {demand.verify}. Look at "
+        f"{document.link} first; clearing the task looks again, force=True sends again."
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
@@ -65,14 +66,17 @@ class TicketSensor(BaseSensorOperator):
     def execute(self, context: Context) -> Any:
         if self.deferrable:
             return self._look_once_or_defer(context)
-        try:
-            return super().execute(context)
-        except AirflowSensorTimeout as error:
-            raise AirflowSensorTimeout(f"{error} {self._not_finished()}") from None
+        from ipernity_provider.hooks.failures import readable_failures
+
+        with readable_failures(self.log, context):
+            try:
+                return super().execute(context)
+            except AirflowSensorTimeout as error:
+                raise AirflowSensorTimeout(f"{error} {self._not_finished()}") from None
 
     def execute_complete(
         self,
-        context: Context,  # noqa: ARG002
+        context: Context,
         event: Any,
         finished: dict[str, str] | None = None,
     ) -> dict[str, str]:
@@ -80,22 +84,22 @@ class TicketSensor(BaseSensorOperator):
 
         :param finished: ticket -> document, as known when an older version deferred the task; otherwise it is in the event.
         """
-        from ipernity_provider.hooks.failures import permanent_errors_end_the_task
+        from ipernity_provider.hooks.failures import readable_failures
         from ipernity_provider.replacement.tickets import Tickets, read_tickets
         from ipernity_provider.sensors.limits import time_is_up
         from ipernity_provider.triggers.deadline import Deadline
         from ipernity_provider.triggers.events import read_event, reading
 
-        with permanent_errors_end_the_task():
+        with readable_failures(self.log, context, skips=self.soft_fail or self.never_fail):
             states, timed_out, state = read_event(event)
             with reading(event):
                 finished = dict(state["finished"] if finished is None else finished)
                 deadline = Deadline.from_json(state.get("deadline"), self.timeout)
             self._known = Tickets(read_tickets(self.tickets), finished)
             self._known.note(states)
-        if timed_out or self._known.pending:
-            raise time_is_up(self, deadline, self._not_finished())
-        return self._known.finished
+            if timed_out or self._known.pending:
+                raise time_is_up(self, deadline, self._not_finished())
+            return self._known.finished
 
     def _look_once_or_defer(self, context: Context) -> dict[str, str]:
         from ipernity_provider.triggers.deadline import Deadline
@@ -125,7 +129,8 @@ class TicketSensor(BaseSensorOperator):
     def _not_finished(self) -> str:
         from ipernity_provider.replacement.tickets import named
 
-        return f"Not finished: {named(self._known.pending if self._known else [])}."
+        pending = named(self._known.pending if self._known else [])
+        return f"Not finished: {pending}. The uploads are safe: clear the task to wait longer, or raise its timeout."
 
     def poke(self, context: Context) -> PokeReturnValue:
         """:raises AirflowFailException: a ticket is invalid, unknown, or led to another document."""
@@ -133,9 +138,9 @@ class TicketSensor(BaseSensorOperator):
         return PokeReturnValue(is_done=not tickets.pending, xcom_value=tickets.finished)
 
     def _round(self, context: Context) -> Tickets:
-        from ipernity_provider.hooks.failures import permanent_errors_end_the_task
+        from ipernity_provider.hooks.failures import readable_failures
 
-        with permanent_errors_end_the_task():
+        with readable_failures(self.log, context, skips=self.soft_fail or self.never_fail):
             tickets = self._known = self._known or self._recall(context)
             self._look(tickets)
         self._remember(context, tickets)
@@ -145,13 +150,15 @@ class TicketSensor(BaseSensorOperator):
 
     def _look(self, tickets: Tickets) -> None:
         from ipernity_provider.api.errors import TransientError
+        from ipernity_provider.api.sentences import log_lines
 
         if not tickets.pending:
             return
         try:
-            states = IpernityHook(self.ipernity_conn_id).check_tickets(tickets.pending)
+            with IpernityHook(self.ipernity_conn_id).get_conn() as client:
+                states = client.check_tickets(tickets.pending)
         except TransientError as error:
-            self.log.warning("%s The uploads are safe; going on waiting.", error)
+            log_lines(self.log, logging.WARNING, f"{error} The uploads are safe; still waiting.")
             states = []
         tickets.note(states)
 

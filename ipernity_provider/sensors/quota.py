@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -69,29 +70,32 @@ class IpernityQuotaSensor(BaseSensorOperator):
     def execute(self, context: Context) -> Any:
         if self.deferrable:
             return self._look_once_or_defer(context)
-        try:
-            return super().execute(context)
-        except AirflowSensorTimeout as error:
-            raise AirflowSensorTimeout(f"{error} {self._seen()}") from None
+        from ipernity_provider.hooks.failures import readable_failures
 
-    def execute_complete(self, context: Context, event: Any) -> int:  # noqa: ARG002
+        with readable_failures(self.log, context):
+            try:
+                return super().execute(context)
+            except AirflowSensorTimeout as error:
+                raise AirflowSensorTimeout(f"{error} {self._seen()}") from None
+
+    def execute_complete(self, context: Context, event: Any) -> int:
         """Judge what the trigger has seen."""
         from ipernity_provider.api.errors import TransientError
-        from ipernity_provider.hooks.failures import permanent_errors_end_the_task
+        from ipernity_provider.hooks.failures import readable_failures
         from ipernity_provider.sensors.limits import time_is_up
         from ipernity_provider.triggers.deadline import Deadline
         from ipernity_provider.triggers.events import read_volume_event, reading
 
-        with permanent_errors_end_the_task():
+        with readable_failures(self.log, context, skips=self.soft_fail or self.never_fail):
             self._left, timed_out, state = read_volume_event(event)
             with reading(event):
                 deadline = Deadline.from_json(state.get("deadline"), self.timeout)
             wanted = self._wanted()
-        if timed_out:
-            raise time_is_up(self, deadline, self._seen())
-        if self._left is None or self._left < wanted:
-            raise TransientError(f"{self._seen()} The task was resumed too early.")
-        return self._left
+            if timed_out:
+                raise time_is_up(self, deadline, self._seen())
+            if self._left is None or self._left < wanted:
+                raise TransientError(f"{self._seen()} The task was resumed too early.")
+            return self._left
 
     def poke(self, context: Context) -> PokeReturnValue:  # noqa: ARG002
         """:raises AirflowFailException: the service does not say what is left, or waiting cannot help."""
@@ -125,16 +129,17 @@ class IpernityQuotaSensor(BaseSensorOperator):
     def _enough(self) -> bool:
         """Whether enough is left, as far as the service can be asked."""
         from ipernity_provider.api.errors import TransientError
-        from ipernity_provider.hooks.failures import permanent_errors_end_the_task
+        from ipernity_provider.api.sentences import log_lines
+        from ipernity_provider.hooks.failures import readable_failures
         from ipernity_provider.triggers.quota import UNLIMITED, ask_quota, bytes_left
 
-        with permanent_errors_end_the_task():
+        with readable_failures(self.log, skips=self.soft_fail or self.never_fail):
             wanted = self._wanted()
             try:
                 with IpernityHook(self.ipernity_conn_id).get_conn() as client:
                     quota = ask_quota(client)
             except TransientError as error:
-                self.log.warning("%s Going on waiting.", error)
+                log_lines(self.log, logging.WARNING, f"{error} Still waiting.")
                 return False
         self._left = bytes_left(quota, wanted)
         self.log.info("%s", UNLIMITED if quota.unlimited else self._seen())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -74,6 +75,7 @@ class TicketTrigger(BaseTrigger):
 
     async def _wait(self, watch: Watch) -> TriggerEvent:
         from ipernity_provider.api.errors import PermanentError
+        from ipernity_provider.api.sentences import log_lines
         from ipernity_provider.triggers import events
 
         self.log.info("Waiting for %s.", _count(len(self.tickets)))
@@ -87,7 +89,7 @@ class TicketTrigger(BaseTrigger):
             self.log.info("The time limit has come; %s not finished.", _count(len(watch.pending)))
             return TriggerEvent(events.timed_out(watch.states.values(), self.state))
         except PermanentError as error:
-            self.log.error("%s", error)
+            log_lines(self.log, logging.ERROR, str(error))
             return TriggerEvent(events.failed(error))
         self.log.info("%s settled, %d pending.", _count(len(watch.states)), len(watch.pending))
         return TriggerEvent(events.settled(watch.states.values(), self.state))
@@ -114,8 +116,11 @@ class TicketTrigger(BaseTrigger):
         self._tell(watch, max(0.0, watch.next_look - loop.time()))
 
     def _tell(self, watch: Watch, in_seconds: float) -> None:
+        from ipernity_provider.api.sentences import log_lines
+
         if watch.trouble:
-            self.log.warning("%s The uploads are safe; next look in %.0f s.", watch.trouble, in_seconds)
+            told = f"{watch.trouble} The uploads are safe; next look in {in_seconds:.0f} s."
+            log_lines(self.log, logging.WARNING, told)
         else:
             pending, done = len(watch.pending), len(watch.states)
             self.log.info("Waiting for %s, %d done; next look in %.0f s.", _count(pending), done, in_seconds)

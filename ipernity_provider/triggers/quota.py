@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from ipernity_provider.api.errors import PermanentError, TransientError
+from ipernity_provider.api.sentences import log_lines
 from ipernity_provider.triggers import events
 
 if TYPE_CHECKING:
@@ -110,7 +112,7 @@ class QuotaTrigger(BaseTrigger):
                 raise
             left = None
         except PermanentError as error:
-            self.log.error("%s", error)
+            log_lines(self.log, logging.ERROR, str(error))
             return events.failed(error)
         if left is None:
             self.log.info("The time limit has come. %s", left_and_wanted(self._left, self.min_bytes))
@@ -128,7 +130,7 @@ class QuotaTrigger(BaseTrigger):
             try:
                 quota = await self._look()
             except TransientError as error:
-                self.log.warning("%s Going on waiting.", error)
+                log_lines(self.log, logging.WARNING, f"{error} Still waiting.")
                 next_pause = max(interval, min(2 * pause, _LONGEST_PAUSE))
             else:
                 left = self._left = bytes_left(quota, self.min_bytes)

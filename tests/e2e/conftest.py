@@ -23,6 +23,7 @@ DAGS = (
     "kill_matrix",
     "deferrable",
     "every_ending",
+    "failing",
     "object_storage",
     "batch",
     "quota",

@@ -58,7 +58,8 @@ def test_a_new_document_fails_the_task_without_a_retry_and_both_are_named(
     assert (task["state"], task["try_number"]) == ("failed", 1)
     log = airflow.log("ipernity_replace_file", run, "replace")
     assert re.search(
-        rf"made a new document, {accepted['new_doc_id']} .* instead of replacing .* document {BOAT}", log
+        rf"made a new document, {accepted['new_doc_id']}, instead of replacing the file of document {BOAT}",
+        log,
     )
 
 

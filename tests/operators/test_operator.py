@@ -12,7 +12,7 @@ import pytest
 from airflow.sdk import Context, ObjectStoragePath
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from ipernity_provider.api.errors import RateLimited
+from ipernity_provider.api.errors import PermanentError, RateLimited
 from ipernity_provider.hooks.ipernity import IpernityHook
 from ipernity_provider.operators.ipernity import ReplaceFileOperator
 from ipernity_provider.replacement.order import NotFinished, Refused
@@ -166,7 +166,11 @@ def test_a_permanent_error_ends_the_task_at_once(service: Service, picture: Path
     service.fail(kind, "upload.replace")
     with pytest.raises(AirflowFailException, match=kind.replace(":", " ")) as caught:
         operator(picture).execute(context())
-    assert type(caught.value.__cause__).__module__ == "ipernity_provider.api.errors"
+    assert type(caught.value).__module__ == "ipernity_provider.api.errors"
+    assert isinstance(caught.value, PermanentError)
+    assert caught.value.code == int(kind.removeprefix("code:"))
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
 
 
 def test_a_transient_error_is_left_to_airflows_retries(service: Service, picture: Path) -> None:

@@ -170,8 +170,8 @@ def test_nothing_is_sent_if_one_cannot_be_replaced(
     with pytest.raises(Refused) as caught:
         Ran(service, spoil(lines, tmp_path))
     told = str(caught.value)
-    assert told.startswith("3 of 12 cannot be replaced, so nothing was sent. line 2: ")
-    for part in ("Document not found", "line 3: ", "is empty", "line 4: ", "is a folder"):
+    assert told.startswith("3 of 12 cannot be replaced, so nothing was sent.\nline 2, document ")
+    for part in ("Document not found", "\nline 3, ", "is empty", "\nline 4, ", "is a folder"):
         assert part in told
     assert accepted(service) == []
 

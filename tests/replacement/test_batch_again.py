@@ -152,7 +152,7 @@ def test_what_was_refused_is_refused_again(service: Service, lines: list[Line], 
     wrong = [*lines[:2], Line(lines[2].doc_id, str(sound), None, "line 4")]
     journal = MemoryBatchJournal()
     for _ in range(2):
-        with pytest.raises(Refused, match=r"1 of 3 cannot be replaced.*of class audio"):
+        with pytest.raises(Refused, match=r"(?s)1 of 3 cannot be replaced.*of class audio"):
             Ran(service, wrong, journal)
     for _ in range(2):
         with pytest.raises(Refused, match="lies outside the folders"):

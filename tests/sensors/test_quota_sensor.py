@@ -217,7 +217,7 @@ def test_a_transient_error_is_waited_out_and_logged(
     service.fail(kind, "account.getQuota", times=5)
     assert sensor().execute(context()) == WANTED
     log = logged()
-    assert "Going on waiting." in log
+    assert "Still waiting." in log
     assert f"{WANTED} bytes of this month's upload volume are left, {WANTED} are wanted." in log
 
 

@@ -157,7 +157,7 @@ def test_transient_errors_are_survived_and_logged(
     (event,) = run(trigger())
     assert read_volume_event(event)[:2] == (WANTED, False)
     assert service.calls()["account.getQuota"] == 3
-    assert logged().count("Going on waiting.") == 2
+    assert logged().count("Still waiting.") == 2
 
 
 def test_an_outage_makes_the_calls_rarer(service: Service) -> None:

@@ -12,7 +12,7 @@ from ipernity_provider.replacement.batch.item import Item
 from ipernity_provider.replacement.batch.journal import BatchJournal, JournalLost, MemoryBatchJournal
 from ipernity_provider.replacement.batch.order import BatchOrder
 from ipernity_provider.replacement.batch.plan import plan_again, plan_all, require_possible
-from ipernity_provider.replacement.batch.report import require_well, summary_of, write_report
+from ipernity_provider.replacement.batch.report import in_short, require_well, summary_of, write_report
 from ipernity_provider.replacement.batch.run import Batch
 from ipernity_provider.replacement.batch.waiting import Waiting
 
@@ -24,6 +24,7 @@ __all__ = [
     "JournalLost",
     "MemoryBatchJournal",
     "Waiting",
+    "in_short",
     "plan_again",
     "plan_all",
     "require_possible",

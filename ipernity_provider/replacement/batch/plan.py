@@ -29,7 +29,7 @@ from ipernity_provider.replacement.plan import (
     require_write,
 )
 from ipernity_provider.replacement.source import Source, allowed, examine, read_if_in_doubt
-from ipernity_provider.replacement.tickets import named
+from ipernity_provider.replacement.tickets import listed
 from ipernity_provider.replacement.verify import still_proven
 
 log = logging.getLogger(__name__)
@@ -261,7 +261,7 @@ def require_possible(plan: BatchPlan, order: BatchOrder) -> str:
         return f"{new[0].where} became a new document"
     if order.on_error == "stop" and bad:
         reason = f"{len(bad)} of {len(plan.items)} cannot be replaced"
-        told = f"{reason}, so nothing was sent. {_first(bad)}"
+        told = f"{reason}, so nothing was sent.\n{_listed(bad)}"
     elif order.on_error == "stop" and short:
         reason = f"the {volume}"
         told = f'The {volume}. Nothing was sent; on_error="continue" sends what fits.'
@@ -276,5 +276,5 @@ def require_possible(plan: BatchPlan, order: BatchOrder) -> str:
     raise plan.trouble or Refused(told)
 
 
-def _first(items: Sequence[Item]) -> str:
-    return named(f"{item.where}: {item.error}" for item in items)
+def _listed(items: Sequence[Item]) -> str:
+    return listed(f"{item.where}, document {item.doc_id}: {item.error}" for item in items)

@@ -13,7 +13,7 @@ from ipernity_provider.api.errors import PermanentError, TransientError
 from ipernity_provider.api.storage import fault_of, shown, without_query
 from ipernity_provider.replacement.batch.item import OUTCOMES, Item
 from ipernity_provider.replacement.storing import make_folder, written_whole
-from ipernity_provider.replacement.tickets import named
+from ipernity_provider.replacement.tickets import listed
 
 _ODD = re.compile(r"[^ -~]")
 
@@ -44,16 +44,32 @@ def summary_of(items: Sequence[Item], report: str | None) -> dict[str, Any]:
 
 def require_well(items: Sequence[Item], stopped: str, report: str | None) -> None:
     """:raises BatchFailed: some items met no good fate."""
-    bad = [item for item in items if not item.well]
-    if not bad:
-        return
+    if not all(item.well for item in items):
+        again = "Clear the task, or start a new run: what is done already is not sent again."
+        raise BatchFailed(f"{in_short(items, stopped, report)}\n{again}")
+
+
+def in_short(items: Sequence[Item], stopped: str = "", report: str | None = None) -> str:
+    """Return what became of a batch, in lines: how many met which outcome, what went wrong, and where all is said.
+
+    :param stopped: why nothing more was sent.
+    :param report: the report's place.
+    """
     counts = Counter(item.outcome for item in items)
-    fates = ", ".join(f"{counts[outcome]} {outcome}" for outcome in OUTCOMES if counts[outcome])
-    told = [item for item in bad if item.fate != "not_sent"] or bad
-    first = named(f"{item.where}, document {item.doc_id}: {item.error}" for item in told)
-    why = f" Nothing more was sent, because {stopped}." if stopped else ""
-    place = f" All of them are in {report}." if report else " report_to names a file for all of them."
-    raise BatchFailed(f"Of {len(items)} replacements: {fates}.{why}{place} {first}")
+    outcomes = ", ".join(f"{counts[outcome]} {outcome}" for outcome in OUTCOMES if counts[outcome])
+    noun = "replacement" if len(items) == 1 else "replacements"
+    lines = [f"Of {len(items)} {noun}: {outcomes or 'none'}."]
+    if stopped:
+        lines.append(f"Nothing more was sent, because {stopped}.")
+    if bad := [item for item in items if not item.well and item.outcome not in {"planned", "sent"}]:
+        # What was never begun has one reason for all, which is said above.
+        named_ones = [item for item in bad if item.fate != "not_sent"] or bad
+        lines.append(listed(f"{item.where}, document {item.doc_id}: {item.error}" for item in named_ones))
+    if report:
+        lines.append(f"The report of every document: {report}")
+    elif bad:
+        lines.append("Set report_to for a report of every document.")
+    return "\n".join(lines)
 
 
 def write_report(path: Any, items: Iterable[Item]) -> None:

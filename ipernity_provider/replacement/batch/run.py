@@ -21,6 +21,7 @@ from ipernity_provider.api.errors import (
     TransientError,
 )
 from ipernity_provider.api.models import Ticket
+from ipernity_provider.api.sentences import log_lines
 from ipernity_provider.replacement.batch.item import Item
 from ipernity_provider.replacement.batch.journal import BatchJournal, Items
 from ipernity_provider.replacement.batch.order import BatchOrder
@@ -177,7 +178,7 @@ class Batch:
         try:
             states = self._client.check_tickets(tickets)
         except TransientError as error:
-            log.warning("%s The uploads are safe; going on waiting.", error)
+            log_lines(log, logging.WARNING, f"{error} The uploads are safe; still waiting.")
             self._awaited.put_off(tickets, _LOOK_AGAIN)
             return
         for doc_id, state in self._awaited.note(states):
@@ -225,7 +226,7 @@ class Batch:
 
     def _send_later(self, item: Item, error: TransientError) -> None:
         """What may pass is tried again behind the others; where nothing gets through, a later try has better chances."""
-        log.warning("Document %s: %s", item.doc_id, error)
+        log_lines(log, logging.WARNING, f"Document {item.doc_id}: {error}")
         self._tries[item.doc_id] += 1
         now = self._items[item.doc_id]
         if isinstance(error, SourceChanged):
@@ -245,7 +246,7 @@ class Batch:
         try:
             result = proven.result()
         except TransientError as error:
-            log.warning("Document %s: %s", doc_id, error)
+            log_lines(log, logging.WARNING, f"Document {doc_id}: {error}")
             self._tries[doc_id] += 1
             self._note_failure(doc_id, error)
             if self._down or self._tries[doc_id] < _TRIES_PER_ITEM:
@@ -281,7 +282,7 @@ class Batch:
 
     def _note_bad_end(self, item: Item, *, fatal: bool = False) -> None:
         self._items.save(item)
-        log.error("%s, document %s: %s", item.where, item.doc_id, item.error)
+        log_lines(log, logging.ERROR, f"{item.where}, document {item.doc_id}: {item.error}")
         if fatal or self._order.on_error == "stop":
             self.stopped = self.stopped or f"{item.where}, document {item.doc_id}, could not be replaced"
 

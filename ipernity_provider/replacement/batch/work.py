@@ -52,7 +52,15 @@ class Work:
         """Prove what was sent."""
         entry = self._items[doc_id].entry
         assert entry is not None  # noqa: S101 - what is proven was sent
-        return complete(self._client, self._order, self._journal(doc_id), entry, ticket)
+        return complete(
+            self._client, self._order, self._journal(doc_id), entry, ticket, log_result=_result_line
+        )
 
     def _journal(self, doc_id: str) -> ItemJournal:
         return ItemJournal(self._items, doc_id, self._given_up)
+
+
+def _result_line(entry: Entry, result: Result) -> list[str]:
+    """One line: a batch has many documents, and its report says the rest."""
+    where = f"new document {result.new_doc_id}" if result.new_doc_id else "replaced"
+    return [f"Document {entry.doc_id}: {where}, proof {result.verified_by or 'none'}."]

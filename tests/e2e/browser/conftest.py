@@ -71,8 +71,15 @@ def snap(tmp_path: Path) -> Snap:
     folder = Path(os.environ.get("IPERNITY_SCREENSHOTS") or tmp_path)
     folder.mkdir(parents=True, exist_ok=True)
 
-    def take(page: Page, name: str, *, height: int = SIZE["height"], part: Locator | None = None) -> None:
-        page.set_viewport_size({**SIZE, "height": height})
+    def take(
+        page: Page,
+        name: str,
+        *,
+        width: int = SIZE["width"],
+        height: int = SIZE["height"],
+        part: Locator | None = None,
+    ) -> None:
+        page.set_viewport_size({"width": width, "height": height})
         page.mouse.move(0, 0)
         expect(page.get_by_role("tooltip")).to_have_count(0)
         taken = Image.open(BytesIO((part or page).screenshot(animations="disabled"))).convert("RGB")

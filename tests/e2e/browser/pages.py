@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import Any
+from urllib.parse import quote, urlencode
 
 from playwright.sync_api import Locator, Page, Response, expect
 
@@ -111,6 +114,52 @@ class Dag:
     def open_task(self, task_id: str) -> None:
         self.page.get_by_role("table").get_by_role("link", name=task_id, exact=True).click()
         expect(self.page.get_by_role("heading", name=task_id)).to_be_visible()
+
+
+class TaskLog:
+    """The log of a task's last try."""
+
+    def __init__(self, page: Page, airflow: AirflowApi, dag_id: str, run_id: str, task_id: str) -> None:
+        self.page = page
+        self._address = f"{airflow.base}/dags/{dag_id}/runs/{quote(run_id)}/tasks/{task_id}"
+        self.open()
+
+    def open(self, levels: Sequence[str] = ()) -> None:
+        """Open it at its end, as Airflow does; with the records of these levels alone, if any is named."""
+        self.page.goto(f"{self._address}?{urlencode([('log_level', level) for level in levels])}")
+        expect(self._lines.first).to_be_visible()
+
+    def line(self, text: str) -> Locator:
+        """The words of one record of the package, wherever they stand in the log."""
+        return self._lines.filter(has_text=re.compile(rf"^{re.escape(text)}$")).first
+
+    def shows_whole(self, line: Locator) -> bool:
+        """Whether the first and the last sign of a line are what is seen at their places, nothing scrolled sideways."""
+        line.scroll_into_view_if_needed()
+        return bool(
+            line.evaluate(
+                """line => {
+                    const words = document.createRange()
+                    words.selectNodeContents(line)
+                    const seen = (x, y) => line.contains(document.elementFromPoint(x, y))
+                    for (let part = line; part; part = part.parentElement)
+                        if (part.scrollLeft) return false
+                    return [...words.getClientRects()].every(box => {
+                        const middle = box.top + box.height / 2
+                        return seen(box.left + 2, middle) && seen(box.right - 2, middle)
+                    })
+                }"""
+            )
+        )
+
+    @property
+    def frames(self) -> Locator:
+        """The frames below an exception: long, and cut off."""
+        return self.page.locator("details p").filter(has_text="task_runner.py")
+
+    @property
+    def _lines(self) -> Locator:
+        return self.page.locator(".event")
 
 
 def _is_new_run(response: Response) -> bool:
