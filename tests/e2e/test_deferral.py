@@ -89,7 +89,7 @@ def test_a_permanent_error_while_waiting_is_told_in_the_log_of_each_task(
     for map_index in range(6):
         log = airflow.log(DAG_ID, run, "replace", map_index=map_index)
         assert "Waiting for 1 ticket." in log
-        assert "AirflowFailException" in log
+        assert '"exc_type": "PermanentError"' in log
         assert "upload.checkTickets: Token invalid (code 107). It is wrong or was revoked." in log
         assert not any(secret in log for secret in SECRETS)
 
