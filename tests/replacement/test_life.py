@@ -434,7 +434,7 @@ def test_waiting_has_an_end_and_a_retry_goes_on_waiting(
 ) -> None:
     service.set(processing_seconds=2.0)
     journal = MemoryJournal()
-    with pytest.raises(NotFinished, match=r"not finished within 0 s\. The upload is safe"):
+    with pytest.raises(NotFinished, match=r"not finished within the timeout of 0\.3 s\. The upload is safe"):
         run(client, picture, journal, timeout=0.3)
     assert run(client, picture, journal).outcome == "replaced"
     assert len(service.ledger()) == 1
