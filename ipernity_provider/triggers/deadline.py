@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from dataclasses import asdict, dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+Limit = Literal["timeout", "execution_timeout"]
 
 _SPARE_SECONDS = 60.0
 
@@ -23,7 +25,7 @@ class Deadline:
     """
 
     at: float
-    limit: Literal["timeout", "execution_timeout"]
+    limit: Limit
     seconds: float
 
     def __str__(self) -> str:
@@ -50,8 +52,13 @@ class Deadline:
 
     @classmethod
     def from_json(cls, stored: Any, timeout: float) -> Self:
-        """Read what :meth:`to_json` made; tasks that an older version deferred stored the time alone, or nothing."""
+        """Read what :meth:`to_json` made; tasks that an older version deferred stored the time alone, or nothing.
+
+        :raises KeyError, TypeError, ValueError: it is none of these.
+        """
         if isinstance(stored, dict):
+            if stored["limit"] not in get_args(Limit):
+                raise ValueError
             return cls(float(stored["at"]), stored["limit"], float(stored["seconds"]))
         return cls(time.time() if stored is None else float(stored), "timeout", timeout)
 

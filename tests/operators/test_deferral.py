@@ -24,7 +24,7 @@ from ipernity_provider.replacement.order import NotFinished
 from ipernity_provider.sensors.ipernity import TicketSensor
 from ipernity_provider.triggers.ipernity import TicketTrigger
 from scripts.rig import wait_for
-from tests.conftest import BOAT, Connect, Service
+from tests.conftest import BOAT, SECRETS, Connect, Service
 from tests.operators.test_operator import context
 
 
@@ -56,6 +56,7 @@ def run(make: Any, there: Context) -> Any:
         make().execute(there)
     event = json.loads(json.dumps(asyncio.run(first_event(deferred.value))))
     assert not deferred.value.kwargs  # `airflow dags test` drops them
+    assert not any(secret in json.dumps(event) for secret in SECRETS)
     return make().resume_execution(deferred.value.method_name, {"event": event}, there)
 
 
@@ -164,7 +165,18 @@ def test_a_resumed_task_does_not_need_its_file_any_more(service: Service, pictur
     assert resumed.execute_complete(context(), event)["outcome"] == "replaced"
 
 
-@pytest.mark.parametrize("event", [None, {"status": "success"}])
+@pytest.mark.parametrize(
+    "event",
+    [
+        None,
+        {"status": "success"},
+        {"status": "settled"},
+        {"status": "settled", "tickets": [{"id": "1-2"}], "state": {"entry": {}}},
+        {"status": "settled", "tickets": [], "state": "entry"},
+        {"status": "settled", "tickets": []},
+        {"status": "timed_out", "tickets": [], "state": {"entry": {"doc_id": "5412"}}},
+    ],
+)
 def test_a_resumption_by_anything_else_does_not_pass_for_success(
     service: Service, picture: Path, event: Any
 ) -> None:
