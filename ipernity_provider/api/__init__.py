@@ -6,7 +6,7 @@
 
 Modules: :mod:`~ipernity_provider.api.client` (the calls), :mod:`~ipernity_provider.api.models` (what they return),
 :mod:`~ipernity_provider.api.errors` (what they raise), :mod:`~ipernity_provider.api.signing`,
-:mod:`~ipernity_provider.api.calls`, :mod:`~ipernity_provider.api.reply` and :mod:`~ipernity_provider.api.upload` (how
+:mod:`~ipernity_provider.api.transport`, :mod:`~ipernity_provider.api.parsing` and :mod:`~ipernity_provider.api.multipart` (how
 they work).
 """
 

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, Self
 
-from ipernity_provider.api.calls import Param, SignedCalls, Timeouts
 from ipernity_provider.api.errors import DocumentNotFound, TicketNotFound, TransientError
 from ipernity_provider.api.models import Document, Medias, Quota, Ticket, Token, Upload
-from ipernity_provider.api.reply import Payload, as_list, as_text
+from ipernity_provider.api.multipart import BeforeLastBlock, FilePath, Progress
+from ipernity_provider.api.parsing import Members, Payload
 from ipernity_provider.api.signing import ApiSignature, OAuthSignature
-from ipernity_provider.api.upload import FilePath, Progress
+from ipernity_provider.api.transport import Param, Timeouts, Transport
 
 DEFAULT_BASE_URL = "https://api.ipernity.com"
 MAX_TICKETS_PER_CALL = 50
@@ -21,9 +21,10 @@ MAX_MD5_PER_CALL = 20
 class IpernityClient:
     """A connection to ipernity.com that signs its calls and reads the answers.
 
-    Every method raises :class:`~ipernity_provider.api.errors.IpernityError`, typed by what can be done about it.
-    Reading methods are tried again on transient errors, with growing, jittered pauses; uploads never are, for an
-    upload whose answer was lost may have been accepted. One client may be used by several threads.
+    Every method raises :class:`~ipernity_provider.api.errors.IpernityError`, typed by what can be done about it, and
+    nothing else, whatever the service answers. Reading methods are tried again on transient errors, with growing,
+    jittered pauses, or after the pause of up to 10 s that the service asks for (``Retry-After``). Uploads are not tried
+    again, because an upload whose answer was lost may have been accepted. One client may be used by several threads.
 
     :param api_key: the application's key, from https://www.ipernity.com/apps/key.
     :param api_secret: the key's secret; never sent.
@@ -34,12 +35,12 @@ class IpernityClient:
     :param lg: two-letter language sent with each call. Undocumented, but the service is reported to refuse calls
         without it since 2026; None switches it off.
     :param connect_timeout: seconds to wait for a connection.
-    :param timeout: seconds to wait for the answer to a call.
-    :param upload_timeout: seconds to wait for the answer once a file was sent.
+    :param timeout: seconds from the end of a call until its whole answer must be there.
+    :param upload_timeout: the same for an upload, from its last byte.
     :param stall_timeout: seconds within which the network must take each block (1 MiB) of an upload.
     :param verify: check the server's certificate: True, False, or the path of a CA file.
     :param proxy: address of a proxy for all calls; None takes the environment's.
-    :param attempts: how often a reading call is tried at the most.
+    :param attempts: how often a reading call is tried at most.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class IpernityClient:
         attempts: int = 4,
     ) -> None:
         self._oauth_token = token if auth == "oauth" else None
-        self._calls = SignedCalls(
+        self._transport = Transport(
             OAuthSignature(api_key, api_secret, token, token_secret)
             if auth == "oauth"
             else ApiSignature(api_key, api_secret, token),
@@ -81,7 +82,7 @@ class IpernityClient:
 
     def close(self) -> None:
         """Close the connections that are kept open between calls."""
-        self._calls.close()
+        self._transport.close()
 
     # -- any method ----------------------------------------------------------------------------------------------
 
@@ -91,7 +92,7 @@ class IpernityClient:
         :param method: its dotted name, e.g. ``doc.get``.
         :param params: its parameters: lists are joined by commas, flags become 1 and 0, None is left out.
         """
-        return self._calls.call(method, params)
+        return self._transport.call(method, params)
 
     # -- upload.* ------------------------------------------------------------------------------------------------
 
@@ -102,20 +103,30 @@ class IpernityClient:
         *,
         filename: str | None = None,
         asynchronous: bool = True,
-        md5: str | None = None,
+        expected_md5: str | None = None,
         progress: Progress | None = None,
+        before_last_block: BeforeLastBlock | None = None,
     ) -> Upload:
         """Send a file to stand behind an existing document (``upload.replace``), streamed, once.
 
         The service has been seen to create a *new* document instead: compare the ``doc_id`` of the finished ticket.
 
-        :param filename: the name that the service is told; the file's own by default.
+        :param filename: the name that the service gets; the file's own by default.
         :param asynchronous: a ticket comes at once (``async=1``); else the call waits until the document is complete.
-        :param md5: expected checksum of the file; a file that turns out to be another one is not completed.
-        :raises IpernityError: if its ``maybe_accepted`` is set the file may have arrived all the same.
+        :param expected_md5: checksum of the file; a file that turns out to be another one is not completed.
+        :param progress: called after each block (1 MiB) with the bytes sent so far and the size of the file.
+        :param before_last_block: called once, before the last block leaves, with the MD5 checksum (hex) and the size of
+            all that will have been sent. Until it returns, nothing can have arrived; what it raises ends the upload and
+            comes out of this method unchanged, as does what ``progress`` raises.
+        :raises IpernityError: if its ``maybe_accepted`` is set, the file may have arrived anyway. That is so for every end
+            after the last block but one: the service's own refusal, other than for a fault, maintenance, too many calls
+            or an OAuth nonce or timestamp. An upload that ends before its last block has left cannot have arrived,
+            whatever was answered.
         """
         params: dict[str, Param] = {"doc_id": doc_id, "async": asynchronous}
-        return self._upload("upload.replace", params, file, filename, md5, progress)
+        return self._upload(
+            "upload.replace", params, file, filename, expected_md5, progress, before_last_block
+        )
 
     def upload_file(
         self,
@@ -123,15 +134,17 @@ class IpernityClient:
         *,
         filename: str | None = None,
         asynchronous: bool = True,
-        md5: str | None = None,
+        expected_md5: str | None = None,
         progress: Progress | None = None,
+        before_last_block: BeforeLastBlock | None = None,
         **params: Param,
     ) -> Upload:
         """Send a file as a new document (``upload.file``); parameters as for :meth:`upload_replace`.
 
         :param params: what the new document shall have: ``title``, ``description``, ``keywords``, ``is_public``, ...
         """
-        return self._upload("upload.file", {**params, "async": asynchronous}, file, filename, md5, progress)
+        fields: dict[str, Param] = {**params, "async": asynchronous}
+        return self._upload("upload.file", fields, file, filename, expected_md5, progress, before_last_block)
 
     def _upload(
         self,
@@ -139,18 +152,29 @@ class IpernityClient:
         params: Mapping[str, Param],
         file: str | FilePath,
         filename: str | None,
-        md5: str | None,
+        expected_md5: str | None,
         progress: Progress | None,
+        before_last_block: BeforeLastBlock | None,
     ) -> Upload:
         path: FilePath = Path(file) if isinstance(file, str) else file
-        reply = self._calls.upload(method, params, path, filename or path.name, md5, progress)
-        return Upload(as_text(reply.get("ticket")) or None, as_text(reply.get("doc_id")) or None)
+        reply = self._transport.upload(
+            method,
+            params,
+            path,
+            filename or path.name,
+            expected_md5=expected_md5,
+            progress=progress,
+            before_last_block=before_last_block,
+        )
+        return Upload.from_reply(reply, method)
 
     def check_tickets(self, tickets: Iterable[str]) -> list[Ticket]:
-        """The state of any number of tickets (``upload.checkTickets``), in the order asked for.
+        """Return the state of any number of tickets (``upload.checkTickets``), in the order asked for.
 
         They are asked for 50 at a time. One unknown ticket spoils its whole batch, which is then asked for singly;
         the unknown ones come back in the state ``unknown``.
+
+        :raises ReplyInvalid: the answer is about another ticket.
         """
         wanted = list(dict.fromkeys(tickets))
         found = {
@@ -163,15 +187,20 @@ class IpernityClient:
 
     def _check(self, batch: Sequence[str]) -> list[Ticket]:
         try:
-            reply = self._calls.call("upload.checkTickets", {"tickets": batch})
+            reply = self._transport.call("upload.checkTickets", {"tickets": batch})
         except TicketNotFound:
             if len(batch) == 1:
                 return [Ticket(batch[0], "unknown")]
             return self._check_singly(batch)
-        return [Ticket.from_payload(ticket) for ticket in as_list(reply.get("tickets"), "ticket")]
+        found = []
+        for members in Members(reply, "upload.checkTickets").children("tickets", "ticket"):
+            ticket = Ticket.from_members(members)
+            _require_asked_for(members, "id", ticket.id, batch)
+            found.append(ticket)
+        return found
 
     def _check_singly(self, batch: Sequence[str]) -> list[Ticket]:
-        """What is known before a transient error ends the round; the rest counts as pending."""
+        """Return what is known before a transient error ends the round; the rest counts as pending."""
         known: list[Ticket] = []
         for ticket in batch:
             try:
@@ -185,61 +214,96 @@ class IpernityClient:
     # -- doc.* ---------------------------------------------------------------------------------------------------
 
     def get_document(self, doc_id: str) -> Document:
-        """A document as it is now, with the checksum of its bytes where the service says it (``doc.get``)."""
-        return Document.from_reply(self._calls.call("doc.get", {"doc_id": doc_id, "extra": "md5"}))
+        """Return a document as it is now, with the checksum of its bytes where the service shows it (``doc.get``).
+
+        :raises ReplyInvalid: the answer is about another document.
+        """
+        reply = self._transport.call("doc.get", {"doc_id": doc_id, "extra": "md5"})
+        document = Document.from_reply(reply)
+        _require_asked_for(Members(reply, "doc.get").child("doc"), "doc_id", document.doc_id, [str(doc_id)])
+        return document
 
     def get_medias(self, doc_id: str) -> Medias:
-        """The files of a document (``doc.getMedias``)."""
-        return Medias.from_reply(self._calls.call("doc.getMedias", {"doc_id": doc_id}))
+        """Return the files of a document (``doc.getMedias``); the reply does not have to name the document."""
+        reply = self._transport.call("doc.getMedias", {"doc_id": doc_id})
+        members = Members(reply, "doc.getMedias")
+        _require_asked_for(members, "doc_id", members.id("doc_id"), [str(doc_id), None])
+        return Medias.from_reply(reply)
 
     def get_recent_documents(self, user_id: str) -> list[Document]:
-        """The first page of a user's documents (``doc.getList``), newest first as far as is known."""
+        """Return the first page of a user's documents (``doc.getList``), newest first as far as is known.
+
+        :raises ReplyInvalid: a document names another owner; most answers name none.
+        """
         extra = ["dates", "original", "md5"]
-        reply = self._calls.call("doc.getList", {"user_id": user_id, "extra": extra, "per_page": 100})
-        return [Document.from_reply({"doc": doc}) for doc in as_list(reply.get("docs"), "doc")]
+        reply = self._transport.call("doc.getList", {"user_id": user_id, "extra": extra, "per_page": 100})
+        found = []
+        for members in Members(reply, "doc.getList").children("docs", "doc"):
+            document = Document.from_members(members)
+            owner = document.owner_id or None
+            _require_asked_for(members.child("owner"), "user_id", owner, [str(user_id), None])
+            found.append(document)
+        return found
 
     def check_md5(self, sums: Iterable[str]) -> dict[str, list[str]]:
-        """Which documents carry these MD5 checksums (``doc.checkMD5``): checksum -> document ids, empty if none.
+        """Return which documents carry these MD5 checksums (``doc.checkMD5``): checksum -> document ids, empty if none.
 
         They are asked for 20 at a time. Hits may be other people's documents or deleted ones.
+
+        :raises ReplyInvalid: the answer is about another checksum.
         """
         wanted = [checksum.lower() for checksum in sums]
         hits: dict[str, list[str]] = {checksum: [] for checksum in wanted}
         for batch in _batches(list(hits), MAX_MD5_PER_CALL):
             try:
-                reply = self._calls.call("doc.checkMD5", {"md5": batch})
+                reply = self._transport.call("doc.checkMD5", {"md5": batch})
             except DocumentNotFound:
                 continue  # documented as the answer when nothing matches
-            for hit in as_list(reply.get("docs"), "doc"):
-                if doc_id := as_text(hit.get("doc_id")):
-                    hits.setdefault(as_text(hit.get("md5")).lower(), []).append(doc_id)
+            for hit in Members(reply, "doc.checkMD5").children("docs", "doc"):
+                md5 = hit.md5("md5")
+                _require_asked_for(hit, "md5", md5, batch)
+                if md5 and (doc_id := hit.id("doc_id")):
+                    hits[md5].append(doc_id)
         return hits
-
-    def delete_document(self, doc_id: str) -> None:
-        """Delete one of the token owner's documents for good (``doc.delete``); needs the permission doc: delete."""
-        self._calls.call("doc.delete", {"doc_id": doc_id})
 
     # -- account, token, test ------------------------------------------------------------------------------------
 
     def get_quota(self) -> Quota:
-        """What the account may still upload (``account.getQuota``)."""
-        return Quota.from_reply(self._calls.call("account.getQuota", {}))
+        """Return what the account may still upload (``account.getQuota``)."""
+        return Quota.from_reply(self._transport.call("account.getQuota", {}))
 
     def check_token(self) -> Token:
-        """Whose token this is and what it allows (``auth.checkToken``)."""
+        """Return whose token this is and what it allows (``auth.checkToken``)."""
         # With OAuth the method still requires its documented parameter, and takes the OAuth token for it.
-        return Token.from_reply(self._calls.call("auth.checkToken", {"auth_token": self._oauth_token}))
+        return Token.from_reply(self._transport.call("auth.checkToken", {"auth_token": self._oauth_token}))
 
     def echo(self, text: str = "hello") -> str:
-        """What the service heard (``test.echo``): proof of the address, the key and the character set."""
-        return as_text(self._calls.call("test.echo", {"echo": text}).get("echo"))
+        """Return what the service received (``test.echo``): proof of the address, the key and the character set."""
+        return Members(self._transport.call("test.echo", {"echo": text}), "test.echo").text("echo")
 
     # -- media files ---------------------------------------------------------------------------------------------
 
-    def download(self, url: str) -> Iterator[bytes]:
-        """The bytes of a media file, block by block; the address comes from :meth:`get_medias` and is not signed."""
-        return self._calls.download(url)
+    def download(
+        self, url: str, *, max_bytes: int = 4 << 30, total_timeout: float = 3600.0
+    ) -> Iterator[bytes]:
+        """Yield the bytes of a media file, block by block.
+
+        Up to five redirects are followed; the request carries neither a signature nor a token.
+
+        :param url: from :meth:`get_medias`.
+        :param max_bytes: the most that is fetched.
+        :param total_timeout: seconds until all of it must be there.
+        """
+        return self._transport.download(url, max_bytes, total_timeout)
 
 
 def _batches(items: Sequence[str], size: int) -> Iterator[Sequence[str]]:
     return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def _require_asked_for(
+    members: Members, name: str, found: str | None, asked_for: Sequence[str | None]
+) -> None:
+    """Raise if an answer is about something else: a cache or a proxy in between has mixed answers up."""
+    if found not in asked_for:
+        raise members.invalid(name, "what was asked for")

@@ -4,39 +4,31 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from datetime import datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
-from ipernity_provider.api.errors import StaleSignature
-from ipernity_provider.api.reply import as_int, as_map
+from ipernity_provider.api.errors import FILE_MAY_HAVE_ARRIVED, StaleSignature
+from ipernity_provider.api.parsing import as_int, as_map, http_date
 
 #: Below this a difference says nothing: replies carry whole seconds, and travel.
 NEGLIGIBLE_SECONDS = 5.0
 
 _USED_NONCE = 133
+_LATEST = 2**33  # in the year 2242: what is later is not a time
 
 
 def ahead_of_service(reply: Mapping[str, Any], date: str | None = None) -> float | None:
-    """Seconds by which this clock is ahead of the service's (negative: behind), by a reply that came just now.
+    """Return the seconds by which this clock is ahead of the service's (negative: behind), by a reply that came just now.
 
     :param date: the reply's HTTP header ``Date``, for replies without a time of their own.
     """
-    at = as_int(as_map(reply.get("api")).get("at"))
-    if at is None and (parsed := _parsed(date)):
-        at = int(parsed.timestamp())
-    return None if at is None else time.time() - at
+    at: float | None = as_int(as_map(reply.get("api")).get("at"))
+    if at is None or not 0 < at < _LATEST:
+        at = http_date(date)
+    return time.time() - at if at is not None and 0 < at < _LATEST else None
 
 
-def _parsed(date: str | None) -> datetime | None:
-    try:
-        return parsedate_to_datetime(date) if date else None
-    except ValueError:
-        return None
-
-
-def in_words(ahead: float | None) -> str:
-    """Half a sentence."""
+def describe_offset(ahead: float | None) -> str:
+    """Return half a sentence about the difference."""
     if ahead is None:
         return "the service does not say what time it has"
     if abs(ahead) <= NEGLIGIBLE_SECONDS:
@@ -53,8 +45,8 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 3600:.0f} h" if seconds < 2 * 86400 else f"{seconds / 86400:.0f} days"
 
 
-def with_clock(error: StaleSignature, ahead: float | None) -> StaleSignature:
-    """The same refusal, with a sentence that says by how much the clock is off."""
+def explain_stale_signature(error: StaleSignature, ahead: float | None) -> StaleSignature:
+    """Return the same refusal, with a sentence that says by how much the clock is off."""
     agrees = ahead is not None and abs(ahead) <= NEGLIGIBLE_SECONDS
     if error.code == _USED_NONCE:
         why = f"The service refuses the OAuth nonce of {error.method} as one that was used before (code 133): try again"
@@ -67,7 +59,15 @@ def with_clock(error: StaleSignature, ahead: float | None) -> StaleSignature:
         )
     else:
         why = (
-            f"The service refuses the OAuth timestamp of {error.method} (code {error.code}): {in_words(ahead)}; "
+            f"The service refuses the OAuth timestamp of {error.method} (code {error.code}): {describe_offset(ahead)}; "
             "set the clock"
         )
-    return StaleSignature(f"{why}.", method=error.method, code=error.code, title=error.title)
+    arrived = f" {FILE_MAY_HAVE_ARRIVED}" if error.maybe_accepted else ""
+    return StaleSignature(
+        f"{why}.{arrived}",
+        method=error.method,
+        code=error.code,
+        title=error.title,
+        maybe_accepted=error.maybe_accepted,
+        retry_after=error.retry_after,
+    )

@@ -1,11 +1,12 @@
 """The service's error codes as exceptions.
 
 A code below 100 belongs to its method: 1 of ``doc.get`` and 1 of ``upload.replace`` are different errors. Codes from
-100 mean the same everywhere. Decisions are taken by code alone: the service may translate its messages.
+100 mean the same everywhere. Only the code decides: the service may translate its messages.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -20,19 +21,33 @@ class IpernityError(Exception):
     :param message: the sentence.
     :param method: the API method that was called, e.g. ``upload.replace``.
     :param code: the service's error number; None where the service gave none (transport errors).
-    :param title: the short title of the error, as the service said it or else as it is documented.
+    :param title: the short title of the error, from the service or else from its documentation.
+    :param maybe_accepted: whether the service may have acted on the call anyway; for an upload: whether the file may have
+        arrived. None stands for the class's own answer.
+    :param retry_after: seconds for which the service asks to wait before another call; None if it does not say.
     """
 
     #: Whether trying again can help: ``transient``, ``permanent``, or ``credential`` (a person has to act).
     kind: ClassVar[ErrorKind] = "permanent"
-    #: Whether an upload that ended so may all the same have been accepted.
-    maybe_accepted: ClassVar[bool] = False
+    maybe_accepted: bool = False
 
-    def __init__(self, message: str, *, method: str = "", code: int | None = None, title: str = "") -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        method: str = "",
+        code: int | None = None,
+        title: str = "",
+        maybe_accepted: bool | None = None,
+        retry_after: float | None = None,
+    ) -> None:
         super().__init__(message)
         self.method = method
         self.code = code
         self.title = title
+        self.retry_after = retry_after
+        if maybe_accepted is not None:
+            self.maybe_accepted = maybe_accepted
 
 
 class TransientError(IpernityError):
@@ -41,17 +56,28 @@ class TransientError(IpernityError):
     kind = "transient"
 
     def to_json(self) -> dict[str, Any]:
-        """For another process: JSON-simple."""
-        told = {"method": self.method, "code": self.code, "title": self.title}
-        return {"type": type(self).__name__, "message": str(self), **told}
+        """Return the error as JSON-simple values, for another process."""
+        return {
+            "type": type(self).__name__,
+            "message": str(self),
+            "method": self.method,
+            "code": self.code,
+            "title": self.title,
+            "retry_after": self.retry_after,
+        }
 
     @staticmethod
     def from_json(stored: dict[str, Any]) -> TransientError:
-        """As far as it matters how long to wait before another try: of other kinds it is no more than transient."""
+        """Return the error again; of its class, only what decides how long to wait is kept."""
         kinds = {kind.__name__: kind for kind in (RateLimited, ServiceDown)}
         kind = kinds.get(stored["type"], TransientError)
-        told = {name: stored[name] for name in ("method", "code", "title")}
-        return kind(stored["message"], **told)
+        return kind(
+            stored["message"],
+            method=stored["method"],
+            code=stored["code"],
+            title=stored["title"],
+            retry_after=stored.get("retry_after"),
+        )
 
 
 class Unreachable(TransientError):
@@ -59,13 +85,24 @@ class Unreachable(TransientError):
 
 
 class BrokenOff(TransientError):
-    """The connection broke before an upload was through: the service cannot have accepted it."""
+    """An upload ended before its last byte had left: the service cannot have accepted it."""
 
 
 class AnswerLost(TransientError):
     """The call went out, but no readable answer came back: the service may have acted on it."""
 
     maybe_accepted = True
+
+
+class ReplyInvalid(AnswerLost):
+    """The answer is well-formed, but a member is missing, not of its type, or about something else.
+
+    :param member: its dotted path, e.g. ``doc.original.bytes``.
+    """
+
+    def __init__(self, message: str, *, member: str, method: str = "") -> None:
+        super().__init__(message, method=method)
+        self.member = member
 
 
 class ServiceFault(TransientError):
@@ -83,11 +120,14 @@ class RateLimited(TransientError):
 
 
 class StaleSignature(TransientError):
-    """Codes 132 to 134: OAuth timestamp or nonce refused; a call that is signed again may pass."""
+    """Codes 132 to 134: OAuth timestamp or nonce refused; a call that is signed again may pass.
+
+    A gateway that repeats a call gets code 133 for the second one, so a refused upload may have been accepted.
+    """
 
 
 class SourceChanged(TransientError):
-    """The file is not (any more) what was announced; the upload was broken off before its last byte.
+    """The file is not what was announced; the upload was broken off before its last byte.
 
     :param md5: what was read instead, lower-case hex, if all of it was read.
     :param size: the bytes of that.
@@ -100,7 +140,7 @@ class SourceChanged(TransientError):
 
 
 class SourceUnreadable(TransientError):
-    """The file cannot be read (any more); the upload was broken off before its last byte."""
+    """The file cannot be read; the upload was broken off before its last byte."""
 
 
 class PermanentError(IpernityError):
@@ -120,7 +160,7 @@ class QuotaExceeded(PermanentError):
 
 
 class CredentialError(PermanentError):
-    """Key, secret, token or account: a person has to mend it."""
+    """Key, secret, token or account: a person has to act."""
 
     kind = "credential"
 
@@ -204,9 +244,7 @@ METHOD_CODES: dict[str, dict[int, CodeMeaning]] = {
         3: CodeMeaning("File is refused", PermanentError, "Its type is probably not supported."),
     },
     "upload.checkTickets": {
-        1: CodeMeaning(
-            "Ticket not found", TicketNotFound, "The service does not know the ticket (any more)."
-        ),
+        1: CodeMeaning("Ticket not found", TicketNotFound, "The service does not know the ticket any more."),
     },
     "doc.get": {1: CodeMeaning("Document not found", DocumentNotFound, _NOT_SEEN)},
     "doc.getMedias": {1: CodeMeaning("Document not found", DocumentNotFound, _NOT_SEEN)},
@@ -234,8 +272,14 @@ _FAULT = CodeMeaning("Unknown service error", ServiceFault, "The service failed;
 _UNKNOWN = CodeMeaning("Unknown error", PermanentError, "The code is not documented.")
 
 
+#: An upload that is refused so after its last byte may have been accepted anyway: the service failed while it worked
+#: on it, or a gateway repeated the call and this is the answer to the second one.
+_MAY_FOLLOW_ACCEPTANCE = (ServiceFault, ServiceDown, RateLimited, StaleSignature)
+FILE_MAY_HAVE_ARRIVED = "The file may have arrived."
+
+
 def meaning_of(method: str, code: int) -> CodeMeaning:
-    """The meaning of a code in a method's reply; an undocumented one counts as permanent, from 500 as a fault of the service."""
+    """Return what a code means in a method's reply; an undocumented one is permanent, from 500 a fault of the service."""
     if code >= 500:
         return COMMON_CODES.get(code, _FAULT)
     if code >= 100:
@@ -243,15 +287,43 @@ def meaning_of(method: str, code: int) -> CodeMeaning:
     return METHOD_CODES.get(method, {}).get(code, _UNKNOWN)
 
 
-def api_error(method: str, code: int, title: str = "", subject: str = "") -> IpernityError:
-    """The exception that an error reply stands for.
+def api_error(
+    method: str,
+    code: int,
+    title: str = "",
+    subject: str = "",
+    *,
+    upload_ended: bool | None = None,
+    retry_after: float | None = None,
+) -> IpernityError:
+    """Return the exception that an error reply stands for.
 
     :param title: the service's message; the documented title stands in for an empty one.
     :param subject: what the call was about, e.g. ``document 5412``.
+    :param upload_ended: for an upload: whether its last byte had left when it was refused; None for any other call.
     """
     meaning = meaning_of(method, code)
-    title = " ".join(title.split())[:_LONGEST_TITLE] or meaning.title
+    title = clean_text(title, _LONGEST_TITLE) or meaning.title
     about = f" for {subject}" if subject else ""
-    return meaning.error(
-        f"{method}{about}: {title} (code {code}). {meaning.advice}", method=method, code=code, title=title
+    maybe = (
+        None if upload_ended is None else upload_ended and issubclass(meaning.error, _MAY_FOLLOW_ACCEPTANCE)
     )
+    return meaning.error(
+        f"{method}{about}: {title} (code {code}). {meaning.advice}{f' {FILE_MAY_HAVE_ARRIVED}' if maybe else ''}",
+        method=method,
+        code=code,
+        title=title,
+        maybe_accepted=maybe,
+        retry_after=retry_after,
+    )
+
+
+_LINE_BREAKS = re.compile("[\t\n\r\v\f\x85\u2028\u2029]+")
+# Control characters, the marks that turn the direction of writing, and half surrogates.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def clean_text(text: str, longest: int = 1000) -> str:
+    """Return text from outside as one printable line of at most ``longest`` characters."""
+    line = _LINE_BREAKS.sub(" ", text[:longest])
+    return _UNPRINTABLE.sub("\ufffd", line).strip()

@@ -1,4 +1,4 @@
-"""What the calls return, as frozen dataclasses; each is read defensively from a reply."""
+"""What the calls return, as frozen dataclasses; each value was checked when it came in (see :mod:`.parsing`)."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ipernity_provider.api.reply import as_flag, as_int, as_list, as_map, as_text
+from ipernity_provider.api.parsing import Members, as_int
 
 MediaClass = Literal["photo", "audio", "video", "other"]
 TicketState = Literal["pending", "done", "invalid", "unknown"]
 
 #: Permission levels, each containing those before it.
 LEVELS = ("none", "read", "write", "delete")
+
+_LONGEST_NAME = 1024
+_LONGEST_WORD = 32
 
 
 @dataclass(frozen=True)
@@ -34,14 +37,17 @@ class Ticket:
         return self.state == "pending"
 
     @classmethod
-    def from_payload(cls, payload: Mapping[str, Any]) -> Ticket:
-        """A ticket that is both done and invalid is undocumented and counts as invalid."""
-        invalid, done = as_flag(payload.get("invalid")), as_flag(payload.get("done"))
+    def from_members(cls, ticket: Members) -> Ticket:
+        """Read a ticket; one that is both done and invalid is undocumented and counts as invalid."""
+        invalid, done = ticket.flag("invalid"), ticket.flag("done")
+        ticket_id = ticket.ticket("id")
+        if ticket_id is None:
+            raise ticket.invalid("id", "a ticket")
         return cls(
-            id=as_text(payload.get("id")),
+            id=ticket_id,
             state="invalid" if invalid else "done" if done else "pending",
-            eta=as_int(payload.get("eta")),
-            doc_id=as_text(payload.get("doc_id")) or None,
+            eta=as_int(ticket.values.get("eta")),  # a guess that cannot be read is no worse than none
+            doc_id=ticket.id("doc_id"),
         )
 
 
@@ -51,6 +57,11 @@ class Upload:
 
     ticket: str | None
     doc_id: str | None
+
+    @classmethod
+    def from_reply(cls, reply: Mapping[str, Any], method: str) -> Upload:
+        members = Members(reply, method)
+        return cls(members.ticket("ticket"), members.id("doc_id"))
 
 
 @dataclass(frozen=True)
@@ -65,14 +76,14 @@ class Media:
     md5: str | None = None
 
     @classmethod
-    def from_payload(cls, payload: Mapping[str, Any], label: str = "") -> Media:
+    def from_members(cls, media: Members, label: str = "") -> Media:
         return cls(
-            label=as_text(payload.get("label")) or label,
-            url=as_text(payload.get("url")) or None,
-            filename=as_text(payload.get("filename")) or None,
-            bytes=as_int(payload.get("bytes")),
-            ext=as_text(payload.get("ext") or payload.get("format")) or None,
-            md5=as_text(payload.get("md5")).lower() or None,
+            label=media.text("label", _LONGEST_WORD) or label,
+            url=media.url("url"),
+            filename=media.text("filename", _LONGEST_NAME) or None,
+            bytes=media.number("bytes"),
+            ext=media.extension("ext") or media.extension("format"),
+            md5=media.md5("md5"),
         )
 
 
@@ -80,7 +91,7 @@ class Media:
 class Document:
     """A document as it is now (``doc.get``).
 
-    :param md5: of the stored bytes, lower-case hex; None where the service does not say. No page tells which member
+    :param md5: of the stored bytes, lower-case hex; None where the service does not say. No page documents which member
         carries it, so both likely places are read.
     :param bytes: size of the stored original; None where the caller may not see it.
     :param replaced_at: unix seconds of the last replacement; 0 if there was none or the service does not say.
@@ -101,21 +112,26 @@ class Document:
 
     @classmethod
     def from_reply(cls, reply: Mapping[str, Any]) -> Document:
-        doc = as_map(reply.get("doc"))
-        dates = as_map(doc.get("dates"))
-        original = Media.from_payload(as_map(doc.get("original")))
+        """Read a reply of ``doc.get``."""
+        members = Members(reply, "doc.get")
+        return cls.from_members(members.child("doc", required=True), members.child("api").number("at"))
+
+    @classmethod
+    def from_members(cls, doc: Members, asked_at: int | None = None) -> Document:
+        dates = doc.child("dates")
+        original = Media.from_members(doc.child("original"))
         return cls(
-            doc_id=as_text(doc.get("doc_id")),
-            media=as_text(doc.get("media")),
-            title=as_text(doc.get("title")),
-            owner_id=as_text(as_map(doc.get("owner")).get("user_id")),
-            link=as_text(doc.get("link")) or None,
-            md5=as_text(doc.get("md5")).lower() or original.md5,
+            doc_id=doc.required_id("doc_id"),
+            media=doc.text("media", _LONGEST_WORD),
+            title=doc.text("title"),
+            owner_id=doc.child("owner").id("user_id") or "",
+            link=doc.url("link"),
+            md5=doc.md5("md5") or original.md5,
             bytes=original.bytes,
             filename=original.filename,
-            posted_at=as_int(dates.get("posted_at")) or 0,
-            replaced_at=as_int(dates.get("replaced_at")) or 0,
-            asked_at=as_int(as_map(reply.get("api")).get("at")),
+            posted_at=dates.number("posted_at") or 0,
+            replaced_at=dates.number("replaced_at") or 0,
+            asked_at=asked_at,
         )
 
 
@@ -132,10 +148,11 @@ class Medias:
 
     @classmethod
     def from_reply(cls, reply: Mapping[str, Any]) -> Medias:
-        original = as_map(reply.get("original"))
+        members = Members(reply, "doc.getMedias")
+        original = members.child("original")
         return cls(
-            original=Media.from_payload(original, "original") if original else None,
-            renditions=tuple(map(Media.from_payload, as_list(reply.get("medias"), "media"))),
+            original=Media.from_members(original, "original") if original else None,
+            renditions=tuple(map(Media.from_members, members.children("medias", "media"))),
         )
 
 
@@ -163,18 +180,18 @@ class Quota:
 
     @classmethod
     def from_reply(cls, reply: Mapping[str, Any]) -> Quota:
-        quota = as_map(reply.get("quota"))
-        upload = as_map(quota.get("upload"))
-        limits = {
-            media: as_int(as_map(limit).get("bytes"))
-            for media, limit in as_map(quota.get("maxfilesize")).items()
-        }
+        quota = Members(reply, "account.getQuota").child("quota", required=True)
+        upload, limits = quota.child("upload"), quota.child("maxfilesize")
+        pro = quota.number("is_pro")
+        # An account that has used more than its volume may have less than nothing left.
+        left = upload.child("left").number("bytes", lowest=-(2**62))
+        max_file_bytes = {media: limits.child(media).number("bytes") for media in limits.values}
         return cls(
-            is_pro=None if (pro := as_int(quota.get("is_pro"))) is None else pro > 0,
-            used_bytes=as_int(as_map(upload.get("used")).get("bytes")),
-            left_bytes=as_int(as_map(upload.get("left")).get("bytes")),
-            max_file_bytes={media: limit for media, limit in limits.items() if limit},
-            unlimited=as_flag(upload.get("unlimited")),
+            is_pro=None if pro is None else pro > 0,
+            used_bytes=upload.child("used").number("bytes"),
+            left_bytes=None if left is None else max(0, left),
+            max_file_bytes={media: limit for media, limit in max_file_bytes.items() if limit},
+            unlimited=upload.flag("unlimited"),
         )
 
 
@@ -192,20 +209,20 @@ class Token:
     permissions: Mapping[str, str]
 
     def allows(self, area: str, level: str) -> bool:
-        """Whether the token has at least this level in this area; a missing area means ``none``."""
+        """Return whether the token has at least this level in this area; a missing area means ``none``."""
         held = self.permissions.get(area, "none")
         return held in LEVELS and LEVELS.index(held) >= LEVELS.index(level)
 
     @classmethod
     def from_reply(cls, reply: Mapping[str, Any]) -> Token:
-        auth = as_map(reply.get("auth"))
-        user = as_map(auth.get("user"))
+        auth = Members(reply, "auth.checkToken").child("auth", required=True)
+        user = auth.child("user", required=True)
         # The documentation says `perms`, the live service `permissions`.
-        permissions = as_map(auth.get("permissions")) or as_map(auth.get("perms"))
+        permissions = auth.child("permissions") or auth.child("perms")
         return cls(
-            user_id=as_text(user.get("user_id")),
-            username=as_text(user.get("username")),
-            is_pro=as_flag(user.get("is_pro")),
-            lg=as_text(user.get("lg")) or None,
-            permissions={area: as_text(level) for area, level in permissions.items()},
+            user_id=user.required_id("user_id"),
+            username=user.text("username", _LONGEST_NAME),
+            is_pro=bool(user.number("is_pro")),
+            lg=user.text("lg", _LONGEST_WORD) or None,
+            permissions={area: permissions.text(area, _LONGEST_WORD) for area in permissions.values},
         )

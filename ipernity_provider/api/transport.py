@@ -1,139 +1,223 @@
-"""Failures of the connection as typed errors, each one sentence.
-
-The text of requests' own exceptions holds addresses, which can hold signatures or a proxy's password; it is never
-repeated. What matters for an upload is kept: whether anything can have reached the service.
-"""
+"""Signed calls: sent once or tried again where that is safe, and their answers read."""
 
 from __future__ import annotations
 
-import ssl
-from urllib.parse import urlsplit
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-import requests
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    LocationParseError,
-    NameResolutionError,
-    NewConnectionError,
-)
+import tenacity
 
-from ipernity_provider.api.errors import AnswerLost, BrokenOff, IpernityError, PermanentError, Unreachable
-from ipernity_provider.api.upload import MultipartBody
+from ipernity_provider.api.clock import ahead_of_service, explain_stale_signature
+from ipernity_provider.api.errors import IpernityError, StaleSignature, TransientError
+from ipernity_provider.api.http_client import HttpClient
+from ipernity_provider.api.multipart import BeforeLastBlock, FilePath, MultipartBody, Progress, reading
+from ipernity_provider.api.network_errors import host_of, transport_error, upload_error
+from ipernity_provider.api.parsing import Answer, Payload, decode
+from ipernity_provider.api.redaction import install_log_redaction
+from ipernity_provider.api.replies import parse_reply
+from ipernity_provider.api.signing import HttpMethod, Signature
 
-_SETTINGS = (
-    requests.exceptions.InvalidURL,
-    requests.exceptions.InvalidSchema,
-    requests.exceptions.MissingSchema,
-    requests.exceptions.InvalidProxyURL,
-    LocationParseError,
-)
+# Seen to refuse POST; everything else takes it, and a POST keeps the signature out of addresses and logs.
+_GET_ONLY = frozenset({"api.methods.get"})
+# How the service names its reading methods. A frob can be exchanged only once, so that call is not one of them.
+_READING = ("get", "check", "search", "hello", "echo")
+_NOT_READING = frozenset({"auth.getToken"})
+# An OAuth nonce that was used, or a timestamp older than one seen before: another program with the same token was faster.
+_SIGN_AGAIN = frozenset({133, 134})
+_SIGNATURES_PER_CALL = 6
+_SIGNATURES_PER_UPLOAD = 3
+# 112 lasts hours, 132 until a person sets a clock: seconds of waiting cannot help.
+_NOT_WORTH_WAITING = _SIGN_AGAIN | {112, 132}
+# A longer pause that the service asks for is left to the caller, who can wait without holding a worker.
+_LONGEST_PAUSE = 10.0
+
+Param = str | int | float | bool | Sequence[str] | None
 
 
-def upload_error(method: str, host: str, error: Exception, body: MultipartBody) -> IpernityError:
-    """The typed error for an upload: what was handed over counts, not what the exception says of itself.
+@dataclass(frozen=True)
+class Timeouts:
+    """How long to wait, in seconds: see :class:`~ipernity_provider.api.client.IpernityClient`."""
 
-    Behind a proxy even a lost answer comes as a proxy that could not be reached.
-    """
-    if body.ended:
-        late = isinstance(error, requests.exceptions.ReadTimeout)
-        what = (
-            f"{host} took the file but did not answer in time" if late else f"the connection to {host} broke"
+    connect: float
+    answer: float
+    upload: float
+    stall: float
+
+
+class Transport:
+    """Makes the calls of one client; parameters as for :class:`~ipernity_provider.api.client.IpernityClient`."""
+
+    def __init__(
+        self,
+        signature: Signature,
+        *,
+        base_url: str,
+        lg: str | None,
+        timeouts: Timeouts,
+        verify: bool | str,
+        proxy: str | None,
+        attempts: int,
+    ) -> None:
+        install_log_redaction()
+        self._signature = signature
+        self._base_url = base_url.rstrip("/").removesuffix("/api")
+        self._lg = lg
+        self._timeouts = timeouts
+        self._attempts = attempts
+        self._http = HttpClient(verify, proxy)
+        self._http.route_to(self._base_url)  # what is wrong with the address is said now
+
+    def close(self) -> None:
+        """Close the connections that are kept open between calls."""
+        self._http.close()
+
+    def call(self, method: str, params: Mapping[str, Param]) -> Payload:
+        """Return the payload of a call, the ``api`` envelope included; a reading call is tried again on transient errors."""
+        fields = self._fields(params)
+        http: HttpMethod = "GET" if method in _GET_ONLY else "POST"
+
+        def once() -> Payload:
+            return self._send(http, method, fields)
+
+        def signed() -> Payload:
+            return _retry_with_new_signature(_SIGNATURES_PER_CALL, once)
+
+        if self._attempts == 1 or not _is_reading(method):
+            return signed()
+        return tenacity.Retrying(
+            retry=tenacity.retry_if_exception(_is_worth_waiting),
+            stop=tenacity.stop_after_attempt(self._attempts),
+            wait=_pause,
+            reraise=True,
+        )(signed)
+
+    def upload(
+        self,
+        method: str,
+        params: Mapping[str, Param],
+        path: FilePath,
+        filename: str,
+        *,
+        expected_md5: str | None,
+        progress: Progress | None,
+        before_last_block: BeforeLastBlock | None,
+    ) -> Payload:
+        """Return the payload of a call that sends a file, streamed.
+
+        It is made once; again only if its signature was refused before its last block had left.
+        """
+        fields = self._fields(params)
+        with reading(filename):
+            size = int(path.stat().st_size)
+
+        def once() -> Payload:
+            def body_of(signed_fields: Mapping[str, str]) -> MultipartBody:
+                return MultipartBody(
+                    signed_fields, path, size, filename, expected_md5, progress, before_last_block
+                )
+
+            return self._send("POST", method, fields, body_of)
+
+        return _retry_with_new_signature(_SIGNATURES_PER_UPLOAD, once)
+
+    def _fields(self, params: Mapping[str, Param]) -> dict[str, str]:
+        given = {"lg": self._lg, **params}
+        return {name: _as_field(value) for name, value in given.items() if value is not None}
+
+    def _send(
+        self,
+        http: HttpMethod,
+        method: str,
+        fields: Mapping[str, str],
+        body_of: Callable[[Mapping[str, str]], MultipartBody] | None = None,
+    ) -> Payload:
+        """Sign and make one call, and return its payload; ``body_of`` makes an upload's body of its signed fields."""
+        url = f"{self._base_url}/api/{method}/json"
+        call = self._signature.sign(http, url, method, fields)
+        headers = {**call.headers, "Accept-Encoding": "gzip"}
+        timeout = (self._timeouts.connect, self._timeouts.answer)
+        upload = body_of(call.fields) if body_of else None
+        content: dict[str, Any]
+        if upload:
+            content, headers["Content-Type"] = {"data": upload}, upload.content_type
+            # While it sends, urllib3 applies the time for connecting to each block.
+            timeout = (self._timeouts.stall, self._timeouts.upload)
+        else:
+            content = {"params" if http == "GET" else "data": call.fields}
+        failure: Exception | None = None
+        try:
+            answer = self._http.exchange(http, url, headers, timeout, **content)
+        except Exception as error:  # noqa: BLE001 - what a broken answer makes these libraries raise has no end
+            failure = error
+        # Raised from here, errors have no context: the text of requests' errors can hold what must not be shown.
+        if upload and upload.failure:
+            raise upload.failure
+        if failure:
+            host = host_of(self._base_url)
+            raise (
+                upload_error(method, host, failure, upload)
+                if upload
+                else transport_error(method, host, failure)
+            )
+        return self._parse(method, answer, fields, None if upload is None else upload.ended)
+
+    def _parse(
+        self, method: str, answer: Answer, fields: Mapping[str, str], upload_ended: bool | None
+    ) -> Payload:
+        subject = f"document {fields['doc_id']}" if "doc_id" in fields else ""
+        try:
+            return parse_reply(method, answer, subject, upload_ended=upload_ended)
+        except StaleSignature as refused:
+            ahead = ahead_of_service(decode(answer.body) or {}, answer.headers.get("Date"))
+            raise explain_stale_signature(refused, ahead) from None
+
+    def download(self, url: str, max_bytes: int, total_timeout: float) -> Iterator[bytes]:
+        """Yield the bytes of a media file, block by block; nothing of the request is signed."""
+        return self._http.download(
+            url, (self._timeouts.connect, self._timeouts.answer), max_bytes, total_timeout
         )
-        return AnswerLost(f"{method}: {what}; the file may have arrived.", method=method)
-    if body.begun:
-        stalled = any(isinstance(cause, TimeoutError) for cause in _causes(error))
-        what = (
-            f"{host} or the network stopped taking the file"
-            if stalled
-            else f"the connection to {host} broke before the file was through"
-        )
-        return BrokenOff(f"{method}: {what}; nothing was replaced.", method=method)
-    return transport_error(method, host, error)
 
 
-def transport_error(method: str, host: str, error: Exception) -> IpernityError:
-    """The typed error for what requests (or the operating system) raised.
+def _retry_with_new_signature(signatures: int, call: Callable[[], Payload]) -> Payload:
+    """Make a call, and again with a new signature if the service refused one that another program's call overtook."""
 
-    :param host: name and port of the service, for the sentence.
-    """
-    causes = _causes(error)
-    if isinstance(error, _SETTINGS):
-        return PermanentError(
-            f"{method}: {host} is no usable address. Check the connection's host and proxy.", method=method
-        )
-    if words := _distrust(causes):
-        return PermanentError(
-            f"{method}: no secure connection to {host}: {words}. If its certificate comes from an authority "
-            "of your own, give the CA file as `verify` in the connection's extra.",
-            method=method,
-        )
-    if _has_no_authorities(error, causes):
-        return PermanentError(
-            f"{method}: the CA file cannot be used. Check `verify` in the connection's extra, and REQUESTS_CA_BUNDLE in the "
-            "environment.",
-            method=method,
-        )
-    if isinstance(error, requests.exceptions.ReadTimeout):
-        return AnswerLost(f"{method}: {host} took the call but did not answer in time.", method=method)
-    return _unreachable(method, host, error, causes) or AnswerLost(
-        f"{method}: the connection to {host} broke before the answer was complete.", method=method
+    def is_overtaken(error: BaseException) -> bool:
+        return isinstance(error, StaleSignature) and error.code in _SIGN_AGAIN and not error.maybe_accepted
+
+    return tenacity.Retrying(
+        retry=tenacity.retry_if_exception(is_overtaken),
+        stop=tenacity.stop_after_attempt(signatures),
+        # Timestamps are whole seconds: the next second is a new chance.
+        wait=tenacity.wait_random(0.1, 1.1),
+        reraise=True,
+    )(call)
+
+
+def _is_reading(method: str) -> bool:
+    return method.rpartition(".")[2].startswith(_READING) and method not in _NOT_READING
+
+
+def _is_worth_waiting(error: BaseException) -> bool:
+    return (
+        isinstance(error, TransientError)
+        and error.code not in _NOT_WORTH_WAITING
+        and (error.retry_after or 0.0) <= _LONGEST_PAUSE
     )
 
 
-def _unreachable(method: str, host: str, error: Exception, causes: list[BaseException]) -> Unreachable | None:
-    def any_of(kind: type[Exception]) -> bool:
-        return any(isinstance(cause, kind) for cause in causes)
-
-    # Most special first: for urllib3 a refused connection is a kind of connecting that timed out.
-    why = ""
-    if isinstance(error, requests.exceptions.ProxyError):
-        why = f"the proxy does not connect to {host}. Check `proxy`"
-    elif any_of(NameResolutionError):
-        why = f"the name {host} cannot be resolved. Check the host and the network"
-    elif any_of(NewConnectionError):
-        why = f"{host} refuses connections or cannot be reached"
-    elif any_of(ConnectTimeoutError):
-        why = f"{host} does not answer (connecting timed out)"
-    elif isinstance(error, requests.exceptions.SSLError):
-        why = f"the secure connection to {host} failed"
-    return Unreachable(f"{method}: {why}.", method=method) if why else None
+_growing = tenacity.wait_random_exponential(multiplier=1.0, max=8.0)
 
 
-def host_of(url: str) -> str:
-    """Name and port of an address, without what it may carry of credentials."""
-    return urlsplit(url).netloc.rpartition("@")[2] or url
+def _pause(state: tenacity.RetryCallState) -> float:
+    """Return the seconds before another try: growing, and at least as many as the service asks for."""
+    error = state.outcome.exception() if state.outcome else None
+    asked = error.retry_after if isinstance(error, IpernityError) else None
+    return max(_growing(state), asked or 0.0)
 
 
-def _causes(error: BaseException) -> list[BaseException]:
-    """The error and everything it wraps: urllib3 hides the real reason in ``reason`` or in the arguments.
-
-    Not what was being handled when it was raised (``__context__``): that may be an earlier call's failure.
-    """
-    found: list[BaseException] = []
-    queue: list[object] = [error]
-    while queue:
-        cause = queue.pop()
-        if isinstance(cause, BaseException) and cause not in found:
-            found.append(cause)
-            queue += [getattr(cause, "reason", None), cause.__cause__, *cause.args]
-    return found
-
-
-def _has_no_authorities(error: Exception, causes: list[BaseException]) -> bool:
-    """The file of certificates that are trusted is missing, cannot be read, or holds none."""
-    if any(getattr(cause, "reason", "") == "NO_CERTIFICATE_OR_CRL_FOUND" for cause in causes):
-        return True
-    # requests looks for the file before it connects, and raises an OSError that is none of its own.
-    missing = type(error) is OSError and "TLS CA certificate" in str(error)
-    refused = any(isinstance(cause, NewConnectionError) for cause in causes)
-    return missing or (
-        not refused and any(isinstance(cause, PermissionError | FileNotFoundError) for cause in causes)
-    )
-
-
-def _distrust(causes: list[BaseException]) -> str:
-    """Why the server's certificate is not trusted; empty where that is not the trouble."""
-    for cause in causes:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return str(cause.verify_message) or "its certificate is not trusted"
-    return ""
+def _as_field(value: str | float | bool | Sequence[str]) -> str:
+    if isinstance(value, bool):
+        return "1" if value else "0"
+    text = value if isinstance(value, str) else ",".join(value) if isinstance(value, Sequence) else str(value)
+    return text.encode("utf-8", "replace").decode()  # half surrogates cannot be sent

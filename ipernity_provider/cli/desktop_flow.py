@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from ipernity_provider.api.client import IpernityClient
 from ipernity_provider.api.errors import AnswerLost, IpernityError, TransientError
-from ipernity_provider.api.reply import as_map, as_text
+from ipernity_provider.api.parsing import as_map, as_text
 from ipernity_provider.api.signing import api_sig
 from ipernity_provider.cli.permissions import Permissions, link_parameters
 from ipernity_provider.cli.service import Application, Service, UserToken

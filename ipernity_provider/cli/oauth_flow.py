@@ -10,9 +10,9 @@ import requests
 from requests_oauthlib import OAuth1Session
 from requests_oauthlib.oauth1_session import TokenRequestDenied
 
-from ipernity_provider.api.clock import ahead_of_service, with_clock
+from ipernity_provider.api.clock import ahead_of_service, explain_stale_signature
 from ipernity_provider.api.errors import AnswerLost, IpernityError, PermanentError, StaleSignature, api_error
-from ipernity_provider.api.transport import host_of, transport_error
+from ipernity_provider.api.network_errors import host_of, transport_error
 from ipernity_provider.cli.permissions import Permissions, link_parameters
 from ipernity_provider.cli.service import Application, Service, UserToken
 
@@ -71,7 +71,7 @@ def _refusal(method: str, response: requests.Response) -> IpernityError:
     if found:
         error = api_error(method, int(found[1]))
         if isinstance(error, StaleSignature):
-            return with_clock(error, ahead_of_service({}, response.headers.get("Date")))
+            return explain_stale_signature(error, ahead_of_service({}, response.headers.get("Date")))
         return error
     if response.status_code >= 500:
         return AnswerLost(f"{method}: the service failed with HTTP {response.status_code}.", method=method)

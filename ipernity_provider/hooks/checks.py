@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 from ipernity_provider.api import clock
 from ipernity_provider.api.client import DEFAULT_BASE_URL, IpernityClient
-from ipernity_provider.api.errors import IpernityError
+from ipernity_provider.api.errors import IpernityError, ReplyInvalid
 from ipernity_provider.api.models import Quota, Token
-from ipernity_provider.api.reply import Payload, as_map
-from ipernity_provider.api.transport import host_of
+from ipernity_provider.api.network_errors import host_of
+from ipernity_provider.api.parsing import Payload, as_map
 from ipernity_provider.hooks import shapes
 from ipernity_provider.hooks.deadline import in_time
 from ipernity_provider.hooks.explain import explain
@@ -116,7 +116,7 @@ class Checks:
 
     def _clock(self, reply: Payload) -> Finding:
         self._ahead = clock.ahead_of_service(reply)
-        words = clock.in_words(self._ahead)
+        words = clock.describe_offset(self._ahead)
         sentence = f"{words[0].upper()}{words[1:]}."
         if self._ahead is None or abs(self._ahead) <= _CLOCK_MATTERS_SECONDS:
             return Finding("clock", "ok", sentence)
@@ -135,7 +135,11 @@ class Checks:
             yield Finding("token", "failed", self._refused_token(error))
             return
         self._differences += shapes.differences("auth.checkToken", reply, shapes.TOKEN)
-        token = Token.from_reply(reply)
+        try:
+            token = Token.from_reply(reply)
+        except ReplyInvalid as error:
+            yield Finding("token", "failed", explain(error))
+            return
         yield Finding("token", "ok", f"The token belongs to {token.username or 'somebody'}.")
         yield self._permission(token)
         yield self._account(reply, token)
@@ -171,10 +175,10 @@ class Checks:
             return Finding("quota", "skipped", "Not checked, because that needs doc: write.")
         try:
             reply = client.call("account.getQuota")
+            self._differences += shapes.differences("account.getQuota", reply, shapes.QUOTA)
+            quota = Quota.from_reply(reply)
         except IpernityError as error:
             return Finding("quota", "failed", explain(error))
-        self._differences += shapes.differences("account.getQuota", reply, shapes.QUOTA)
-        quota = Quota.from_reply(reply)
         if quota.unlimited:
             return Finding("quota", "ok", "This month's upload volume is unlimited.")
         left = quota.left_bytes

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseHook
 
 if TYPE_CHECKING:
-    from ipernity_provider.api.calls import Param
     from ipernity_provider.api.client import IpernityClient
     from ipernity_provider.api.models import Ticket
+    from ipernity_provider.api.transport import Param
     from ipernity_provider.hooks.parameters import Seconds
     from ipernity_provider.hooks.settings import ConnectionSettings
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.util import find_spec
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 from urllib.parse import unquote, urlsplit
@@ -223,10 +224,20 @@ def read_roots(value: Any) -> tuple[str, ...]:
     return named
 
 
+def _is_bare_ipv6(host: str) -> bool:
+    try:
+        IPv6Address(host)
+    except ValueError:
+        return False
+    return True
+
+
 def _base_url(extra: _Extra, connection: Connection) -> str | None:
-    """A host may come as an address (form, JSON) or in parts (URI)."""
+    """Return the address in a connection's host: it comes as an address (form, JSON) or in parts (URI)."""
     if not (host := (connection.host or "").strip()):
         return None
+    if _is_bare_ipv6(host):  # Airflow takes the brackets of a URI's host away
+        host = f"[{host}]"
     url = host if "://" in host else f"{connection.schema or 'https'}://{host}"
     unusable = extra.error("the host must be an address such as https://api.ipernity.com")
     try:
@@ -236,7 +247,7 @@ def _base_url(extra: _Extra, connection: Connection) -> str | None:
     try:
         port = parts.port or connection.port
     except ValueError:
-        raise extra.error("the port in the host is no number") from None
+        raise extra.error("the port in the host is not a number") from None
     if parts.scheme not in {"http", "https"} or not parts.hostname or ".." in parts.hostname:
         raise unusable
     name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from ipernity_provider.api.reply import as_flag, as_int
+from ipernity_provider.api.parsing import as_flag, as_int
 
 #: A member by its dotted path, ``a|b`` for either of two names -> the type that is expected.
 Shape = Mapping[str, str]

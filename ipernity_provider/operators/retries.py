@@ -15,12 +15,12 @@ _LONGEST = timedelta(hours=6)
 
 
 class PatientRetryPolicy(RetryPolicy):
-    """Waits for rate limits and maintenance as long as they tend to last; all else keeps the task's own delay.
+    """Wait for rate limits and maintenance as long as they tend to last; all else keeps the task's own delay.
 
     The first wait is 5 minutes after code 113 (too many calls from this address) and HTTP 429, 10 minutes after codes
     501 and 503 (maintenance, outage), and one hour after code 112 (the key's calls are used up). Each further one is
-    twice as long, up to 6 hours; the task's own ``retry_delay`` is waited at the least. The number of tries stays the
-    task's ``retries``.
+    twice as long, up to 6 hours. Each wait is at least as long as the task's own ``retry_delay``, and as what the service
+    asks for in its header ``Retry-After``, up to 6 hours. The number of tries stays the task's ``retries``.
     """
 
     def evaluate(
@@ -30,13 +30,13 @@ class PatientRetryPolicy(RetryPolicy):
         max_tries: int,  # noqa: ARG002
         context: Context | None = None,
     ) -> RetryDecision:
-        first = _first_wait(exception)
-        if first is None:
-            return RetryDecision.default()
-        delay = min(first * 2 ** (min(try_number, 10) - 1), _LONGEST)
         own = getattr(context.get("task"), "retry_delay", None) if context else None
-        if isinstance(own, timedelta):
-            delay = max(delay, own)
+        own = own if isinstance(own, timedelta) else timedelta()
+        first, asked = _first_wait(exception), _asked_wait(exception)
+        if first is None and asked <= own:
+            return RetryDecision.default()
+        grown = min((first or timedelta()) * 2 ** (min(try_number, 10) - 1), _LONGEST)
+        delay = max(grown, asked, own)
         return RetryDecision.retry(delay, f"The service asks for patience: waiting {delay}. ({exception})")
 
 
@@ -46,3 +46,10 @@ def _first_wait(error: BaseException) -> timedelta | None:
     if isinstance(error, RateLimited):
         return timedelta(hours=1) if error.code == 112 else timedelta(minutes=5)
     return timedelta(minutes=10) if isinstance(error, ServiceDown) else None
+
+
+def _asked_wait(error: BaseException) -> timedelta:
+    from ipernity_provider.api.errors import TransientError
+
+    seconds = error.retry_after if isinstance(error, TransientError) else None
+    return min(timedelta(seconds=seconds or 0.0), _LONGEST)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from ipernity_provider.api.multipart import FilePath
 from ipernity_provider.api.storage import is_stored, told_of
-from ipernity_provider.api.upload import FilePath
 
 # What storages call that which changes with a file; without its capitals and signs it is a few words.
 _TELLING = frozenset(

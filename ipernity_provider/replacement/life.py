@@ -10,8 +10,8 @@ from dataclasses import replace
 from ipernity_provider.api.client import IpernityClient
 from ipernity_provider.api.errors import AnswerLost, SourceChanged
 from ipernity_provider.api.models import Ticket
+from ipernity_provider.api.multipart import Progress
 from ipernity_provider.api.sentences import log_lines
-from ipernity_provider.api.upload import Progress
 from ipernity_provider.replacement.backup import back_up
 from ipernity_provider.replacement.journal import Entry, Journal, MemoryJournal
 from ipernity_provider.replacement.order import Demand, NotFinished, Order, Result, Terms, TicketInvalid

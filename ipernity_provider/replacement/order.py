@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol, Self, get_args
 
 from ipernity_provider.api.doc_id import read_doc_id
 from ipernity_provider.api.errors import PermanentError, TransientError
-from ipernity_provider.api.upload import FilePath
+from ipernity_provider.api.multipart import FilePath
 
 Outcome = Literal["replaced", "unchanged", "planned", "sent", "new_document"]
 IfUnchanged = Literal["succeed", "skip", "replace"]

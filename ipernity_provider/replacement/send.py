@@ -14,7 +14,7 @@ from typing import Literal
 
 from ipernity_provider.api.client import IpernityClient
 from ipernity_provider.api.errors import BrokenOff, DocumentNotFound, IpernityError
-from ipernity_provider.api.upload import Progress
+from ipernity_provider.api.multipart import Progress
 from ipernity_provider.replacement.journal import Entry, Journal
 from ipernity_provider.replacement.order import Order, Uncertain
 from ipernity_provider.replacement.source import Source
@@ -48,7 +48,7 @@ def send(
             source.path,
             filename=source.name,
             asynchronous=order.asynchronous,
-            md5=source.md5,
+            expected_md5=source.md5,
             progress=signs.after_block,
         )
     except EndedEarly:

@@ -11,8 +11,8 @@ from pathlib import Path
 from ipernity_provider.api.errors import IpernityError, SourceUnreadable
 from ipernity_provider.api.local_files import resolve_links
 from ipernity_provider.api.models import Document, MediaClass
+from ipernity_provider.api.multipart import BLOCK_BYTES, FilePath
 from ipernity_provider.api.storage import fault_of, local_path, open_to_read, shown
-from ipernity_provider.api.upload import BLOCK_BYTES, FilePath
 from ipernity_provider.replacement.checksum import claim_of
 from ipernity_provider.replacement.media import HEAD_BYTES, media_of, media_of_name
 from ipernity_provider.replacement.order import Refused

@@ -6,8 +6,6 @@ import pytest
 
 from ipernity_provider.api.client import IpernityClient
 from ipernity_provider.api.errors import (
-    CredentialError,
-    DocumentNotFound,
     IpernityError,
     PermanentError,
     TransientError,
@@ -87,19 +85,6 @@ def test_checksums_are_looked_up_twenty_at_a_time(service: Service, client: Iper
     assert hits[boat] == [BOAT]
     assert all(hits[checksum] == [] for checksum in unknown)
     assert service.calls()["doc.checkMD5"] == 3
-
-
-def test_a_document_can_be_deleted_only_with_that_permission(
-    service: Service, client: IpernityClient
-) -> None:
-    with pytest.raises(
-        CredentialError, match=r"doc\.delete for document 5412: Insufficient permissions \(code 110\)"
-    ):
-        client.delete_document(BOAT)
-    service.set(permissions={"doc": "delete"})
-    client.delete_document(BOAT)
-    with pytest.raises(DocumentNotFound):
-        client.get_document(BOAT)
 
 
 @BOTH

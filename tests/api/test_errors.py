@@ -91,7 +91,9 @@ def test_each_code_arrives_as_its_exception_with_method_code_and_title(
     assert f"(code {code})" in str(raised)
     assert not any(secret in str(raised) for secret in SECRETS)
     assert raised.kind == kind_of(error)
-    assert raised.maybe_accepted is (code == 500)
+    # The file was taken as a whole when these came: see test_replies.py.
+    doubtful = {500} if method == "doc.get" else {112, 113, 132, 133, 134, 500, 501, 503}
+    assert raised.maybe_accepted is (code in doubtful)
     assert service.ledger() == []
 
 

@@ -10,8 +10,8 @@ import botocore.exceptions
 import pytest
 
 from ipernity_provider.api.errors import SourceUnreadable
+from ipernity_provider.api.multipart import reading
 from ipernity_provider.api.storage import READ_BLOCK_BYTES, fault_of, open_to_read, shown
-from ipernity_provider.api.upload import reading
 
 SIGNED = "https://media.example.org/boat.jpg?sig=s3cr3t&se=2026"
 DENIES = "check the credentials of its connection, their rights, and the name, for some storages say so of what does not exist"

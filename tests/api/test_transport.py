@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ from ipernity_provider.api.errors import (
 )
 from ipernity_provider.sandbox import running_sandbox
 from scripts.rig import free_port
+from tests.api.raw_server import http, speaking
 from tests.conftest import API_KEY, API_SECRET, BOAT, CREDENTIALS, SECRETS, TOKEN, Service
 
 BOTH = pytest.mark.parametrize("auth", ["signature", "oauth"])
@@ -34,9 +36,9 @@ BOTH = pytest.mark.parametrize("auth", ["signature", "oauth"])
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
-        ("html", "a web page instead of data"),
+        ("html", "a web page instead of"),
         ("truncated", "cut off"),
-        ("http:500", "failed with HTTP 500"),
+        ("http:500", "HTTP 500"),
         ("drop_before_reading", "broke"),
         ("drop_after_accepting", "broke"),
         ("slow:3", "did not answer in time"),
@@ -98,10 +100,29 @@ def test_a_wrong_secret_is_a_credential_error(service: Service, auth: str) -> No
     assert wrong not in str(caught.value)
 
 
-def test_a_redirect_is_not_followed(service: Service) -> None:
-    service.fail("http:302", "test.echo")
-    with service.client() as client, pytest.raises(PermanentError, match="another address"):
-        client.echo()
+def test_a_redirect_is_not_followed() -> None:
+    moved = http(301, b"", "Location: /api/test.echo/json")
+    with speaking(moved) as server:
+        client = IpernityClient(API_KEY, API_SECRET, base_url=server.url)
+        with client, pytest.raises(PermanentError, match="another address; it was not followed"):
+            client.echo()
+    assert len(server.requests) == 1
+
+
+def test_a_socks_proxy_of_the_environment_is_named_as_what_is_missing(
+    service: Service, picture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert find_spec("socks") is None
+    monkeypatch.setenv("ALL_PROXY", "socks5://user:proxy-password@127.0.0.1:1080")
+    with service.client(attempts=1) as client:
+        for call in (client.echo, lambda: client.upload_replace(BOAT, picture)):
+            with pytest.raises(
+                PermanentError, match=r"SOCKS proxy, which needs the package PySocks"
+            ) as caught:
+                call()
+            assert "ALL_PROXY" in str(caught.value)
+            assert "proxy-password" not in str(caught.value)
+            assert_clean(caught.value)
 
 
 def test_a_server_is_trusted_by_its_ca_file_only(tmp_path: Path) -> None:
@@ -150,10 +171,10 @@ def test_a_ca_file_that_cannot_be_used_is_said_and_nothing_was_sent(
             assert not caught.value.maybe_accepted
 
 
-def test_a_host_that_is_no_name_is_no_usable_address() -> None:
+def test_a_host_that_is_not_a_name_is_not_a_valid_address() -> None:
     with (
         IpernityClient(API_KEY, API_SECRET, base_url="https://api..ipernity.com", attempts=1) as client,
-        pytest.raises(PermanentError, match="is no usable address"),
+        pytest.raises(PermanentError, match="is not a valid address"),
     ):
         client.echo()
 

@@ -306,7 +306,7 @@ def test_answers_that_have_changed_are_named_member_by_member(
             answer["docs"]["doc"][0]["thumb"] = "a.jpg"
         if "auth" in answer:
             answer["auth"]["perms"] = answer["auth"].pop("permissions")
-            answer["auth"]["user"]["is_pro"] = ["yes"]
+            del answer["auth"]["user"]["is_pro"]
 
     service.set(quota_left_bytes=7)
     with changed_service(service, change) as url:
@@ -316,7 +316,24 @@ def test_answers_that_have_changed_are_named_member_by_member(
     assert found["permission"][0] == "ok"
     assert found["answers"][0] == "warning"
     assert found["answers"][1] == (
-        "The service's answers have changed: auth.user.is_pro of auth.checkToken is no flag; account.getQuota has no "
+        "The service's answers have changed: auth.checkToken has no auth.user.is_pro; account.getQuota has no "
         "quota.upload.left.bytes; docs.total of doc.getList is no number; thumb of a document of doc.getList is no "
         "object; please report this."
     )
+
+
+@pytest.mark.parametrize(
+    ("part", "check", "member"), [("auth", "token", "auth.user.is_pro"), ("quota", "quota", "quota.is_pro")]
+)
+def test_a_member_that_cannot_be_read_is_a_failed_check_that_names_it(
+    service: Service, monkeypatch: pytest.MonkeyPatch, checked: Checked, part: str, check: str, member: str
+) -> None:
+    def change(answer: dict[str, Any]) -> None:
+        if part in answer:
+            (answer[part]["user"] if part == "auth" else answer[part])["is_pro"] = ["yes"]
+
+    with changed_service(service, change) as url:
+        monkeypatch.setenv("AIRFLOW_CONN_IPERNITY_DEFAULT", connection_json(url))
+        found = checked()
+    assert found[check][0] == "failed"
+    assert f"the member {member} of the answer is a list" in found[check][1]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ipernity_provider.api.calls import Timeouts
+from ipernity_provider.api.transport import Timeouts
 from ipernity_provider.hooks.ipernity import IpernityHook
 from ipernity_provider.hooks.settings import ConnectionSettingError
 from scripts.rig import free_port
@@ -72,6 +72,13 @@ def test_a_connection_may_be_a_uri(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (read.token, read.timeout) == ("1-2", 7.0)
 
 
+def test_an_ipv6_address_in_a_uri_gets_the_brackets_back_that_airflow_takes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read = settings(monkeypatch, "ipernity://:s3cret-s3cret@[::1]:8765/http?api_key=abc")
+    assert read.base_url == "http://[::1]:8765"
+
+
 @pytest.mark.parametrize(
     ("parts", "url"),
     [
@@ -81,6 +88,8 @@ def test_a_connection_may_be_a_uri(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"host": "localhost", "port": 8765, "schema": "http"}, "http://localhost:8765"),
         ({"host": "api.ipernity.com"}, "https://api.ipernity.com"),
         ({"host": "http://[::1]:8765"}, "http://[::1]:8765"),
+        ({"host": "::1", "port": 8765, "schema": "http"}, "http://[::1]:8765"),
+        ({"host": "[2001:db8::2]", "port": 8765}, "https://[2001:db8::2]:8765"),
         ({"host": " "}, None),
     ],
 )
@@ -131,7 +140,7 @@ def test_what_leads_to_no_ca_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
             {**extra(), "host": "ftp://ipernity.com"},
             "the host must be an address such as https://api.ipernity.com.",
         ),
-        ({**extra(), "host": "http://x:port"}, "the port in the host is no number."),
+        ({**extra(), "host": "http://x:port"}, "the port in the host is not a number."),
         ({**extra(), "host": "http://[::1"}, "the host must be an address such as https://api.ipernity.com."),
         (
             {**extra(), "host": "https://api..ipernity.com"},
@@ -179,7 +188,7 @@ def test_secrets_are_masked_in_logs_also_those_that_airflow_does_not_know(
 def test_each_timeout_of_the_connection_reaches_the_client(connect: Connect) -> None:
     conn_id = connect(connect_timeout=1, timeout="2", upload_timeout=3.0, stall_timeout=4)
     with IpernityHook(conn_id).get_conn() as client:
-        assert client._calls._timeouts == Timeouts(connect=1.0, answer=2.0, upload=3.0, stall=4.0)
+        assert client._transport._timeouts == Timeouts(connect=1.0, answer=2.0, upload=3.0, stall=4.0)
 
 
 def test_a_connection_becomes_a_client(connect: Connect) -> None:

@@ -37,6 +37,14 @@ def test_anything_else_keeps_the_tasks_own_delay(error: BaseException) -> None:
     assert wait(error) is None
 
 
+def test_the_pause_that_the_service_asks_for_is_waited_at_least() -> None:
+    assert wait(AnswerLost("x", retry_after=900.0)) == timedelta(minutes=15)
+    assert wait(AnswerLost("x", retry_after=20.0)) is None
+    assert wait(AnswerLost("x", retry_after=1e9)) == timedelta(hours=6)
+    assert wait(api_error("m", 113, retry_after=20.0)) == timedelta(minutes=5)
+    assert wait(api_error("m", 113, retry_after=7200.0)) == timedelta(hours=2)
+
+
 def test_a_longer_delay_of_the_user_is_kept() -> None:
     assert wait(api_error("m", 113), retry_delay=timedelta(hours=2)) == timedelta(hours=2)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
-from ipernity_provider.api.upload import FilePath
+from ipernity_provider.api.multipart import FilePath
 from ipernity_provider.replacement.batch.item import Item
 from ipernity_provider.replacement.order import Order, Refused, Terms
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from ipernity_provider.api.client import IpernityClient
 from ipernity_provider.api.errors import CredentialError, PermanentError, SourceUnreadable, TransientError
 from ipernity_provider.api.models import Document, Quota, Token
-from ipernity_provider.api.upload import FilePath
+from ipernity_provider.api.multipart import FilePath
 from ipernity_provider.replacement.batch.earlier import reopened, taken_up
 from ipernity_provider.replacement.batch.item import ASIDE, Item
 from ipernity_provider.replacement.batch.journal import BatchJournal, JournalLost

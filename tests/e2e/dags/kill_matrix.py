@@ -15,7 +15,7 @@ import requests
 from airflow.sdk import DAG, Context, task
 
 from ipernity_provider.api.client import IpernityClient
-from ipernity_provider.api.upload import MultipartBody
+from ipernity_provider.api.multipart import MultipartBody
 from ipernity_provider.operators.ipernity import ReplaceFileOperator
 from ipernity_provider.operators.journal import TaskStateJournal
 from ipernity_provider.replacement import life

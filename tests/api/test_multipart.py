@@ -12,7 +12,7 @@ import pytest
 
 from ipernity_provider.api.client import IpernityClient
 from ipernity_provider.api.errors import SourceChanged, SourceUnreadable
-from ipernity_provider.api.upload import BLOCK_BYTES, MultipartBody
+from ipernity_provider.api.multipart import BLOCK_BYTES, BodyFailed, MultipartBody
 from tests.conftest import BOAT, Service
 
 
@@ -55,6 +55,51 @@ def test_progress_is_told_after_each_block(tmp_path: Path) -> None:
     assert told == [(BLOCK_BYTES, size), (2 * BLOCK_BYTES, size), (size, size)]
 
 
+@pytest.mark.parametrize("size", [0, 1, BLOCK_BYTES - 1, BLOCK_BYTES, BLOCK_BYTES + 1, 3 * BLOCK_BYTES])
+def test_the_last_block_is_held_back_until_all_was_read_and_the_hook_has_returned(
+    tmp_path: Path, size: int
+) -> None:
+    file = tmp_path / "big.bin"
+    file.write_bytes(os.urandom(size))
+    handed_over = b""
+    seen = []
+
+    def hook(md5: str, total: int) -> None:
+        seen.append((md5, total, handed_over))
+
+    body = body_of(file, before_last_block=hook)
+    for block in body:
+        handed_over += bytes(block)
+    ((md5, total, before),) = seen
+    assert (md5, total) == (hashlib.md5(file.read_bytes()).hexdigest(), size)
+    last = min(size, size % BLOCK_BYTES or BLOCK_BYTES)
+    assert len(before) == len(body) - last - len(f"\r\n--{body.boundary}--\r\n")
+
+
+def test_a_hook_that_raises_keeps_the_last_block_and_the_end_back(tmp_path: Path) -> None:
+    file = tmp_path / "big.bin"
+    file.write_bytes(bytes(BLOCK_BYTES) + b"the end")
+    failure = OSError("the journal cannot be written")
+
+    def hook(md5: str, total: int) -> None:
+        raise failure
+
+    body = body_of(file, before_last_block=hook)
+    handed_over = b""
+
+    def hand_over() -> None:
+        nonlocal handed_over
+        for block in body:
+            handed_over += bytes(block)
+
+    with pytest.raises(BodyFailed):
+        hand_over()
+    assert body.failure is failure
+    assert b"the end" not in handed_over
+    assert body.begun
+    assert not body.ended
+
+
 @pytest.mark.parametrize(
     ("now", "words"),
     [(b"longer than before", "grown"), (b"less", "shrunk"), (b"as long!", "changed"), (b"", "shrunk")],
@@ -72,7 +117,7 @@ def test_a_file_that_changes_is_not_sent_as_the_one_that_was_hashed(
     file.write_bytes(b"original")
     md5 = hashlib.md5(b"original").hexdigest()
     with pytest.raises(SourceChanged, match=words):
-        client.upload_replace(BOAT, ChangedAfterStat(file), md5=md5)
+        client.upload_replace(BOAT, ChangedAfterStat(file), expected_md5=md5)
     assert service.ledger() == []
 
 
@@ -101,7 +146,7 @@ url, key, secret, token, small, big = sys.argv[1:]
 with IpernityClient(key, secret, token=token, base_url=url) as client:
     client.upload_file(Path(small))  # pays for imports, buffers and the connection
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    client.upload_file(Path(big))
+    client.upload_file(Path(big), before_last_block=lambda md5, size: None)
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
 

@@ -1,0 +1,133 @@
+"""Answers with an end: a total time and a number of bytes, whatever the other side sends.
+
+The time limit of an HTTP library holds for each read of the socket, so that a byte every few seconds keeps a call for ever:
+in the headers, in the body, or in any number of ``100 Continue``. Here every read of an answer goes through one object that
+knows when the whole answer must be there. It needs no thread, and costs one more Python call for each read.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from requests.adapters import HTTPAdapter
+
+
+@dataclass(frozen=True)
+class AnswerLimits:
+    """How much of an answer is waited for.
+
+    :param seconds: for all of it, from the end of the request.
+    :param bytes: of its headers and its body as they travel; None for any number.
+    """
+
+    seconds: float
+    bytes: int | None = None
+
+
+class AnswerTooLong(OSError):
+    """The answer has more bytes than it may have."""
+
+
+_limits: ContextVar[AnswerLimits | None] = ContextVar("answer_limits", default=None)
+
+
+@contextmanager
+def answer_limits(limits: AnswerLimits) -> Iterator[None]:
+    """Apply these limits to the answers of all requests that are made in this context."""
+    token = _limits.set(limits)
+    try:
+        yield
+    finally:
+        _limits.reset(token)
+
+
+class _LimitedReader(io.RawIOBase):
+    """The reading side of a socket, up to a time and a number of bytes."""
+
+    def __init__(self, raw: io.RawIOBase, sock: Any, limits: AnswerLimits) -> None:
+        self._raw = raw
+        self._sock = sock
+        self._pause = sock.gettimeout()
+        self._end = time.monotonic() + limits.seconds
+        self._bytes_left = limits.bytes
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int | None:
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the answer took too long")
+        self._sock.settimeout(left if self._pause is None else min(left, self._pause))
+        count = self._raw.readinto(buffer)
+        if self._bytes_left is not None:
+            self._bytes_left -= count or 0
+            if self._bytes_left < 0:
+                raise AnswerTooLong
+        return count
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _LimitedResponse(http.client.HTTPResponse):
+    """An answer that is read within the limits of its context; also that of a proxy to ``CONNECT``."""
+
+    def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        if limits := _limits.get():
+            self.fp = io.BufferedReader(_LimitedReader(self.fp.detach(), sock, limits))
+
+    def begin(self) -> None:
+        super().begin()
+        # http.client skips 100 alone. The answer comes after 102 and 103, too, and must not be left for the next call.
+        while 100 < self.status < 200:
+            self.headers = self.msg = None  # type: ignore[assignment]
+            super().begin()
+
+
+class LimitedAdapter(HTTPAdapter):
+    """Sends requests whose answers are read within :func:`answer_limits`; without a redirect, a cookie or a retry."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        _limit_pools(self.poolmanager)
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(proxy, **kwargs)
+        _limit_pools(manager)
+        return manager
+
+    def close(self) -> None:
+        """Close all connections at once: urllib3 does that when a pool is collected, which a traceback can put off."""
+        for manager in (self.poolmanager, *self.proxy_manager.values()):
+            for key in manager.pools.keys():  # noqa: SIM118 - it is not a dict
+                if pool := manager.pools.get(key):
+                    pool.close()
+        super().close()
+
+
+def _limit_pools(manager: Any) -> None:
+    manager.pool_classes_by_scheme = {
+        scheme: _limited_pool(pool) for scheme, pool in manager.pool_classes_by_scheme.items()
+    }
+
+
+@cache
+def _limited_pool(pool: Any) -> Any:
+    """Return the kind of pool whose connections read limited answers, whatever they connect to."""
+    if getattr(pool.ConnectionCls, "response_class", None) is _LimitedResponse:
+        return pool
+    connection = type(
+        pool.ConnectionCls.__name__, (pool.ConnectionCls,), {"response_class": _LimitedResponse}
+    )
+    return type(pool.__name__, (pool,), {"ConnectionCls": connection})

@@ -1,0 +1,173 @@
+"""The streamed multipart body of an upload.
+
+requests sends an object that has a length and can be iterated, but not read, in the blocks that it yields. That is the
+fastest way at hand and keeps memory flat, where ``files=`` holds the whole file twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from urllib3.fields import RequestField
+from urllib3.filepost import encode_multipart_formdata
+
+from ipernity_provider.api.errors import SourceChanged, SourceUnreadable, clean_text
+from ipernity_provider.api.storage import fault_of, open_to_read
+
+BLOCK_BYTES = 1 << 20
+
+Progress = Callable[[int, int], None]
+"""Called after each block with the bytes of the file that were handed to the connection, and the file's size."""
+
+BeforeLastBlock = Callable[[str, int], None]
+"""Called before the last block leaves, with the MD5 checksum (hex) and the size of all that will have been sent."""
+
+
+class FilePath(Protocol):
+    """A file that can be opened again: ``pathlib.Path``, ``ObjectStoragePath``, ``UPath``."""
+
+    @property
+    def name(self) -> str: ...
+
+    def open(self, mode: Literal["rb"], /) -> Any: ...
+
+    def stat(self) -> Any: ...
+
+
+class BodyFailed(Exception):
+    """The body of a request could not be made; why is in its ``failure``.
+
+    The failure itself might be an ``OSError``, which the HTTP library would take for one of the connection.
+    """
+
+
+@contextmanager
+def reading(filename: str) -> Iterator[None]:
+    """Turn a fault of the source into its own error, because an OSError would pass for one of the connection.
+
+    Its cause is not kept: its text can hold what must not be shown.
+    """
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - storages raise what they like
+        fault, name = fault_of(error), clean_text(filename)
+        if fault.kind == "changed":
+            raise SourceChanged(f"{name} {fault.words}; nothing was replaced.") from None
+        # Transient, whatever it is: a moment ago the file was there. The next try examines it again.
+        gone = " any more" if fault.kind == "missing" else ""
+        raise SourceUnreadable(f"{name} {fault.words}{gone}; nothing was replaced.") from None
+
+
+@dataclass
+class MultipartBody:
+    """A form with one file at its end, read block by block each time it is iterated.
+
+    The last block leaves only after the whole file was read and checked: an upload that ends before cannot have arrived.
+
+    :param fields: the plain fields, already signed.
+    :param size: of the file, in bytes; the announced length rests on it.
+    :param filename: the name that the service gets.
+    :param expected_md5: checksum that the file must have, lower-case hex; None leaves the check out.
+    :param before_last_block: called when all was read and checked; if it raises, the last block does not leave.
+    :ivar begun: whether any of it was handed to the connection.
+    :ivar ended: whether its last bytes were: before that the service cannot take the upload for complete.
+    :ivar failure: why it could not be made: what a callback raised, or :class:`SourceUnreadable` (the file cannot be opened
+        or read) or :class:`SourceChanged` (it is longer, shorter or another one than announced).
+    :raises BodyFailed: (while iterating) there is a ``failure``.
+    """
+
+    fields: Mapping[str, str]
+    file: FilePath
+    size: int
+    filename: str
+    expected_md5: str | None = None
+    progress: Progress | None = None
+    before_last_block: BeforeLastBlock | None = None
+    boundary: str = field(default_factory=lambda: secrets.token_hex(16))
+    begun: bool = field(default=False, init=False)
+    ended: bool = field(default=False, init=False)
+    failure: Exception | None = field(default=None, init=False)
+
+    @property
+    def content_type(self) -> str:
+        return f"multipart/form-data; boundary={self.boundary}"
+
+    def __len__(self) -> int:
+        return len(self._head) + self.size + len(self._tail)
+
+    def __iter__(self) -> Iterator[bytes | memoryview]:
+        self.begun, self.ended, self.failure = True, False, None
+        try:
+            yield self._head
+            yield from self._blocks()
+        except Exception as failure:
+            self.failure = failure
+            raise BodyFailed from failure
+        self.ended = True
+        yield self._tail
+
+    @property
+    def _head(self) -> bytes:
+        # The library lays out the whole form with an empty file as its last part; the file's bytes go before the end.
+        file = RequestField("file", b"", filename=_header_safe(self.filename))
+        file.make_multipart(content_type="application/octet-stream")
+        plain = [RequestField.from_tuples(name, value) for name, value in self.fields.items()]
+        form, _ = encode_multipart_formdata([*plain, file], self.boundary)
+        return form.removesuffix(self._tail)
+
+    @property
+    def _tail(self) -> bytes:
+        return f"\r\n--{self.boundary}--\r\n".encode()
+
+    def _blocks(self) -> Iterator[memoryview]:
+        digest = hashlib.md5() if self.expected_md5 or self.before_last_block else None
+        buffer = memoryview(bytearray(BLOCK_BYTES))
+        sent = 0
+        with reading(self.filename):
+            stream = open_to_read(self.file)
+        try:
+            while sent < self.size:
+                count = self._read(stream, buffer)
+                sent += count
+                if not count:
+                    raise SourceChanged(self._sentence("has shrunk while it was read"))
+                if digest:
+                    digest.update(buffer[:count])
+                if sent >= self.size:
+                    self._check_all(stream, sent, digest.hexdigest() if digest else "")
+                yield buffer[:count]
+                if self.progress:
+                    self.progress(sent, self.size)
+            if not self.size:
+                self._check_all(stream, sent, digest.hexdigest() if digest else "")
+        finally:
+            with suppress(Exception):  # what was read is read
+                stream.close()
+
+    def _check_all(self, stream: Any, sent: int, md5: str) -> None:
+        """Raise if the file is not the one that was announced, or the caller does not want it to arrive."""
+        if sent > self.size or self._read(stream, memoryview(bytearray(1))):
+            raise SourceChanged(self._sentence("has grown while it was read"))
+        if self.expected_md5 and md5 != self.expected_md5:
+            raise SourceChanged(self._sentence("was changed while it was read"), md5=md5, size=sent)
+        if self.before_last_block:
+            self.before_last_block(md5, sent)
+
+    def _read(self, stream: Any, buffer: memoryview) -> int:
+        with reading(self.filename):
+            return int(stream.readinto(buffer))
+
+    def _sentence(self, what: str) -> str:
+        return f"{clean_text(self.filename)} {what}; nothing was replaced."
+
+
+def _header_safe(filename: str) -> str:
+    """Return a file name that breaks no header: what urllib3 does for line breaks is done for all control characters."""
+    name = filename.encode("utf-8", "replace").decode()
+    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", lambda found: f"%{ord(found[0]):02X}", name)
