@@ -13,7 +13,14 @@ from collections.abc import Callable
 from typing import Literal
 
 from ipernity_provider.api.client import IpernityClient
-from ipernity_provider.api.errors import BrokenOff, DocumentNotFound, IpernityError
+from ipernity_provider.api.errors import (
+    BrokenOff,
+    DocumentNotFound,
+    IpernityError,
+    RateLimited,
+    ServiceDown,
+    StaleSignature,
+)
 from ipernity_provider.api.multipart import Progress
 from ipernity_provider.replacement.journal import Entry, Journal
 from ipernity_provider.replacement.order import Order, Uncertain
@@ -62,6 +69,8 @@ def send(
         if not error.maybe_accepted:
             journal.forget()
             raise
+        if isinstance(error, RateLimited | ServiceDown | StaleSignature):
+            raise  # the service asks for patience: the next try asks whether the file arrived, for the intent stays
         log.warning("%s Asking whether the file arrived all the same.", error)
         return find(client, order, journal.read() or intent, journal)
     if not (upload.ticket or upload.doc_id):

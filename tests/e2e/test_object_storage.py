@@ -91,7 +91,7 @@ def test_an_object_that_vanishes_before_it_is_sent(
     wait_for("the plan", lambda: remote.calls().get("account.getQuota"), 60, every=0.1)
     stored.delete("boat.jpg")
     assert airflow.wait_for_run(DAG_ID, run) == "failed"
-    assert "boat.jpg does not exist (any more); nothing was replaced." in log_of(airflow, run, 0)
+    assert "boat.jpg does not exist any more; nothing was replaced." in log_of(airflow, run, 0)
     assert replacements(remote) == []
 
 
@@ -108,5 +108,5 @@ def test_an_object_that_vanishes_while_it_is_sent_and_how_far_it_had_come(
     wait_for("a line of progress", lambda: re.search(r"Sent \d+ of 40 MiB", log_of(airflow, run, 0)), 60)
     stored.delete("boat.jpg")
     assert airflow.wait_for_run(DAG_ID, run) == "failed"
-    assert "boat.jpg does not exist (any more); nothing was replaced." in log_of(airflow, run, 0)
+    assert "boat.jpg does not exist any more; nothing was replaced." in log_of(airflow, run, 0)
     assert replacements(remote) == []

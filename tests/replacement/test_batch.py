@@ -239,7 +239,7 @@ def test_a_service_that_is_down_ends_it_for_now_and_a_retry_does_the_rest(
     ran = Ran(service, lines, journal)
     assert ran.batch.trouble is not None
     assert ran.fates["replaced"] == 4
-    assert ran.fates["not_sent"] >= 7  # one may have been under way
+    assert ran.fates["not_sent"] >= 5  # three were refused after their end, and may have arrived
     ran = Ran(service, lines, journal)
     assert (ran.batch.trouble, ran.fates) == (None, {"replaced": 12})
     assert len(accepted(service)) == 12

@@ -374,7 +374,7 @@ def test_an_object_that_vanishes_before_it_is_sent(
     monkeypatch.setattr(client, "check_token", check_token)
     uri = f"s3://media@{bucket.name}/boat.jpg"
     assert failure(service, client, as_path(uri), SourceUnreadable) == (
-        "boat.jpg does not exist (any more); nothing was replaced."
+        "boat.jpg does not exist any more; nothing was replaced."
     )
 
 
@@ -385,7 +385,7 @@ def test_an_object_that_vanishes_while_it_is_sent(
     journal = MemoryJournal()
     file = as_path(f"s3://media@{bucket.name}/boat.jpg")
     with pytest.raises(
-        SourceUnreadable, match=r"^boat\.jpg does not exist \(any more\); nothing was replaced\.$"
+        SourceUnreadable, match=r"^boat\.jpg does not exist any more; nothing was replaced\.$"
     ):
         begun(client, file, lambda: bucket.delete("boat.jpg"), journal)
     assert service.ledger() == []
