@@ -152,6 +152,13 @@ class TaskLog:
             )
         )
 
+    def fold_frames(self) -> None:
+        """Close what lies below the exception: it names folders of this machine."""
+        self.page.locator("details").filter(has_text="task_runner.py").locator("summary").dispatch_event(
+            "click"
+        )
+        expect(self.frames.filter(visible=True)).to_have_count(0)
+
     @property
     def frames(self) -> Locator:
         """The frames below an exception: long, and cut off."""

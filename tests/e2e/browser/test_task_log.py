@@ -41,6 +41,7 @@ def test_the_whole_reason_is_seen_without_scrolling_sideways(
         shown = log.line(line)
         expect(shown).to_be_visible()
         assert log.shows_whole(shown), line
-    log.open(levels=("error", "warning", "info"))  # as it is where Airflow's level is not DEBUG
-    snap(page, f"log-{ending}", width=WIDE["width"], height=760)
     assert not log.shows_whole(log.frames.first)  # what is cut off is not taken for seen
+    log.open(levels=("error", "warning", "info"))  # as it is where Airflow's level is not DEBUG
+    log.fold_frames()
+    snap(page, f"log-{ending}", width=WIDE["width"], height=700)
