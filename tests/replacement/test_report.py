@@ -11,7 +11,14 @@ import pytest
 
 from ipernity_provider.hooks.files import as_path
 from ipernity_provider.replacement.batch import Item, write_report
-from ipernity_provider.replacement.batch.report import ReportNotWritten, ReportNotYetWritten
+from ipernity_provider.replacement.batch.item import Fate
+from ipernity_provider.replacement.batch.report import (
+    BatchFailed,
+    ReportNotWritten,
+    ReportNotYetWritten,
+    in_short,
+    require_well,
+)
 from ipernity_provider.replacement.manifest import read_text
 from scripts.rig import free_port
 from tests.object_storage import Bucket, connection_to
@@ -135,3 +142,24 @@ def test_a_folder_is_no_report(tmp_path: Path) -> None:
     with pytest.raises(ReportNotWritten, match="is a folder"):
         write_report(tmp_path, ITEMS)
     assert list(tmp_path.parent.glob(".ipernity-*")) == []
+
+
+def test_a_failed_batch_names_ten_documents_a_line_each_and_then_its_report() -> None:
+    refused: list[tuple[Fate, str]] = [("refused", "It is empty.")]
+    endings: list[tuple[Fate, str]] = [("replaced", ""), *refused * 12]
+    endings.append(("not_sent", "Not sent: no volume is left."))
+    items = [
+        Item(str(5400 + n), f"{n}.jpg", None, n, f"line {n + 2}", fate=fate, error=error)
+        for n, (fate, error) in enumerate(endings)
+    ]
+    with pytest.raises(BatchFailed) as caught:
+        require_well(items, "no volume is left", "/data/report.jsonl")
+    head, why, *named, more, report, todo = str(caught.value).split("\n")
+    assert head == "Of 14 replacements: 1 replaced, 12 refused, 1 not_sent."
+    assert why == "Nothing more was sent, because no volume is left."
+    assert named == [f"line {number + 2}, document {5400 + number}: It is empty." for number in range(1, 11)]
+    assert (more, report) == ("and 2 more", "The report of every document: /data/report.jsonl")
+    assert todo.startswith("Clear the task")
+    assert in_short(items[:1], report="/r.jsonl") == (
+        "Of 1 replacement: 1 replaced.\nThe report of every document: /r.jsonl"
+    )
