@@ -85,15 +85,20 @@ def with_thumbnails(file: StoredFile, folder: Path) -> StoredFile:
             picture = ImageOps.exif_transpose(image).convert("RGB")
     except Exception:  # noqa: BLE001 - a damaged picture raises many things
         return file
+    return replace(file, thumbnails=make_thumbnails(picture, max(file.w, file.h), folder))
+
+
+def make_thumbnails(picture: Image.Image, longest: int, folder: Path) -> tuple[Thumbnail, ...]:
+    """Write a picture in all sizes that fit into ``folder``.
+
+    Nothing is enlarged, but the two smallest always exist.
+
+    :param longest: the longer edge of the original, in pixels.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    fitting = [label for label in LABELS if label in ("75x", "100") or int(label.rstrip("x")) <= longest]
     picture.thumbnail((LARGEST, LARGEST))
-    thumbnails = [_thumbnail(picture, label, folder) for label in LABELS if _fits(label, file)]
-    return replace(file, thumbnails=tuple(thumbnails))
-
-
-def _fits(label: str, file: StoredFile) -> bool:
-    """Nothing is blown up, but the two smallest always exist."""
-    return label in ("75x", "100") or int(label.rstrip("x")) <= max(file.w, file.h)
+    return tuple(_thumbnail(picture, label, folder) for label in fitting)
 
 
 def _thumbnail(picture: Image.Image, label: str, folder: Path) -> Thumbnail:

@@ -26,6 +26,7 @@ CONTENT_TYPES = {
     "mp3": "audio/mpeg",
     "ogg": "audio/ogg",
     "mp4": "video/mp4",
+    "webm": "video/webm",
 }
 """What a browser may show by itself. Anything else is a download: an uploaded web page must not run here."""
 
@@ -81,7 +82,8 @@ async def document(request: web.Request) -> web.StreamResponse:
         return await not_found(request)
     picture = thumbnail_path(found, ("800", "640", "560", "500", "240", "100"))
     original = found.media_path(found.original_name()) if found.owner == ACCOUNT else ""
-    return _page("document.html", doc=found, picture=picture, original=original)
+    player = CONTENT_TYPES.get(found.file.ext, "").partition("/")[0] if original else ""
+    return _page("document.html", doc=found, picture=picture, original=original, player=player)
 
 
 async def not_found(_: web.Request) -> web.StreamResponse:

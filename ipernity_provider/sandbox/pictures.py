@@ -131,6 +131,20 @@ def newsroom() -> Image.Image:
     return image
 
 
+def sunrise(risen: float = 1.0) -> Image.Image:
+    """A frame of the film: the sun behind hills, at its lowest with 0 and at its highest with 1."""
+    image = _sky(
+        (int(40 + 50 * risen), int(60 + 90 * risen), int(110 + 90 * risen)),
+        (250, int(150 + 60 * risen), int(110 + 70 * risen)),
+    )
+    _glow(image, int(500 + 500 * risen), int(660 - 420 * risen), 70, (255, 236, 190))
+    draw = ImageDraw.Draw(image)
+    _ridge(draw, 640, 60, (1.4, 5.0), (96, 92, 130))
+    _ridge(draw, 760, 46, (2.2, 6.1), (62, 74, 104))
+    _ridge(draw, 880, 30, (1.1, 7.3), (34, 50, 66))
+    return image
+
+
 PICTURES: Mapping[str, Callable[[], Image.Image]] = {
     "boat": boat,
     "mountains": mountains,

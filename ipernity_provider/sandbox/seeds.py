@@ -9,7 +9,8 @@ import struct
 import time
 import wave
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib.resources import files
 from itertools import repeat
 from pathlib import Path
 
@@ -17,8 +18,8 @@ from PIL import Image, ImageDraw
 
 from ipernity_provider.sandbox.credentials import ACCOUNT, OTHER_USER
 from ipernity_provider.sandbox.documents import PRIVATE, PUBLIC, Document, StoredFile, User
-from ipernity_provider.sandbox.media import extension, probe, with_thumbnails
-from ipernity_provider.sandbox.pictures import PICTURES
+from ipernity_provider.sandbox.media import extension, make_thumbnails, probe, with_thumbnails
+from ipernity_provider.sandbox.pictures import PICTURES, sunrise
 
 POSTED_AT = 1699990000
 
@@ -44,7 +45,7 @@ SEEDS = (
     Seed("5415", "Harbour at night", "night_city.jpg", description="Seen from the other side."),
     Seed("5416", "Timetable", "timetable.pdf"),
     Seed("5417", "A tuning fork", "tuning_fork.wav"),
-    Seed("5418", "Two seconds of film", "film.mp4"),
+    Seed("5418", "Sunrise", "film.mp4", description="Two seconds of film."),
     Seed("7001", "The newsroom", "newsroom.jpg", owner=OTHER_USER),
     Seed("7002", "A private letter", "letter.png", owner=OTHER_USER, share=PRIVATE),
 )
@@ -93,7 +94,18 @@ def _make_file(seed: Seed, folder: Path) -> StoredFile:
         found.w,
         found.h,
     )
-    return with_thumbnails(file, folder / f"{seed.doc_id}.thumbnails")
+    thumbnails = folder / f"{seed.doc_id}.thumbnails"
+    preview = _preview(seed.filename)
+    if preview is None:
+        return with_thumbnails(file, thumbnails)
+    return replace(file, thumbnails=make_thumbnails(preview, max(preview.size), thumbnails))
+
+
+def _preview(filename: str) -> Image.Image | None:
+    """Return what the thumbnails of a page or a film show: Pillow, which drew them, cannot read them."""
+    if filename.endswith(".pdf"):
+        return _page("Timetable")
+    return sunrise() if filename.endswith(".mp4") else None
 
 
 def _content(filename: str) -> bytes:
@@ -103,9 +115,7 @@ def _content(filename: str) -> bytes:
     if ext == ".wav":
         return _tone()
     if ext == ".mp4":
-        return struct.pack(">I4s4sI4s4s", 24, b"ftyp", b"isom", 512, b"isom", b"mp42") + struct.pack(
-            ">I4s", 8, b"mdat"
-        )
+        return files("ipernity_provider.sandbox").joinpath(filename).read_bytes()  # by scripts/make_film.py
     picture = PICTURES[stem]() if stem in PICTURES else _page("Dear Clark,")
     return _save(picture, "JPEG" if ext == ".jpg" else "PNG")
 
@@ -132,13 +142,16 @@ def _page(heading: str) -> Image.Image:
 
 
 def _tone() -> bytes:
-    """One second of the note A."""
+    """Return two seconds of the note A, dying away."""
     rate = 8000
     buffer = io.BytesIO()
     with wave.open(buffer, "wb") as sound:
         sound.setnchannels(1)
         sound.setsampwidth(2)
         sound.setframerate(rate)
-        swings = (int(9000 * math.sin(math.tau * 440 * n / rate)) for n in range(rate))
+        swings = (
+            int(20_000 * math.exp(-2.5 * n / rate) * math.sin(math.tau * 440 * n / rate))
+            for n in range(2 * rate)
+        )
         sound.writeframes(b"".join(struct.pack("<h", swing) for swing in swings))
     return buffer.getvalue()

@@ -14,7 +14,7 @@ def test_the_gallery_shows_the_documents_that_the_owner_may_see(sandbox: Caller)
     page = sandbox.page("/")
     links = re.findall(r'class="card" href="/doc/(\d+)/(\d+)"', page)
     assert sorted(links) == [*(("1234", str(number)) for number in range(5412, 5419)), ("5678", "7001")]
-    assert page.count('<span class="icon"') == 3
+    assert page.count('<span class="icon"') == 1
     for address in re.findall(r'<img src="([^"]+)"', page):
         assert sandbox.http.get(sandbox.root + address).headers["Content-Type"] == "image/jpeg"
     assert NOTE in page
@@ -44,10 +44,30 @@ def test_a_document_has_a_page_with_its_figures_and_its_past(sandbox: Caller, us
     assert sandbox.http.get(sandbox.root + picture.group(1)).content.startswith(b"\xff\xd8")
 
 
-def test_a_document_that_is_no_photo_has_an_icon(sandbox: Caller) -> None:
+def test_a_sound_has_an_icon_and_a_player(sandbox: Caller) -> None:
     page = sandbox.page("/doc/1234/5417")
     assert 'aria-label="audio"' in page
     assert '<dd id="replaced_at">never</dd>' in page
+    player = re.search(r'<audio [^>]*src="([^"]+)"', page)
+    assert player is not None
+    sound = sandbox.http.get(sandbox.root + player.group(1))
+    assert (sound.headers["Content-Type"], sound.content[8:12]) == ("audio/wav", b"WAVE")
+
+
+def test_a_film_has_a_player_and_the_thumbnail_of_a_frame(sandbox: Caller) -> None:
+    page = sandbox.page("/doc/1234/5418")
+    player = re.search(r'<video [^>]*poster="([^"]+)" src="([^"]+)"', page)
+    assert player is not None
+    poster, film = (sandbox.http.get(sandbox.root + address) for address in player.groups())
+    assert (poster.headers["Content-Type"], poster.content[:2]) == ("image/jpeg", b"\xff\xd8")
+    assert (film.headers["Content-Type"], film.content[4:8]) == ("video/mp4", b"ftyp")
+
+
+def test_a_file_that_no_browser_plays_has_an_icon(sandbox: Caller) -> None:
+    sandbox.wait(sandbox.replace(b"RIFF\0\0\0\0AVI ", doc_id="5418", filename="film.avi"))
+    page = sandbox.page("/doc/1234/5418")
+    assert 'aria-label="video"' in page
+    assert "<video" not in page
 
 
 @pytest.mark.parametrize(
