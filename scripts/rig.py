@@ -80,6 +80,13 @@ def airflow_env(
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
         "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",
         "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
+        # No run but those that somebody asks for: on the first days of a month a monthly DAG would start one by itself.
+        "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
+        # Airflow 3.3.2 with the LocalExecutor notices the end of a deferring task up to this late, 5 s by default. A
+        # trigger that fires before that makes it fail the task, or try it again.
+        "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+        # A busy machine makes a task wait for the API server for longer than the usual 5 s.
+        "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         **settings,
     }
@@ -172,6 +179,8 @@ class AirflowApi:
             return all((health.get(part) or {}).get("status") == "healthy" for part in COMPONENTS)
 
         wait_for("a healthy Airflow", healthy, seconds)
+        # What tasks speak to is set up by its first call, which can take longer than a task waits before it fails.
+        self._http.get(f"{self.base}/execution/health", timeout=seconds).raise_for_status()
 
     def wait_for_dags(self, *dag_ids: str, seconds: float = 60.0) -> None:
         def present() -> bool:
