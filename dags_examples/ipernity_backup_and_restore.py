@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import os
+import re
 from datetime import timedelta
+from pathlib import Path
 
-from airflow.sdk import DAG, Param
+from airflow.sdk import DAG, Param, task
+from airflow.sdk.exceptions import AirflowFailException
 
 from ipernity_provider.operators.ipernity import ReplaceFileOperator
 
+# Where the files of the examples are, unless the form says otherwise. The DAG processor's environment decides.
+FOLDER = os.environ.get("IPERNITY_FOLDER", "/data/ipernity")
 DEFAULTS = {"retries": 2, "retry_delay": timedelta(minutes=1)}
 DOCUMENT = Param(
-    "5412",
+    "5413",
     type="string",
     title="Document",
     pattern=r"^\s*(\d+|https?://\S+/doc/[^/\s]+/\d+([/?#]\S*)?)\s*$",
     description="The address of its page, or the number in it.",
 )
+BACKUPS = Param(f"{FOLDER}/backups", type="string", title="Folder of the backups", pattern=r"\S")
 
 with DAG(
     "ipernity_replace_with_backup",
@@ -26,8 +33,8 @@ with DAG(
     default_args=DEFAULTS,
     params={
         "document": DOCUMENT,
-        "file": Param("/data/pictures/boat.jpg", type="string", title="New file", pattern=r"\S"),
-        "backup_to": Param("/data/ipernity-backups", type="string", title="Folder for the previous original"),
+        "file": Param(f"{FOLDER}/mountains.jpg", type="string", title="New file", pattern=r"\S"),
+        "backups": BACKUPS,
     },
     doc_md="Nothing is sent unless the previous original is safe; the result's `backup` names the file.",
 ) as dag:
@@ -35,7 +42,7 @@ with DAG(
         task_id="replace",
         doc_id="{{ params.document }}",
         file="{{ params.file }}",
-        backup_to="{{ params.backup_to }}",
+        backup_to="{{ params.backups }}",
     )
 
 with DAG(
@@ -45,16 +52,22 @@ with DAG(
     dag_display_name="ipernity: restore a backup",
     tags=["ipernity", "example"],
     default_args=DEFAULTS,
-    params={
-        "document": DOCUMENT,
-        "backup": Param(
-            "/data/ipernity-backups/5412-0123456789abcdef0123456789abcdef-20260101T030000Z.jpg",
-            type="string",
-            title="Backup",
-            pattern=r"\S",
-            description="Named by document, md5 of the original, and the time (UTC) at which it was replaced.",
-        ),
-    },
-    doc_md="Puts a kept original back behind its document.",
+    params={"document": DOCUMENT, "backups": BACKUPS},
+    doc_md="Puts the newest backup of a document back. An older one: replace the file with it, as with any other.",
 ) as restore:
-    ReplaceFileOperator(task_id="restore", doc_id="{{ params.document }}", file="{{ params.backup }}")
+
+    @task
+    def newest_backup(folder: str, document: str) -> str:
+        """Return the file <document's number>-<md5>-<time>.<extension> with the latest time."""
+        doc_id = re.sub(r".*/doc/[^/]+/|\D.*", "", document.strip()).lstrip("0")
+        backups = Path(folder).glob(f"{doc_id}-*-*")
+        newest = max(backups, key=lambda backup: backup.name.split("-")[2], default=None)
+        if newest is None:
+            raise AirflowFailException(f"{folder} holds no backup of document {doc_id}. Nothing was sent.")
+        return str(newest)
+
+    ReplaceFileOperator(
+        task_id="restore",
+        doc_id="{{ params.document }}",
+        file=newest_backup("{{ params.backups }}", "{{ params.document }}"),
+    )

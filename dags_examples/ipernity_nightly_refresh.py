@@ -1,55 +1,43 @@
-"""Replace the files of many documents every night: a manifest, mapped over the operator."""
+"""Replace the files of many documents every night: what has changed is sent, by a manifest."""
 
 from __future__ import annotations
 
-import csv
+import os
 from datetime import timedelta
-from pathlib import Path
 
-from airflow.sdk import DAG, Param, task
+from airflow.sdk import DAG, Param
 
-from ipernity_provider.operators.ipernity import ReplaceFileOperator
-from ipernity_provider.sensors.ipernity import TicketSensor
+from ipernity_provider.operators.ipernity import ReplaceFilesOperator
+
+# Where the files of the examples are, unless the form says otherwise. The DAG processor's environment decides.
+FOLDER = os.environ.get("IPERNITY_FOLDER", "/data/ipernity")
 
 with DAG(
     "ipernity_nightly_refresh",
     schedule="0 3 * * *",
     catchup=False,
+    is_paused_upon_creation=True,  # try it by hand first
     max_active_runs=1,
     dag_display_name="ipernity: nightly refresh",
     tags=["ipernity", "example"],
     default_args={"retries": 2, "retry_delay": timedelta(minutes=5)},
     params={
         "manifest": Param(
-            "/data/ipernity/manifest.csv",
+            f"{FOLDER}/manifest.csv",
             type="string",
             title="Manifest",
             description="A CSV file with the columns doc_id and file; relative files lie beside it.",
         ),
     },
     doc_md="""
-Sends the files that have changed, two at a time, and proves each. Waiting holds no worker slot, and all
-waiting documents share their status calls, 50 a call. Unchanged files cost one cheap question each. Before the first run, make the pool:
+Sends the files that have changed, two at a time, and proves each. An unchanged file costs one cheap question, and
+waiting holds no worker slot. Before the first run, make the pool:
 `airflow pools set ipernity_uploads 2 "Uploads to ipernity at a time"`.
 """,
 ) as dag:
-
-    @task
-    def read_manifest(path: str) -> list[dict[str, str]]:
-        manifest = Path(path)
-        with manifest.open(newline="", encoding="utf-8") as lines:
-            return [
-                {"doc_id": row["doc_id"], "file": str(manifest.parent / row["file"])}
-                for row in csv.DictReader(lines)
-            ]
-
-    replace = ReplaceFileOperator.partial(
+    ReplaceFilesOperator(
         task_id="replace",
+        manifest="{{ params.manifest }}",
         pool="ipernity_uploads",
         deferrable=True,
-        map_index_template="{{ task.doc_id }}",
-    ).expand_kwargs(read_manifest("{{ params.manifest }}"))
-
-    # One sensor for all tickets: the service's own word on which document each upload has led to. With
-    # wait_for_completion=False above, it would be the only one to wait, and nobody would prove the bytes.
-    TicketSensor(task_id="all_processed", tickets=replace.output, deferrable=True, timeout=timedelta(hours=6))
+    )

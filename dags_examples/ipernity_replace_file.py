@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 
 from airflow.sdk import DAG, Param
 
 from ipernity_provider.operators.ipernity import ReplaceFileOperator
-from ipernity_provider.sensors.ipernity import TicketSensor
+
+# Where the files of the examples are, unless the form says otherwise. The DAG processor's environment decides.
+FOLDER = os.environ.get("IPERNITY_FOLDER", "/data/ipernity")
 
 with DAG(
     "ipernity_replace_file",
@@ -25,12 +28,12 @@ with DAG(
             description="The address of its page, https://www.ipernity.com/doc/<user>/5412, or the number in it.",
         ),
         "file": Param(
-            "/data/pictures/boat.jpg",
+            f"{FOLDER}/boat.jpg",
             type="string",
             title="New file",
             pattern=r"\S",
             description="A path on the worker or an object storage URI; of the same kind (photo, video, ...) as before.",
-            examples=["/data/pictures/boat.jpg", "s3://my_connection@my-bucket/boat.jpg"],
+            examples=[f"{FOLDER}/boat.jpg", "s3://my_connection@my-bucket/boat.jpg"],
         ),
     },
     doc_md="""
@@ -39,12 +42,9 @@ The task `replace` is green only when the document has been seen to carry the ne
 If the service makes a *new* document instead, the task fails and names both.
 """,
 ) as dag:
-    replace = ReplaceFileOperator(
+    ReplaceFileOperator(
         task_id="replace",
         doc_id="{{ params.document }}",
         file="{{ params.file }}",
         deferrable=True,  # while the service works, no worker slot is held
     )
-
-    # The service's own word: which document has the upload led to?
-    TicketSensor(task_id="confirm", tickets=replace.output, deferrable=True, timeout=timedelta(hours=1))

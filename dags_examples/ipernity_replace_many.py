@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 
 from airflow.sdk import DAG, Param
@@ -9,23 +10,27 @@ from airflow.sdk import DAG, Param
 from ipernity_provider.operators.ipernity import ReplaceFilesOperator
 from ipernity_provider.sensors.ipernity import IpernityQuotaSensor
 
+# Where the files of the examples are, unless the form says otherwise. The DAG processor's environment decides.
+FOLDER = os.environ.get("IPERNITY_FOLDER", "/data/ipernity")
+
 with DAG(
     "ipernity_replace_many",
     schedule="@monthly",  # each month brings a new upload volume
     catchup=False,
+    is_paused_upon_creation=True,  # try it by hand first
     max_active_runs=1,
     dag_display_name="ipernity: replace many files",
     tags=["ipernity", "example"],
     default_args={"retries": 4, "retry_delay": timedelta(minutes=5)},
     params={
         "manifest": Param(
-            "/data/ipernity/manifest.csv",
+            f"{FOLDER}/manifest.csv",
             type="string",
             title="Manifest",
             description="CSV, JSON or JSON Lines with doc_id and file in each row; relative files lie beside it.",
         ),
         "report": Param(
-            "/data/ipernity/report.jsonl",
+            f"{FOLDER}/report.jsonl",
             type="string",
             title="Report",
             description="Where to tell what became of each document, one JSON object a line.",

@@ -1,24 +1,48 @@
-"""Run a file's `dag` in this process, as `airflow dags test` does, and write one task's result as JSON.
+"""Run a DAG in this process, as `airflow dags test` does, and write as JSON what became of it.
 
-usage: python -m scripts.run_dag DAG_FILE TASK_ID CONF_JSON RESULT_FILE
+The file holds the run's ``state``, and under ``tasks`` each task's ``state``, its number of ``tries`` and its ``result``.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import runpy
 import sys
 from pathlib import Path
 
+from airflow.sdk import DAG
 
-def main(dag_file: str, task_id: str, conf: str, result_file: str) -> int:
-    run = runpy.run_path(dag_file)["dag"].test(run_conf=json.loads(conf))
-    if run.state != "success":
-        return 1
-    result = run.get_task_instance(task_id).xcom_pull(task_ids=task_id)
-    Path(result_file).write_text(json.dumps(result))
-    return 0
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Run a DAG in this process.")
+    parser.add_argument("dag_file")
+    parser.add_argument("dag_id")
+    parser.add_argument("outcome_file", type=Path)
+    parser.add_argument("--conf", type=json.loads, default={}, help="the run's parameters, as JSON")
+    parser.add_argument("--retries", type=int, help="for all tasks, in place of their own")
+    options = parser.parse_args()
+
+    (dag,) = (
+        found
+        for found in runpy.run_path(options.dag_file).values()
+        if isinstance(found, DAG) and found.dag_id == options.dag_id
+    )
+    if options.retries is not None:
+        for task in dag.tasks:
+            task.retries = options.retries
+    run = dag.test(run_conf=options.conf)
+    tasks = {
+        task.task_id: {
+            "state": task.state,
+            "tries": task.try_number,
+            "result": task.xcom_pull(task_ids=task.task_id),
+        }
+        for task in run.get_task_instances()
+    }
+    options.outcome_file.write_text(json.dumps({"state": run.state, "tasks": tasks}))
+    return 0 if run.state == "success" else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(main())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -27,6 +28,7 @@ DAGS = (
     "object_storage",
     "batch",
     "quota",
+    "tickets",
 )
 
 
@@ -70,8 +72,7 @@ def make_env(tmp_path_factory: pytest.TempPathFactory, e2e_service: Service, upl
 
 @pytest.fixture(scope="session")
 def airflow_settings(make_env: MakeEnv) -> dict[str, str]:
-    # Airflow 3.3.2 notices the end of a deferring task late otherwise, and everything takes longer.
-    return make_env(AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL="1")
+    return make_env()
 
 
 @pytest.fixture(scope="session")
@@ -83,6 +84,8 @@ def airflow(airflow_settings: dict[str, str], e2e_service: Service) -> Iterator[
 
 def prepare(api: AirflowApi, service: Service) -> None:
     api.wait_for_dags(*DAGS)
+    for dag_id in DAGS:
+        api.send("PATCH", f"/dags/{dag_id}", {"is_paused": False})  # those with a schedule begin paused
     api.store_connection("ipernity_stored", connection_json(service.url))
 
 
@@ -100,6 +103,24 @@ def remote(e2e_service: Service) -> Service:
     return e2e_service
 
 
+def env_below(temp: Path) -> dict[str, str]:
+    """The environment of a command that keeps its temporary files in this folder."""
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return env | {"TMPDIR": str(temp)}
+
+
+def running_below(temp: Path) -> list[str]:
+    """What runs with this folder for its temporary files: whatever the command has started."""
+    found = []
+    for environ in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if f"TMPDIR={temp}".encode() in environ.read_bytes().split(b"\0"):
+                found.append((environ.parent / "cmdline").read_text().replace("\0", " "))
+        except OSError:
+            continue
+    return found
+
+
 def make_pairs(remote: Service, uploads: Path, count: int) -> list[dict[str, Any]]:
     """Documents of their own, each with a new file for it."""
     doc_ids = make_documents(remote, uploads, count)
@@ -109,6 +130,16 @@ def make_pairs(remote: Service, uploads: Path, count: int) -> list[dict[str, Any
 
 def make_documents(remote: Service, uploads: Path, count: int) -> list[str]:
     return remote.add_documents(draw(uploads / "old.jpg", f"#{number:06x}") for number in range(count))
+
+
+def assert_green(
+    airflow: AirflowApi, dag_id: str, run: str, *, tries: int = 1, seconds: float = 180.0
+) -> None:
+    """Wait for the end of a run: it is green, and each of its tasks has had so many tries."""
+    assert airflow.wait_for_run(dag_id, run, seconds) == "success"
+    for task in airflow.tasks(dag_id, run):
+        had = task["try_number"]
+        assert had == tries, airflow.log(dag_id, run, task["task_id"], map_index=task["map_index"])[-6000:]
 
 
 def replacements(remote: Service) -> list[dict[str, Any]]:

@@ -3,45 +3,30 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 import zipfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from ipernity_provider.sandbox import running_sandbox
+from scripts.demo import problem_of
 from scripts.rig import ROOT, airflow_env, connection_json, migrate, wait_for
 from tests.conftest import BOAT, Service, draw
+from tests.e2e.conftest import env_below, running_below
 
 pytestmark = pytest.mark.timeout(900)
 
 DEMO = [sys.executable, "-m", "scripts.demo"]
 
 
-def running_below(temp: Path) -> list[str]:
-    """What runs with this folder for its temporary files: whatever the demo has started."""
-    found = []
-    for environ in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            if f"TMPDIR={temp}".encode() in environ.read_bytes().split(b"\0"):
-                found.append((environ.parent / "cmdline").read_text().replace("\0", " "))
-        except OSError:
-            continue
-    return found
-
-
-def demo_env(temp: Path) -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | {
-        "TMPDIR": str(temp)
-    }
-
-
 def test_the_demo_replaces_the_file_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    done = subprocess.run(DEMO, cwd=ROOT, env=demo_env(tmp_path), capture_output=True, text=True)
+    done = subprocess.run(DEMO, cwd=ROOT, env=env_below(tmp_path), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     *story, last = done.stdout.strip().splitlines()
     result = json.loads(last)
@@ -51,8 +36,20 @@ def test_the_demo_replaces_the_file_and_leaves_nothing_behind(tmp_path: Path) ->
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("state", "tries", "problem"),
+    [
+        ("success", 1, ""),
+        ("success", 2, "The task 'replace' needed 2 tries."),
+        ("failed", 1, "The DAG run is not green: failed."),
+    ],
+)
+def test_the_demo_is_no_success_through_a_retry(state: str, tries: int, problem: str) -> None:
+    assert problem_of({"state": state, "tasks": {"replace": {"state": state, "tries": tries}}}) == problem
+
+
 def test_the_demo_stops_what_it_has_started_on_ctrl_c(tmp_path: Path) -> None:
-    demo = subprocess.Popen(DEMO, cwd=ROOT, env=demo_env(tmp_path), stdout=subprocess.PIPE, text=True)
+    demo = subprocess.Popen(DEMO, cwd=ROOT, env=env_below(tmp_path), stdout=subprocess.PIPE, text=True)
     assert demo.stdout is not None
     while not demo.stdout.readline().startswith("Airflow runs the DAG"):
         assert demo.poll() is None
@@ -79,6 +76,9 @@ def test_airflow_dags_test_runs_deferrable_tasks(tmp_path: Path) -> None:
         done = subprocess.run(command, env=env, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
         assert len(Service(sandbox).ledger()) == 1
+    with closing(sqlite3.connect(tmp_path / "airflow" / "airflow.db")) as database:
+        tasks = database.execute("SELECT task_id, state, try_number FROM task_instance").fetchall()
+    assert tasks == [("replace", "success", 1)]
     assert "Waiting for 1 ticket." in done.stdout + done.stderr
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import sqlite3
 import subprocess
@@ -14,7 +13,7 @@ from typing import Any
 import pytest
 
 from scripts.rig import migrate, session_of, wait_for
-from tests.conftest import BOAT, SECRETS, Service, draw
+from tests.conftest import SECRETS, Service
 from tests.e2e.conftest import MakeEnv, make_pairs, replacements
 
 pytestmark = pytest.mark.timeout(600)
@@ -110,62 +109,6 @@ def test_each_class_that_defers_is_green_at_the_first_try_and_sends_once(
     # Each was still pending when it was first looked at: every class has deferred.
     asked = {ticket["ticket"]: ticket["asked"] for ticket in remote.tickets()}
     assert min(asked[entry["ticket"]] for entry in replacements(remote)) >= 2
-
-
-def test_the_example_of_one_file(airflow_home: AirflowHome, remote: Service, uploads: Path) -> None:
-    remote.set(processing_seconds=3.0)
-    file = draw(uploads / "tested.jpg", "#1234ff")
-    tasks = airflow_home.dags_test("ipernity_replace_file", document=BOAT, file=str(file))
-    assert tasks == at_the_first_try(replace=1, confirm=1)
-    assert [entry["doc_id"] for entry in replacements(remote)] == [BOAT]
-
-
-def manifest(pairs: list[dict[str, Any]], path: Path) -> str:
-    with path.open("w", newline="") as out:
-        writer = csv.writer(out)
-        writer.writerow(["doc_id", "file"])
-        writer.writerows([pair["doc_id"], Path(pair["file"]).name] for pair in pairs)
-    return str(path)
-
-
-def test_the_example_of_a_nightly_refresh(airflow_home: AirflowHome, remote: Service, uploads: Path) -> None:
-    pairs = make_pairs(remote, uploads, 3)
-    remote.set(processing_seconds=3.0)
-    tasks = airflow_home.dags_test(
-        "ipernity_nightly_refresh", manifest=manifest(pairs, uploads / "nightly.csv")
-    )
-    assert tasks == at_the_first_try(read_manifest=1, replace=3, all_processed=1)
-    assert sorted(entry["doc_id"] for entry in replacements(remote)) == sorted(
-        pair["doc_id"] for pair in pairs
-    )
-
-
-def test_the_example_of_many_files(airflow_home: AirflowHome, remote: Service, uploads: Path) -> None:
-    pairs = make_pairs(remote, uploads, 3)
-    remote.set(processing_seconds=3.0)
-    report = uploads / "tested.jsonl"
-    tasks = airflow_home.dags_test(
-        "ipernity_replace_many", manifest=manifest(pairs, uploads / "tested.csv"), report=str(report)
-    )
-    assert tasks == at_the_first_try(volume=1, replace=1)
-    assert sorted(entry["doc_id"] for entry in replacements(remote)) == sorted(
-        pair["doc_id"] for pair in pairs
-    )
-    assert {json.loads(row)["outcome"] for row in report.read_text().splitlines()} == {"replaced"}
-
-
-def test_the_examples_of_a_backup_and_its_restoring(
-    airflow_home: AirflowHome, remote: Service, uploads: Path
-) -> None:
-    file, backups = draw(uploads / "tested-edit.jpg", "#00eeff"), uploads / "tested-backups"
-    tasks = airflow_home.dags_test(
-        "ipernity_replace_with_backup", document=BOAT, file=str(file), backup_to=str(backups)
-    )
-    assert tasks == at_the_first_try(replace=1)
-    (backup,) = backups.iterdir()
-    tasks = airflow_home.dags_test("ipernity_restore_backup", document=BOAT, backup=str(backup))
-    assert tasks == at_the_first_try(restore=1)
-    assert [entry["doc_id"] for entry in replacements(remote)] == [BOAT, BOAT]
 
 
 @pytest.mark.parametrize("rehearse", [False, True])

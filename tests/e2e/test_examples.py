@@ -13,7 +13,7 @@ import requests
 
 from scripts.rig import AirflowApi, wait_for
 from tests.conftest import BOAT, SECRETS, Service, draw
-from tests.e2e.conftest import make_pairs, replacements
+from tests.e2e.conftest import assert_green, make_pairs, replacements
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -25,7 +25,7 @@ def test_the_file_of_a_document_is_replaced_from_the_trigger_button(
 ) -> None:
     file = draw(uploads / "boat.jpg", "#336699")
     run = airflow.trigger("ipernity_replace_file", document=BOAT, file=str(file))
-    assert airflow.wait_for_run("ipernity_replace_file", run) == "success"
+    assert_green(airflow, "ipernity_replace_file", run)
 
     (accepted,) = remote.ledger()
     md5 = hashlib.md5(file.read_bytes()).hexdigest()
@@ -35,7 +35,6 @@ def test_the_file_of_a_document_is_replaced_from_the_trigger_button(
     # Airflow's REST API shows text of digits as a number.
     single = {key: airflow.xcom("ipernity_replace_file", run, "replace", key) for key in RESULT}
     assert {key: str(value) for key, value in single.items()} == {key: str(result[key]) for key in RESULT}
-    assert airflow.xcom("ipernity_replace_file", run, "confirm") == {accepted["ticket"]: BOAT}
 
     links = airflow.get(f"/dags/ipernity_replace_file/dagRuns/{run}/taskInstances/replace/links")
     page = requests.get(links["extra_links"]["Document at ipernity"], timeout=10)
@@ -86,7 +85,7 @@ def test_a_manifest_of_many_waits_for_the_volume_and_is_reported_on(
     remote.set(processing_seconds=2.0)
     report = uploads / "report.jsonl"
     run = airflow.trigger("ipernity_replace_many", manifest=str(uploads / "many.csv"), report=str(report))
-    assert airflow.wait_for_run("ipernity_replace_many", run) == "success"
+    assert_green(airflow, "ipernity_replace_many", run)
     assert airflow.xcom("ipernity_replace_many", run, "volume") > 50_000_000
     assert airflow.xcom("ipernity_replace_many", run, "replace", "replaced") == 5
     outcomes = {row["doc_id"]: row["outcome"] for row in map(json.loads, report.read_text().splitlines())}
@@ -113,18 +112,10 @@ def test_the_nightly_refresh_sends_what_has_changed_and_waits_for_all_of_it(
             writer.writerow([doc_id, f"new{number}.jpg"])
 
     run = airflow.trigger("ipernity_nightly_refresh", manifest=str(uploads / "manifest.csv"))
-    assert airflow.wait_for_run("ipernity_nightly_refresh", run) == "success"
-    replaced = {
-        accepted["ticket"]: accepted["doc_id"]
-        for accepted in remote.ledger()
-        if accepted["method"] == "upload.replace"
-    }
-    assert sorted(replaced.values()) == sorted(map(str, seeded[1:]))
-    assert airflow.xcom("ipernity_nightly_refresh", run, "all_processed") == replaced
-    assert airflow.xcom("ipernity_nightly_refresh", run, "replace", map_index=0)["outcome"] == "unchanged"
-    # Asked for once more, by the sensor that confirms them all.
-    told = {ticket["ticket"]: ticket["asked_after_told"] for ticket in remote.tickets()}
-    assert {told[ticket] for ticket in replaced} == {1}
+    assert_green(airflow, "ipernity_nightly_refresh", run)
+    assert sorted(entry["doc_id"] for entry in replacements(remote)) == sorted(seeded[1:])
+    summary = airflow.xcom("ipernity_nightly_refresh", run, "replace")
+    assert (summary["total"], summary["replaced"], summary["unchanged"]) == (4, 3, 1)
 
 
 def test_a_cleared_task_sends_nothing_while_its_file_is_there_and_a_new_run_finds_the_file_unchanged(
@@ -132,14 +123,14 @@ def test_a_cleared_task_sends_nothing_while_its_file_is_there_and_a_new_run_find
 ) -> None:
     dag_id, file = "ipernity_replace_file", draw(uploads / "cleared.jpg", "#55aa11")
     run = airflow.trigger(dag_id, document=BOAT, file=str(file))
-    assert airflow.wait_for_run(dag_id, run) == "success"
+    assert_green(airflow, dag_id, run)
     airflow.clear(dag_id, run)
-    assert airflow.wait_for_run(dag_id, run) == "success"
+    assert_green(airflow, dag_id, run, tries=2)
     assert "still carries the file that an earlier run of this task has sent" in airflow.log(
         dag_id, run, "replace", try_number=2
     )
     again = airflow.trigger(dag_id, document=BOAT, file=str(file))
-    assert airflow.wait_for_run(dag_id, again) == "success"
+    assert_green(airflow, dag_id, again)
     assert airflow.xcom(dag_id, again, "replace")["outcome"] == "unchanged"
     assert len(remote.ledger()) == 1
 
@@ -148,17 +139,28 @@ def test_a_backup_is_kept_and_restored(airflow: AirflowApi, remote: Service, upl
     with remote.client() as client:
         before = client.get_document(BOAT)
     file, backups = draw(uploads / "edited.jpg", "#88ccee"), uploads / "backups"
-    run = airflow.trigger(
-        "ipernity_replace_with_backup", document=BOAT, file=str(file), backup_to=str(backups)
-    )
-    assert airflow.wait_for_run("ipernity_replace_with_backup", run) == "success"
+    run = airflow.trigger("ipernity_replace_with_backup", document=BOAT, file=str(file), backups=str(backups))
+    assert_green(airflow, "ipernity_replace_with_backup", run)
     backup = airflow.xcom("ipernity_replace_with_backup", run, "replace")["backup"]
     assert hashlib.md5(Path(backup).read_bytes()).hexdigest() == before.md5
 
-    run = airflow.trigger("ipernity_restore_backup", document=BOAT, backup=backup)
-    assert airflow.wait_for_run("ipernity_restore_backup", run) == "success"
+    page = f"https://www.ipernity.com/doc/1234/{BOAT}/in/album/99"
+    run = airflow.trigger("ipernity_restore_backup", document=page, backups=str(backups))
+    assert_green(airflow, "ipernity_restore_backup", run)
     with remote.client() as client:
         assert client.get_document(BOAT).md5 == before.md5
+
+
+def test_no_backup_means_nothing_to_restore_and_no_retry(
+    airflow: AirflowApi, remote: Service, uploads: Path
+) -> None:
+    run = airflow.trigger("ipernity_restore_backup", document="777", backups=str(uploads))
+    assert airflow.wait_for_run("ipernity_restore_backup", run) == "failed"
+    tasks = {task["task_id"]: task for task in airflow.tasks("ipernity_restore_backup", run)}
+    assert (tasks["newest_backup"]["state"], tasks["newest_backup"]["try_number"]) == ("failed", 1)
+    log = airflow.log("ipernity_restore_backup", run, "newest_backup")
+    assert f"{uploads} holds no backup of document 777. Nothing was sent." in log
+    assert remote.ledger() == []
 
 
 def test_a_document_that_goes_ahead_alone_keeps_the_others_from_being_sent(

@@ -85,6 +85,8 @@ def test_a_killed_process_never_sends_twice_and_loses_nothing(
     assert sum(row["duplicates"] for row in table.values()) == 0
     assert sum(row["lost"] for row in table.values()) == 0
     assert sum(row["accepted"] for row in table.values()) == len(runs)
+    # Two tries for each that was killed, one for all others.
+    assert max(tries.values()) == 2
     # Each named boundary was really met; of the random moments a few lie after the end.
     assert all(table[boundary]["killed"] == table[boundary]["runs"] for boundary in BOUNDARIES)
     assert table["at random"]["killed"] >= RANDOM_KILLS

@@ -6,6 +6,7 @@ import pytest
 
 from scripts.rig import AirflowApi, wait_for
 from tests.conftest import SECRETS, Service
+from tests.e2e.conftest import assert_green
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -38,7 +39,7 @@ def test_sensors_go_green_when_the_next_month_has_come(airflow: AirflowApi, remo
     assert "success" not in states(airflow, run).values()
 
     remote.set(quota_left_bytes=WANTED + 7)
-    assert airflow.wait_for_run(DAG_ID, run) == "success"
+    assert_green(airflow, DAG_ID, run)
     for task_id, log in logs(airflow, run).items():
         assert airflow.xcom(DAG_ID, run, task_id) == WANTED + 7
         for left in (1000, WANTED + 7):

@@ -11,7 +11,7 @@ import requests
 
 from scripts.rig import AirflowApi, wait_for
 from tests.conftest import Service, draw
-from tests.e2e.conftest import make_documents, replacements
+from tests.e2e.conftest import assert_green, make_documents, replacements
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -40,5 +40,5 @@ def test_a_task_marked_as_failed_stops_sending_and_once_cleared_sends_at_once(
     remote.set(receive_bytes_per_second=None)
     airflow.clear(DAG_ID, run)
     # Were it in doubt whether the file arrived, the next try would ask for ten minutes.
-    assert airflow.wait_for_run(DAG_ID, run, seconds=120) == "success"
+    assert_green(airflow, DAG_ID, run, tries=2, seconds=120)
     assert len(replacements(remote)) == 1

@@ -18,9 +18,6 @@ with DAG("quota", schedule=None, catchup=False, params={"min_bytes": 0}) as dag:
             timeout=timedelta(minutes=10),
             # Kept in Airflow's database: a trigger reaches it by another way than one from the environment.
             ipernity_conn_id="ipernity_stored",
-            # Airflow 3.3.2 with the LocalExecutor loses some short waits and fails their tasks.
-            retries=2,
-            retry_delay=timedelta(seconds=1),
             **options,
         )
 
