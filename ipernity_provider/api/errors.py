@@ -6,9 +6,10 @@ A code below 100 belongs to its method: 1 of ``doc.get`` and 1 of ``upload.repla
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
+
+from ipernity_provider.api.sentences import clean_text
 
 ErrorKind = Literal["transient", "permanent", "credential"]
 
@@ -316,14 +317,3 @@ def api_error(
         maybe_accepted=maybe,
         retry_after=retry_after,
     )
-
-
-_LINE_BREAKS = re.compile("[\t\n\r\v\f\x85\u2028\u2029]+")
-# Control characters, the marks that turn the direction of writing, and half surrogates.
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-
-
-def clean_text(text: str, longest: int = 1000) -> str:
-    """Return text from outside as one printable line of at most ``longest`` characters."""
-    line = _LINE_BREAKS.sub(" ", text[:longest])
-    return _UNPRINTABLE.sub("\ufffd", line).strip()

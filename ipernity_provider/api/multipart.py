@@ -13,11 +13,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
+from urllib.parse import quote
 
 from urllib3.fields import RequestField
 from urllib3.filepost import encode_multipart_formdata
 
-from ipernity_provider.api.errors import SourceChanged, SourceUnreadable, clean_text
+from ipernity_provider.api.errors import SourceChanged, SourceUnreadable
+from ipernity_provider.api.sentences import clean_text
 from ipernity_provider.api.storage import fault_of, open_to_read
 
 BLOCK_BYTES = 1 << 20
@@ -170,4 +172,4 @@ class MultipartBody:
 def _header_safe(filename: str) -> str:
     """Return a file name that breaks no header: what urllib3 does for line breaks is done for all control characters."""
     name = filename.encode("utf-8", "replace").decode()
-    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", lambda found: f"%{ord(found[0]):02X}", name)
+    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", lambda found: quote(found[0]), name)

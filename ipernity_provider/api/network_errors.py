@@ -25,7 +25,6 @@ from ipernity_provider.api.errors import (
     IpernityError,
     PermanentError,
     Unreachable,
-    clean_text,
 )
 from ipernity_provider.api.http_limits import AnswerTooLong
 from ipernity_provider.api.multipart import MultipartBody
@@ -37,6 +36,7 @@ _SETTINGS = (
     requests.exceptions.InvalidProxyURL,
     LocationParseError,
 )
+from ipernity_provider.api.sentences import clean_text
 
 
 def upload_error(method: str, host: str, error: Exception, body: MultipartBody) -> IpernityError:

@@ -18,7 +18,8 @@ from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from ipernity_provider.api.errors import FILE_MAY_HAVE_ARRIVED, ReplyInvalid, clean_text
+from ipernity_provider.api.errors import FILE_MAY_HAVE_ARRIVED, ReplyInvalid
+from ipernity_provider.api.sentences import clean_text
 
 Payload = dict[str, Any]
 T = TypeVar("T")

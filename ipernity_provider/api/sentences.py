@@ -14,6 +14,9 @@ _INDENT = "  "
 _WORD = re.compile(r"""(?:(?<!\w)'[^'\s][^']*'(?!\w)|(?<!\w)"[^"\s][^"]*"(?!\w)|\S)+""")
 _END = re.compile(r"""[.!?]['")]*$""")
 _ABBREVIATIONS = ("e.g.", "i.e.", "etc.")
+_LINE_BREAKS = re.compile("[\t\n\r\v\f\x85\u2028\u2029]+")
+# Control characters, the marks that turn the direction of writing, and half surrogates.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def printable(text: str) -> str:
@@ -21,6 +24,12 @@ def printable(text: str) -> str:
     return "".join(
         sign if sign.isprintable() else sign.encode("unicode_escape").decode("ascii") for sign in text
     )
+
+
+def clean_text(text: str, longest: int = 1000) -> str:
+    """Return text from outside as one printable line of at most ``longest`` characters."""
+    line = _LINE_BREAKS.sub(" ", text[:longest])
+    return _UNPRINTABLE.sub("\ufffd", line).strip()
 
 
 def lines_of(text: str, length: int = LINE_LENGTH) -> list[str]:
