@@ -1,4 +1,4 @@
-"""``python -m ipernity_provider``: the commands of ``airflow ipernity`` without Airflow's command line."""
+"""``python -m ipernity_provider``: the commands of ``airflow ipernity``, started faster."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run one command; it ends the process itself where it fails."""
+    """Run one command, which exits by itself if it fails."""
     try:
         options = _parser().parse_args(arguments)
         options.func(options)
@@ -18,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    # Loading Airflow takes a second, in which Ctrl-C must work, too.
+    # Loaded here, because it takes a second, in which Ctrl-C must work, too.
     from ipernity_provider.cli.definition import get_ipernity_cli_commands
 
     (group,) = get_ipernity_cli_commands()

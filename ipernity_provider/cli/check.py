@@ -1,74 +1,80 @@
-"""``check``: the test button for the shell."""
+"""``check``: the Test button for the shell."""
 
 from __future__ import annotations
 
 import json
 import os
+import sys
 from argparse import Namespace
 from collections.abc import Iterator
+from dataclasses import asdict
 
-from ipernity_provider.cli import stored
-from ipernity_provider.cli.connection import environment_variable
-from ipernity_provider.cli.ending import CommandFailed
+from ipernity_provider.cli import metastore
+from ipernity_provider.cli.connection import environment_variable, read_settings
+from ipernity_provider.cli.errors import CommandFailed, exit_on_error
 from ipernity_provider.hooks.checks import CHECKS, Checks, Finding
 from ipernity_provider.hooks.settings import ConnectionSettingError, ConnectionSettings
 
-LONGEST_SECONDS = 12.0
+MAX_SECONDS = 12.0
 
 
-def check(options: Namespace) -> int:
-    """Carry out the command and return its exit code."""
+@exit_on_error()
+def check(options: Namespace) -> None:
+    """Check a connection; exit with 1 if a check failed, with 2 if there is nothing to check."""
     as_json = bool(options.output)
     try:
-        settings = _settings(options.conn_id)
+        settings = _read_connection(options.conn_id)
     except (CommandFailed, ConnectionSettingError) as error:
-        if not as_json:
-            raise CommandFailed(str(error), 2) from None
-        _print_json(options.conn_id, [Finding("connection", "failed", str(error))])
-        return 2
-    findings = list(fill_skipped(Checks(settings, options.conn_id).run(LONGEST_SECONDS)))
+        if as_json:
+            _print_json(options.conn_id, [Finding("connection", "failed", str(error))])
+            sys.exit(2)
+        raise CommandFailed(str(error), 2) from None
+    findings = list(fill_skipped(Checks(settings, options.conn_id).run(MAX_SECONDS)))
     if as_json:
         _print_json(options.conn_id, findings)
     else:
-        _print_table(findings)
-    return 1 if any(finding.status == "failed" for finding in findings) else 0
+        width = max(len(finding.check) for finding in findings)
+        for finding in findings:
+            print(f"{finding.check:<{width}}  {finding.status:<7}  {finding.sentence}")
+    if any(finding.status == "failed" for finding in findings):
+        sys.exit(1)
 
 
 def fill_skipped(findings: Iterator[Finding]) -> Iterator[Finding]:
-    """Yield the findings, then one for each check that was not reached."""
-    there = set()
+    """Yield the findings, then a skipped one for each check that was not reached."""
+    reached = set()
     for finding in findings:
-        there.add(finding.check)
+        reached.add(finding.check)
         yield finding
     for name in CHECKS:
-        if name not in there:
+        if name not in reached:
             yield Finding(name, "skipped", "Not checked, because of the failure above.")
 
 
-def _settings(conn_id: str) -> ConnectionSettings:
-    connection = stored.find(conn_id)
-    if connection is None and environment_variable(conn_id) in os.environ:
+def _read_connection(conn_id: str) -> ConnectionSettings:
+    """Return the connection's settings.
+
+    :raises CommandFailed: there is no such connection, or it is unreadable or of another type.
+    :raises ConnectionSettingError: one of its fields is missing or wrong.
+    """
+    connection = metastore.find_connection(conn_id)
+    if connection is not None:
+        return read_settings(connection)
+    if (variable := environment_variable(conn_id)) in os.environ:
         raise CommandFailed(
-            f"The environment variable {environment_variable(conn_id)} holds no connection that Airflow can read: neither as "
-            "JSON nor as a URI."
+            f"The environment variable {variable} is not a connection that Airflow can read. "
+            "Set it to JSON or a URI."
         )
-    if connection is None:
-        undefined = f"Connection {conn_id!r} is not defined"
-        try:
-            stored.is_in_database(conn_id)  # it may be there, and unreadable
-        except stored.DatabaseUnusable as error:
-            raise CommandFailed(f"{undefined} in the environment or a secrets backend, and {error}") from None
-        raise CommandFailed(f"{undefined}: `airflow ipernity authorize` makes it.")
-    return ConnectionSettings.of(connection, connection.extra_dejson)
-
-
-def _print_table(findings: list[Finding]) -> None:
-    width = max(len(finding.check) for finding in findings)
-    for finding in findings:
-        print(f"{finding.check:<{width}}  {finding.status:<7}  {finding.sentence}")
+    try:
+        metastore.is_stored(conn_id)  # raises if it is there, and unreadable
+    except metastore.DatabaseUnusable as error:
+        elsewhere = f"Connection {conn_id!r} is not in the environment or a secrets backend."
+        raise CommandFailed(f"{elsewhere} {error}") from None
+    undefined = f"Connection {conn_id!r} is not defined."
+    raise CommandFailed(f"{undefined} `airflow ipernity authorize` creates it.")
 
 
 def _print_json(conn_id: str, findings: list[Finding]) -> None:
-    checks = [finding.as_dict() for finding in findings]
+    checks = [asdict(finding) for finding in findings]
     ok = all(finding.status in {"ok", "warning"} for finding in findings)
     print(json.dumps({"conn_id": conn_id, "ok": ok, "checks": checks}, indent=2))

@@ -1,4 +1,7 @@
-"""The Airflow connection that an authorization leads to, and the ways to print it."""
+"""The connection that ``authorize`` makes: drafted without a token, completed, printed.
+
+Airflow's own ``Connection`` is its only representation, ``ConnectionSettings`` the only reader.
+"""
 
 from __future__ import annotations
 
@@ -6,92 +9,155 @@ import json
 import os
 import shlex
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from argparse import Namespace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
-from ipernity_provider.cli.service import Application, Service, UserToken
+from ipernity_provider.api.client import DEFAULT_BASE_URL
+from ipernity_provider.cli.errors import CommandFailed
+from ipernity_provider.cli.terminal import ask, ask_secret
+from ipernity_provider.hooks.settings import ConnectionSettingError, ConnectionSettings
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
+
+CONN_TYPE = "ipernity"
+KEY_VARIABLE, SECRET_VARIABLE = "IPERNITY_API_KEY", "IPERNITY_API_SECRET"
+_WEBSITE_URL = "https://www.ipernity.com"
+_TOKEN_FIELDS = frozenset({"auth", "token", "token_secret"})
 
 
-@dataclass(frozen=True)
-class ConnectionFields:
-    """What the connection holds; everything but its id, type and address is taken for secret."""
+def require_valid_options(options: Namespace) -> None:
+    """Check --host, --proxy and --verify by the rules of the connection's own fields.
 
-    conn_id: str
-    password: str = field(repr=False)
-    host: str | None
-    extra: Mapping[str, Any] = field(repr=False)
+    :raises CommandFailed: one of them is not valid.
+    """
+    from airflow.sdk import Connection
 
-    conn_type = "ipernity"
-    #: The Test button of Airflow 3.3.2 wants a stored port.
-    port = 0
+    connection = Connection(conn_id="", host=options.host, password="unread")  # noqa: S106
+    extra = {"api_key": "unread", "proxy": options.proxy, "verify": options.verify}
+    try:
+        ConnectionSettings.of(connection, extra)
+    except ConnectionSettingError as error:
+        problem = str(error).partition(": ")[2].replace(" in the extra", "")
+        raise CommandFailed(f"Of the options --host, --proxy and --verify, {problem}") from None
 
-    @classmethod
-    def of(
-        cls,
-        conn_id: str,
-        service: Service,
-        application: Application,
-        token: UserToken,
-        kept: Mapping[str, Any],
-    ) -> ConnectionFields:
-        """:param kept: the extra of the connection so far; whatever is not about the token stays as it is."""
-        extra = {
-            **{name: value for name, value in kept.items() if value not in (None, "")},
-            "api_key": application.api_key,
-            "auth": token.auth,
-            "token": token.token,
-        }
-        extra.pop("token_secret", None)
-        if token.secret:
-            extra["token_secret"] = token.secret
-        if service.proxy:
-            extra["proxy"] = service.proxy
-        if service.verify is not True or "verify" in extra:
-            extra["verify"] = service.verify
-        return cls(conn_id, application.api_secret, service.host, extra)
 
-    def as_json(self) -> str:
-        """As Airflow takes it from the environment or as ``--conn-json``."""
-        fields: dict[str, Any] = {"conn_type": self.conn_type, "password": self.password, "port": self.port}
-        return json.dumps(fields | ({"host": self.host} if self.host else {}) | {"extra": dict(self.extra)})
+def draft_connection(options: Namespace, saved: Connection | None) -> Connection:
+    """Return the connection to authorize, without a token.
 
-    def kept_in_a_file(self) -> str:
-        """Write it to a new file that only its owner may read, as ``airflow connections import`` takes it."""
-        handle, path = tempfile.mkstemp(prefix=f"{self.conn_id}-", suffix=".json")
-        with os.fdopen(handle, "w") as file:
-            json.dump({self.conn_id: json.loads(self.as_json())}, file)
-        return path
+    Each value comes from the options, else the environment, else the saved connection; a missing
+    key or secret is asked for.
 
-    def as_uri(self) -> str:
-        from airflow.sdk import Connection
+    :raises CommandFailed: there is no terminal to ask at.
+    """
+    from airflow.sdk import Connection
 
-        connection = Connection(
-            conn_id=self.conn_id,
-            conn_type=self.conn_type,
-            host=self.host,
-            password=self.password,
-            extra=json.dumps(dict(self.extra)),
-        )
-        return str(connection.get_uri())
+    kept = saved.extra_dejson if saved else {}
+    if not isinstance(kept, dict):
+        raise CommandFailed(f"Connection {options.conn_id!r}: the extra must be a JSON object.")
+    dropped = {name for name, value in kept.items() if value in (None, "")} | _TOKEN_FIELDS
+    extra = {name: value for name, value in kept.items() if name not in dropped}
+    saved_key = str(extra.get("api_key", ""))
+    key_hint, secret_hint = f"give --api-key or set {KEY_VARIABLE}", f"set {SECRET_VARIABLE}"
+    api_key = given_key(options) or saved_key or ask("API key", key_hint)
+    # A secret belongs to one key.
+    saved_secret = saved.password if saved and api_key == saved_key else None
+    secret = given_secret() or saved_secret or ask_secret("API secret", secret_hint)
+    extra["api_key"] = api_key
+    if options.proxy:
+        extra["proxy"] = options.proxy
+    if options.verify:
+        extra["verify"] = options.verify
+    draft = Connection(conn_id=options.conn_id, conn_type=CONN_TYPE, password=secret)
+    draft.extra = json.dumps(extra)
+    if options.host or saved is None:
+        draft.host = options.host
+    else:
+        draft.host, draft.schema, draft.port = saved.host, saved.schema, saved.port
+    return draft
 
-    def printed(self, output: str) -> str:
-        """:param output: ``json``, ``uri``, ``add-command`` or ``env``."""
-        if output == "json":
-            return self.as_json()
-        if output == "uri":
-            return self.as_uri()
-        if output == "env":
-            return f"{environment_variable(self.conn_id)}={shlex.quote(self.as_json())}"
-        return shlex.join(["airflow", "connections", "add", self.conn_id, *self._options()])
 
-    def _options(self) -> list[str]:
-        # One by one, because Airflow 3.3.2 drops a port of 0 from --conn-json.
-        host = ["--conn-host", self.host] if self.host else []
-        options = ["--conn-type", self.conn_type, "--conn-password", self.password, *host]
-        return [*options, "--conn-port", str(self.port), "--conn-extra", json.dumps(dict(self.extra))]
+def given_key(options: Namespace) -> str:
+    """Return the API key of the options or the environment; empty if there is none."""
+    return str(options.api_key or os.environ.get(KEY_VARIABLE, "")).strip()
+
+
+def given_secret() -> str:
+    """Return the API secret of the environment; empty if there is none."""
+    return os.environ.get(SECRET_VARIABLE, "").strip()
+
+
+def complete_connection(
+    draft: Connection,
+    settings: ConnectionSettings,
+    token: dict[str, str],
+) -> Connection:
+    """Return the draft with its token, and with its address in one piece.
+
+    :param settings: the draft, read and checked.
+    :param token: the extra's fields ``auth``, ``token`` and, with OAuth, ``token_secret``.
+    """
+    from airflow.sdk import Connection
+
+    extra = draft.extra_dejson | token
+    if "verify" in extra:
+        extra["verify"] = settings.verify
+    return Connection(
+        conn_id=draft.conn_id,
+        conn_type=CONN_TYPE,
+        host=settings.base_url,
+        password=settings.api_secret,
+        port=0,  # the Test button of Airflow 3.3.2 needs a stored port
+        extra=json.dumps(extra),
+    )
+
+
+def read_settings(connection: Connection) -> ConnectionSettings:
+    """Read and check a connection.
+
+    :raises ConnectionSettingError: a field is missing or wrong.
+    """
+    return ConnectionSettings.of(connection, connection.extra_dejson)
+
+
+def website_url(settings: ConnectionSettings) -> str:
+    """Return the root of the website with the consent pages: of the live service or a sandbox."""
+    base_url = settings.base_url
+    # The live service has two host names: that of its API has no website.
+    if base_url is None or urlsplit(base_url).hostname == urlsplit(DEFAULT_BASE_URL).hostname:
+        return _WEBSITE_URL
+    return base_url.rstrip("/").removesuffix("/api")
+
+
+def as_json(connection: Connection) -> str:
+    """Return a connection as Airflow reads it from the environment or a secrets backend."""
+    fields: dict[str, Any] = {
+        "conn_type": connection.conn_type,
+        "host": connection.host,
+        "password": connection.password,
+        "port": connection.port,
+        "extra": connection.extra_dejson,
+    }
+    return json.dumps({name: value for name, value in fields.items() if value is not None})
+
+
+def as_environment_line(connection: Connection) -> str:
+    """Return a line for an environment file or a shell: the variable with the connection."""
+    return f"{environment_variable(connection.conn_id)}={shlex.quote(as_json(connection))}"
+
+
+def save_to_file(connection: Connection) -> str:
+    """Write a new file for ``airflow connections import``, readable by its owner alone.
+
+    :return: its path.
+    """
+    handle, path = tempfile.mkstemp(prefix=f"{connection.conn_id}-", suffix=".json")
+    with os.fdopen(handle, "w") as file:
+        json.dump({connection.conn_id: json.loads(as_json(connection))}, file)
+    return path
 
 
 def environment_variable(conn_id: str) -> str:
-    """The variable in which Airflow looks for a connection first."""
+    """Return the variable in which Airflow looks for a connection first."""
     return f"AIRFLOW_CONN_{conn_id.upper()}"

@@ -1,4 +1,4 @@
-"""The service's own way to a token, for programs without a website: a frob, the owner's consent, the exchange."""
+"""The service's own authorization, for programs without a website: frob, consent, exchange."""
 
 from __future__ import annotations
 
@@ -9,38 +9,47 @@ from ipernity_provider.api.client import IpernityClient
 from ipernity_provider.api.errors import AnswerLost, IpernityError, TransientError
 from ipernity_provider.api.parsing import as_map, as_text
 from ipernity_provider.api.signing import api_sig
-from ipernity_provider.cli.permissions import Permissions, link_parameters
-from ipernity_provider.cli.service import Application, Service, UserToken
+from ipernity_provider.cli.connection import website_url
+from ipernity_provider.hooks.settings import ConnectionSettings
 
 POLL_SECONDS = 3.0
 
-# What the service says before the consent is not known. 2 ("frob invalid or already used") is likely, and these others
-# may be meant so; what is wrong with key, secret or address is told by other codes.
-_PERHAPS_NOT_YET = frozenset({1, 2, 106, 107, 110})
+# What the service answers before the consent is not known. 2 ("frob invalid or already used") is
+# likely, the others are possible; a wrong key, secret or address has other codes.
+NO_CONSENT_CODES = frozenset({1, 2, 106, 107, 110})
 
 
-def new_frob(client: IpernityClient) -> str:
-    """What stands for this authorization until it is exchanged; lives for some minutes (``auth.getFrob``)."""
-    return _member(client.call("auth.getFrob"), "frob", "auth.getFrob")
+def fetch_frob(client: IpernityClient) -> str:
+    """Return the id of a new authorization, valid for some minutes (``auth.getFrob``)."""
+    return _read_member(client.call("auth.getFrob"), "frob", "auth.getFrob")
 
 
-def consent_url(service: Service, application: Application, frob: str, permissions: Permissions) -> str:
-    """The page on which the owner consents; its signature has no method in it."""
-    params = {"api_key": application.api_key, "frob": frob, **link_parameters(permissions)}
-    signed = {**params, "api_sig": api_sig(params, "", application.api_secret)}
-    return f"{service.website_root}/apps/authorize?{urlencode(signed)}"
+def consent_url(settings: ConnectionSettings, frob: str, permissions: dict[str, str]) -> str:
+    """Return the address of the consent page.
+
+    :param permissions: the link's parameters, such as ``perm_doc``.
+    """
+    parameters = {"api_key": settings.api_key, "frob": frob, **permissions}
+    # Unlike a call's signature, this one has no method in it.
+    query = {**parameters, "api_sig": api_sig(parameters, "", settings.api_secret)}
+    return f"{website_url(settings)}/apps/authorize?{urlencode(query)}"
 
 
-def exchange(client: IpernityClient, frob: str) -> UserToken:
-    """The token for a frob that was consented to; works once (``auth.getToken``)."""
-    return UserToken(_member(client.call("auth.getToken", frob=frob), "token", "auth.getToken"))
+def exchange(client: IpernityClient, frob: str) -> dict[str, str]:
+    """Exchange a frob for a token, which works once and after the consent (``auth.getToken``).
+
+    :return: the fields of a connection's extra.
+    """
+    token = _read_member(client.call("auth.getToken", frob=frob), "token", "auth.getToken")
+    return {"auth": "signature", "token": token}
 
 
-def poll(client: IpernityClient, frob: str, seconds: float) -> UserToken | None:
-    """Try the exchange every 3 s; None if there was no consent in time.
+def poll(client: IpernityClient, frob: str, seconds: float) -> dict[str, str] | None:
+    """Try the exchange every 3 s.
 
-    :raises TransientError: an answer was lost, which may have held the token, and no other came.
-    :raises IpernityError: for what no waiting can mend.
+    :return: the fields of a connection's extra; None if there was no consent in time.
+    :raises TransientError: an answer that may have held the token was lost, and no other arrived.
+    :raises IpernityError: the service refuses for a reason that waiting does not change.
     """
     lost: TransientError | None = None
     end = time.monotonic() + seconds
@@ -51,14 +60,14 @@ def poll(client: IpernityClient, frob: str, seconds: float) -> UserToken | None:
         except TransientError as error:
             lost = error if error.maybe_accepted else lost
         except IpernityError as error:
-            if error.code not in _PERHAPS_NOT_YET:
+            if error.code not in NO_CONSENT_CODES:
                 raise
     if lost:
         raise lost
     return None
 
 
-def _member(reply: dict[str, object], name: str, method: str) -> str:
+def _read_member(reply: dict[str, object], name: str, method: str) -> str:
     value = as_text(as_map(reply.get("auth")).get(name))
     if not value:
         raise AnswerLost(f"{method}: the service's answer has no {name}.", method=method)

@@ -1,4 +1,4 @@
-"""A web page on this machine to which the browser comes back after the consent."""
+"""A web page on this machine to which the browser returns after the consent."""
 
 from __future__ import annotations
 
@@ -8,24 +8,29 @@ from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 _PAGE = """<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>{title}</title><link rel="icon" href="data:,"><style>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
+<link rel="icon" href="data:,"><style>
 :root {{ color-scheme: light dark; }}
-body {{ max-width: 32rem; margin: 15vh auto; padding: 0 1.5rem; font: 1.1rem/1.5 system-ui, sans-serif; }}
+body {{ max-width: 32rem; margin: 15vh auto; padding: 0 1.5rem; }}
+body {{ font: 1.1rem/1.5 system-ui, sans-serif; }}
 </style></head><body><h1>{title}</h1><p>{text}</p></body></html>
 """
-_THANKS = _PAGE.format(title="Thank you", text="You can close this page and go back to the terminal.")
-_NOT_THIS = _PAGE.format(title="Nothing here", text="This page waits for a consent, which is another one.")
+_THANKS = _PAGE.format(
+    title="Thank you",
+    text="You can close this page and go back to the terminal.",
+)
+_NOT_EXPECTED = _PAGE.format(title="Nothing here", text="This page waits for another consent.")
 
 
 class LoopbackCallback(ThreadingHTTPServer):
-    """Listens on 127.0.0.1, on a free port, until the browser comes back with the request token that is waited for."""
+    """Listen on a free port of 127.0.0.1 until the browser returns with the expected token."""
 
     daemon_threads = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Page)
+        self.returned = threading.Event()
         self._expected: str | None = None
-        self._came = threading.Event()
 
     @property
     def url(self) -> str:
@@ -43,17 +48,14 @@ class LoopbackCallback(ThreadingHTTPServer):
         self._expected = request_token
 
     def wait(self, seconds: float) -> bool:
-        """Whether the browser came back in time."""
-        return self._came.wait(seconds)
+        """Return whether the browser returned in time."""
+        return self.returned.wait(seconds)
 
     def is_expected(self, address: str) -> bool:
         return self._expected in parse_qs(urlsplit(address).query).get("oauth_token", [])
 
     def handle_error(self, *_: object) -> None:
-        """A browser that goes away early is no trouble of ours."""
-
-    def end_waiting(self) -> None:
-        self._came.set()
+        """Ignore a browser that closes the connection early."""
 
 
 class _Page(BaseHTTPRequestHandler):
@@ -61,16 +63,16 @@ class _Page(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         expected = self.server.is_expected(self.path)
-        body = (_THANKS if expected else _NOT_THIS).encode()
+        body = (_THANKS if expected else _NOT_EXPECTED).encode()
         try:
             self.send_response(200 if expected else 404)
             self.send_header("Content-Type", "text/html; charset=utf-8")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
-        finally:  # the consent is given, even if the browser did not stay to read our thanks
+        finally:  # the consent is given, even if the browser did not read the page
             if expected:
-                self.server.end_waiting()
+                self.server.returned.set()
 
     def log_message(self, *_: Any) -> None:
-        """Not into the terminal: the address holds a token."""
+        """Print nothing: the address holds a token."""

@@ -11,10 +11,16 @@ from requests_oauthlib import OAuth1Session
 from requests_oauthlib.oauth1_session import TokenRequestDenied
 
 from ipernity_provider.api.clock import ahead_of_service, explain_stale_signature
-from ipernity_provider.api.errors import AnswerLost, IpernityError, PermanentError, StaleSignature, api_error
+from ipernity_provider.api.errors import (
+    AnswerLost,
+    IpernityError,
+    PermanentError,
+    StaleSignature,
+    api_error,
+)
 from ipernity_provider.api.network_errors import host_of, transport_error
-from ipernity_provider.cli.permissions import Permissions, link_parameters
-from ipernity_provider.cli.service import Application, Service, UserToken
+from ipernity_provider.cli.connection import website_url
+from ipernity_provider.hooks.settings import ConnectionSettings
 
 OUT_OF_BAND = "oob"
 REQUEST, ACCESS = "oauth/request", "oauth/access"
@@ -23,59 +29,85 @@ REQUEST, ACCESS = "oauth/request", "oauth/access"
 class OAuthFlow:
     """One authorization, from the request token to the access token.
 
-    :param callback: where the browser is sent after the consent; ``oob`` for nowhere.
+    :param callback: where the browser goes after the consent; ``oob`` for nowhere.
     """
 
-    def __init__(self, service: Service, application: Application, callback: str) -> None:
-        self._service = service
-        self._session = OAuth1Session(application.api_key, application.api_secret, callback_uri=callback)
+    def __init__(self, settings: ConnectionSettings, callback: str) -> None:
+        self._settings = settings
+        self._website = website_url(settings)
+        self._session = OAuth1Session(settings.api_key, settings.api_secret, callback_uri=callback)
         self.request_token = ""
 
-    def start(self, permissions: Permissions) -> str:
-        """Fetch a request token and return the address of the page on which the owner consents; it is not signed."""
-        self.request_token = self._fetch(REQUEST, self._session.fetch_request_token)["oauth_token"]
-        page = f"{self._service.website_root}/apps/oauth/authorize"
-        return str(self._session.authorization_url(page, **link_parameters(permissions)))
+    def start(self, permissions: dict[str, str]) -> str:
+        """Fetch a request token and return the address of the consent page, which is not signed.
 
-    def finish(self) -> UserToken:
-        """The access token; once, and after the consent."""
+        :param permissions: the link's parameters, such as ``perm_doc``.
+        """
+        answer = self._fetch(REQUEST, self._session.fetch_request_token)
+        self.request_token = answer["oauth_token"]
+        page = f"{self._website}/apps/oauth/authorize"
+        return str(self._session.authorization_url(page, **permissions))
+
+    def finish(self) -> dict[str, str]:
+        """Fetch the access token, which works once and after the consent.
+
+        :return: the fields of a connection's extra.
+        """
 
         def fetch(url: str, **options: Any) -> Any:
-            # The service knows no verifier, but the library insists on one: the request token stands in for it, as it
-            # did for another client that worked.
+            # The service has no verifier, but the library requires one. Another client that worked
+            # sent the request token, too.
             return self._session.fetch_access_token(url, verifier=self.request_token, **options)
 
         answer = self._fetch(ACCESS, fetch)
-        if not answer.get("oauth_token_secret"):
+        secret = answer.get("oauth_token_secret")
+        if not secret:
             raise AnswerLost(f"{ACCESS}: the service's answer has no token secret.", method=ACCESS)
-        return UserToken(answer["oauth_token"], answer["oauth_token_secret"])
+        return {"auth": "oauth", "token": answer["oauth_token"], "token_secret": secret}
 
     def _fetch(self, method: str, fetch: Callable[..., Any]) -> dict[str, str]:
-        # The texts of all these errors can hold tokens: nothing of them is kept.
-        url = f"{self._service.website_root}/apps/{method}"
+        # The texts of these exceptions can hold tokens, so none of them is passed on.
+        url = f"{self._website}/apps/{method}"
+        settings = self._settings
+        options: dict[str, Any] = {
+            "timeout": (settings.connect_timeout, settings.timeout),
+            "verify": settings.verify,
+            "allow_redirects": False,
+        }
+        if settings.proxy:
+            options["proxies"] = {"http": settings.proxy, "https": settings.proxy}
         try:
-            return dict(fetch(url, **self._service.request_options()))
+            return dict(fetch(url, **options))
         except TokenRequestDenied as denied:
-            raise _refusal(method, denied.response) from None
+            raise _read_refusal(method, denied.response) from None
         except (requests.RequestException, OSError) as error:
             raise transport_error(method, host_of(url), error) from None
         except ValueError:  # TokenMissing is one
             raise AnswerLost(
-                f"{method}: the answer is no token: maintenance, or a proxy in between?", method=method
+                f"{method}: the answer is not a token: maintenance, or a proxy in between?",
+                method=method,
             ) from None
 
 
-def _refusal(method: str, response: requests.Response) -> IpernityError:
-    """How the service tells errors here is not known: a number is looked for where others have it."""
+def _read_refusal(method: str, response: requests.Response) -> IpernityError:
+    """Return the error that a refusal stands for.
+
+    How the service reports errors here is not known, so a number is looked for in the usual places.
+    """
     found = re.search(r"""(?:error|code)["']?\s*[=:]\s*["']?(\d{1,3})\b""", response.text[:2000])
     if found:
         error = api_error(method, int(found[1]))
         if isinstance(error, StaleSignature):
-            return explain_stale_signature(error, ahead_of_service({}, response.headers.get("Date")))
+            ahead = ahead_of_service({}, response.headers.get("Date"))
+            return explain_stale_signature(error, ahead)
         return error
     if response.status_code >= 500:
-        return AnswerLost(f"{method}: the service failed with HTTP {response.status_code}.", method=method)
+        return AnswerLost(
+            f"{method}: the service failed with HTTP {response.status_code}.",
+            method=method,
+        )
     return PermanentError(
-        f"{method}: refused with HTTP {response.status_code}: a wrong key or secret, a wrong clock, or no consent.",
+        f"{method}: refused with HTTP {response.status_code}: a wrong key or secret, "
+        "a wrong clock, or no consent.",
         method=method,
     )

@@ -1,4 +1,4 @@
-"""Talking to the person at the terminal: on stderr, so that stdout holds results alone."""
+"""Talk to the user at the terminal: on stderr, so that stdout holds results alone."""
 
 from __future__ import annotations
 
@@ -9,72 +9,75 @@ import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from ipernity_provider.cli.ending import CommandFailed
+from ipernity_provider.cli.errors import CommandFailed
 
 
 def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def ask(question: str, otherwise: str) -> str:
-    """A line of text.
+def ask(question: str, alternative: str) -> str:
+    """Ask for a line of text.
 
-    :param otherwise: what to do where nobody can be asked, for the sentence.
+    :param alternative: how to give it without a terminal, for the error.
+    :raises CommandFailed: there is no terminal, or nothing was typed.
     """
-    _somebody_is_there(question, otherwise)
+    _require_tty(question, alternative)
     print(f"{question}: ", end="", file=sys.stderr, flush=True)
-    return _given(sys.stdin.readline(), question)
+    return _require_answer(sys.stdin.readline(), question)
 
 
-def ask_secret(question: str, otherwise: str) -> str:
-    """A line of text that the terminal does not show."""
-    _somebody_is_there(question, otherwise)
+def ask_secret(question: str, alternative: str) -> str:
+    """Ask for a line of text that the terminal does not show; see :func:`ask`."""
+    _require_tty(question, alternative)
     try:
-        return _given(getpass.getpass(f"{question} (not shown): ", stream=sys.stderr), question)
+        answer = getpass.getpass(f"{question} (not shown): ", stream=sys.stderr)
     except EOFError:
-        return _given("", question)
+        answer = ""
+    return _require_answer(answer, question)
 
 
 def wait_for_enter(text: str) -> bool:
-    """Whether somebody pressed Enter; False where stdin has ended."""
+    """Return True when Enter is pressed, False if stdin has ended."""
     say(text)
     return bool(sys.stdin and sys.stdin.readline())
 
 
 def open_in_browser(url: str) -> None:
-    """Open an address where there is a browser with a window; a browser in the terminal would take it away from us."""
-    windows = sys.platform in {"darwin", "win32"} or any(
+    """Open an address if there is a graphical browser: one in the terminal would take it over."""
+    has_windows = sys.platform in {"darwin", "win32"} or any(
         os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
     )
-    if windows:
-        with _without_our_streams():
+    if has_windows:
+        with _detached_stdio():
             webbrowser.open(url)
 
 
 @contextmanager
-def _without_our_streams() -> Iterator[None]:
-    """Programs that are started here read nothing that is typed for us, and write nothing between our lines."""
-    nothing = os.open(os.devnull, os.O_RDWR)
-    kept = {}
+def _detached_stdio() -> Iterator[None]:
+    """Connect stdin, stdout and stderr to the null device, for the programs started meanwhile."""
+    null = os.open(os.devnull, os.O_RDWR)
+    saved = {}
     for stream in (0, 1, 2):
         with suppress(OSError):  # it may be closed
-            kept[stream] = os.dup(stream)
-            os.dup2(nothing, stream)
+            saved[stream] = os.dup(stream)
+            os.dup2(null, stream)
     try:
         yield
     finally:
-        for stream, ours in kept.items():
-            os.dup2(ours, stream)
-            os.close(ours)
-        os.close(nothing)
+        for stream, copy in saved.items():
+            os.dup2(copy, stream)
+            os.close(copy)
+        os.close(null)
 
 
-def _somebody_is_there(question: str, otherwise: str) -> None:
+def _require_tty(question: str, alternative: str) -> None:
     if not (sys.stdin and sys.stdin.isatty()):
-        raise CommandFailed(f"{question} is missing and there is no terminal to ask for it: {otherwise}.")
+        missing = f"{question} is missing and there is no terminal to ask for it"
+        raise CommandFailed(f"{missing}: {alternative}.")
 
 
-def _given(answer: str, question: str) -> str:
+def _require_answer(answer: str, question: str) -> str:
     if not answer.strip():
         raise CommandFailed(f"{question} is missing.")
     return answer.strip()

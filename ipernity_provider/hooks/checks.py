@@ -1,10 +1,10 @@
-"""Check a connection step by step: for ``airflow ipernity check`` and Airflow's Test button."""
+"""Check a connection step by step, for ``airflow ipernity check`` and Airflow's Test button."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 from ipernity_provider.api import clock
 from ipernity_provider.api.client import DEFAULT_BASE_URL, IpernityClient
@@ -12,34 +12,45 @@ from ipernity_provider.api.errors import IpernityError, ReplyInvalid
 from ipernity_provider.api.models import Quota, Token
 from ipernity_provider.api.network_errors import host_of
 from ipernity_provider.api.parsing import Payload, as_map
-from ipernity_provider.hooks import shapes
 from ipernity_provider.hooks.deadline import in_time
-from ipernity_provider.hooks.explain import explain
+from ipernity_provider.hooks.reply_shapes import (
+    QUOTA,
+    TOKEN,
+    find_differences,
+    find_list_differences,
+)
 from ipernity_provider.hooks.settings import ConnectionSettings
-
-_CLOCK_MATTERS_SECONDS = 60.0
 
 #: The checks in their order.
 CHECKS = ("service", "clock", "token", "permission", "account", "quota", "answers")
+
+_CLOCK_MATTERS_SECONDS = 60.0
+_KEYS_PAGE = "https://www.ipernity.com/apps/key"
+_WRONG_KEY = {
+    101: f"The service does not know the API key (code 101). Compare it with {_KEYS_PAGE}.",
+    105: f"The API secret does not belong to the API key (code 105). Compare it with {_KEYS_PAGE}.",
+}
 
 
 @dataclass(frozen=True)
 class Finding:
     """The outcome of one check.
 
-    :param sentence: for a person, without secrets.
+    :param sentence: what was found and what to do, without secrets.
     """
 
     check: str
     status: Literal["ok", "warning", "failed", "skipped"]
     sentence: str
 
-    def as_dict(self) -> dict[str, str]:
-        return asdict(self)
+
+def explain(error: IpernityError) -> str:
+    """Return what is wrong and what to do, for a person who sets up a connection."""
+    return _WRONG_KEY.get(error.code or 0) or str(error)
 
 
 class Checks:
-    """The checks of one connection; each asks the service once.
+    """The checks of one connection; each calls the service once.
 
     :param conn_id: its id, for the command that renews its token.
     """
@@ -48,12 +59,12 @@ class Checks:
         self._settings = settings
         self._host = host_of(settings.base_url or DEFAULT_BASE_URL)
         oauth = " --oauth" if settings.auth == "oauth" else ""
-        self._renew = f"run `airflow ipernity authorize --conn-id {conn_id} --overwrite{oauth}`"
-        self._ahead: float | None = None
+        command = f"airflow ipernity authorize --conn-id {conn_id} --overwrite{oauth}"
+        self._renew = f"Run `{command}`."
         self._differences: list[str] = []
 
     def run(self, seconds: float) -> Iterator[Finding]:
-        """Yield the findings, until one leaves nothing more to ask or the time is over.
+        """Yield the findings, until one makes the others impossible or the time is over.
 
         :param seconds: for all checks together; the one that takes longer is reported as failed.
         """
@@ -62,148 +73,132 @@ class Checks:
             for finding in in_time(seconds, self._findings()):
                 done += 1
                 yield finding
-        except TimeoutError as late:
+        except TimeoutError as error:
             if done < len(CHECKS):
-                yield Finding(CHECKS[done], "failed", str(late))
+                yield Finding(CHECKS[done], "failed", str(error))
 
     def _findings(self) -> Iterator[Finding]:
-        # The service's own signature, for it needs no clock and no token.
-        with self._client(auth="signature", token=None) as client:
+        # With the service's own signature, which needs neither a clock nor a token.
+        with self._settings.brief_client(auth="signature", token=None) as client:
             try:
                 reply = client.call("test.echo", echo="hello")
             except IpernityError as error:
-                yield from self._no_echo(error)
+                yield from self._explain_failed_echo(error)
                 return
-        yield self._service(reply)
-        yield self._clock(reply)
-        if not self._settings.token:
-            yield Finding("token", "failed", f"The connection has no token: {self._renew}.")
-            return
-        with self._client() as client:
-            yield from self._ask_with_token(client)
-
-    def _client(self, **changes: Any) -> IpernityClient:
-        return self._settings.brief_client(**changes)
-
-    # -- key and clock -------------------------------------------------------------------------------------------
-
-    def _service(self, reply: Payload) -> Finding:
         if reply.get("echo") != "hello":
-            self._differences.append("test.echo does not repeat what it is told")
-        return Finding("service", "ok", f"{self._host} answers and knows the API key.")
+            self._differences.append("test.echo does not repeat its parameter")
+        yield Finding("service", "ok", f"{self._host} answers and knows the API key.")
+        yield self._check_clock(reply)
+        if not self._settings.token:
+            yield Finding("token", "failed", f"The connection has no token. {self._renew}")
+            return
+        with self._settings.brief_client() as client:
+            yield from self._check_account(client)
 
-    def _no_echo(self, error: IpernityError) -> Iterator[Finding]:
-        if error.code == 105:  # which cannot be told of a key that is not known
+    def _explain_failed_echo(self, error: IpernityError) -> Iterator[Finding]:
+        if error.code == 105:  # an unknown key has another code
             yield Finding("service", "ok", f"{self._host} answers and knows the API key.")
             yield Finding("clock", "skipped", "Not checked, because of the failure below.")
             yield Finding("token", "failed", explain(error))
-        elif self._lg_is_missed(error):
-            sentence = "The service refuses calls without `lg`: remove it from the connection's extra, or set it to en."
-            yield Finding("service", "failed", sentence)
+        elif self._requires_lg(error):
+            yield Finding(
+                "service",
+                "failed",
+                "The service refuses calls without `lg`. "
+                "Remove it from the connection's extra, or set it to en.",
+            )
         else:
             yield Finding("service", "failed", explain(error))
 
-    def _lg_is_missed(self, error: IpernityError) -> bool:
-        """Whether the same call passes with a language."""
+    def _requires_lg(self, error: IpernityError) -> bool:
+        """Return whether the failed call succeeds with a language."""
         if self._settings.lg is not None or error.code is not None:
             return False
         try:
-            with self._client(auth="signature", token=None, lg="en") as client:
+            with self._settings.brief_client(auth="signature", token=None, lg="en") as client:
                 client.call("test.echo", echo="hello")
         except IpernityError:
             return False
         return True
 
-    def _clock(self, reply: Payload) -> Finding:
-        self._ahead = clock.ahead_of_service(reply)
-        words = clock.describe_offset(self._ahead)
+    def _check_clock(self, reply: Payload) -> Finding:
+        ahead = clock.ahead_of_service(reply)
+        words = clock.describe_offset(ahead)
         sentence = f"{words[0].upper()}{words[1:]}."
-        if self._ahead is None or abs(self._ahead) <= _CLOCK_MATTERS_SECONDS:
+        if ahead is None or abs(ahead) <= _CLOCK_MATTERS_SECONDS:
             return Finding("clock", "ok", sentence)
-        return Finding(
-            "clock", "warning", f"{sentence[:-1]}; OAuth minds, the service's own signature does not."
-        )
+        matters = "This matters with OAuth only, not with the service's own signature."
+        return Finding("clock", "warning", f"{sentence} {matters}")
 
-    # -- token, permission, account, quota -----------------------------------------------------------------------
-
-    def _ask_with_token(self, client: IpernityClient) -> Iterator[Finding]:
-        # With OAuth the method still requires its documented parameter, and takes the OAuth token for it.
-        token_field = self._settings.token if self._settings.auth == "oauth" else None
+    def _check_account(self, client: IpernityClient) -> Iterator[Finding]:
+        # With OAuth the method still requires its own parameter, and accepts the OAuth token.
+        auth_token = self._settings.token if self._settings.auth == "oauth" else None
         try:
-            reply = client.call("auth.checkToken", auth_token=token_field)
+            reply = client.call("auth.checkToken", auth_token=auth_token)
         except IpernityError as error:
-            yield Finding("token", "failed", self._refused_token(error))
+            yield Finding("token", "failed", self._explain_refused_token(error))
             return
-        self._differences += shapes.differences("auth.checkToken", reply, shapes.TOKEN)
+        self._differences += find_differences("auth.checkToken", reply, TOKEN)
         try:
             token = Token.from_reply(reply)
         except ReplyInvalid as error:
             yield Finding("token", "failed", explain(error))
             return
-        yield Finding("token", "ok", f"The token belongs to {token.username or 'somebody'}.")
-        yield self._permission(token)
-        yield self._account(reply, token)
-        yield self._quota(client, token)
-        yield self._answers(client, token)
+        owner = token.username or "an unnamed account"
+        yield Finding("token", "ok", f"The token belongs to {owner}.")
+        held = f"The token allows doc: {token.permissions.get('doc', 'none')}"
+        if token.allows("doc", "write"):
+            yield Finding("permission", "ok", f"{held}.")
+        else:
+            needed = f"{held}, but replacing needs doc: write. {self._renew}"
+            yield Finding("permission", "failed", needed)
+        yield self._check_pro(reply, token)
+        yield self._check_quota(client, token)
+        yield self._check_answers(client, token)
 
-    def _refused_token(self, error: IpernityError) -> str:
+    def _explain_refused_token(self, error: IpernityError) -> str:
         if error.code == 107:
-            return f"The token is wrong or was revoked (code 107): {self._renew}."
+            return f"The token is wrong or was revoked (code 107). {self._renew}"
         if error.code == 105 and self._settings.auth == "oauth":
-            return f"The token secret does not belong to the token (code 105): {self._renew}."
+            return f"The token secret does not belong to the token (code 105). {self._renew}"
         return explain(error)
 
-    def _permission(self, token: Token) -> Finding:
-        held = token.permissions.get("doc", "none")
-        if token.allows("doc", "write"):
-            return Finding("permission", "ok", f"The token allows doc: {held}.")
-        return Finding(
-            "permission",
-            "failed",
-            f"The token allows doc: {held}, but replacing needs doc: write: {self._renew}.",
-        )
-
-    def _account(self, reply: Payload, token: Token) -> Finding:
+    def _check_pro(self, reply: Payload, token: Token) -> Finding:
         if token.is_pro:
             return Finding("account", "ok", "The account is PRO.")
-        told = "is_pro" in as_map(as_map(reply.get("auth")).get("user"))
-        what = "The account is not PRO" if told else "The service does not say whether the account is PRO"
+        is_reported = "is_pro" in as_map(as_map(reply.get("auth")).get("user"))
+        unknown = "The service does not say whether the account is PRO"
+        what = "The account is not PRO" if is_reported else unknown
         return Finding("account", "warning", f"{what}: replacing may be refused.")
 
-    def _quota(self, client: IpernityClient, token: Token) -> Finding:
+    def _check_quota(self, client: IpernityClient, token: Token) -> Finding:
         if not token.allows("doc", "write"):
             return Finding("quota", "skipped", "Not checked, because that needs doc: write.")
         try:
             reply = client.call("account.getQuota")
-            self._differences += shapes.differences("account.getQuota", reply, shapes.QUOTA)
+            self._differences += find_differences("account.getQuota", reply, QUOTA)
             quota = Quota.from_reply(reply)
         except IpernityError as error:
             return Finding("quota", "failed", explain(error))
+        volume = "this month's upload volume"
         if quota.unlimited:
             return Finding("quota", "ok", "This month's upload volume is unlimited.")
-        left = quota.left_bytes
-        if left is None:
-            return Finding(
-                "quota", "warning", "The service does not say what is left of this month's upload volume."
-            )
-        if left <= 0:
-            return Finding(
-                "quota", "failed", "This month's upload volume is used up: wait for the next month."
-            )
-        return Finding("quota", "ok", f"{left / 2**20:,.0f} MiB are left of this month's upload volume.")
+        if quota.left_bytes is None:
+            unknown = f"The service does not say what is left of {volume}."
+            return Finding("quota", "warning", unknown)
+        if quota.left_bytes <= 0:
+            used = "This month's upload volume is used up. Wait for the next month."
+            return Finding("quota", "failed", used)
+        return Finding("quota", "ok", f"{quota.left_bytes / 2**20:,.0f} MiB are left of {volume}.")
 
-    # -- answers -------------------------------------------------------------------------------------------------
-
-    def _answers(self, client: IpernityClient, token: Token) -> Finding:
+    def _check_answers(self, client: IpernityClient, token: Token) -> Finding:
         try:
             reply = client.call("doc.getList", user_id=token.user_id or None, per_page=1)
         except IpernityError as error:
             return Finding("answers", "failed", explain(error))
-        self._differences += shapes.list_differences(reply)
+        self._differences += find_list_differences(reply)
         if not self._differences:
             return Finding("answers", "ok", "The answers look as expected.")
-        return Finding(
-            "answers",
-            "warning",
-            f"The service's answers have changed: {'; '.join(self._differences)}; please report this.",
-        )
+        changes = "; ".join(self._differences)
+        changed = f"The service's answers have changed: {changes}. Please report this."
+        return Finding("answers", "warning", changed)

@@ -11,5 +11,7 @@ except ModuleNotFoundError as error:
     )
     sys.exit(2)
 
+__all__ = ["main"]
+
 if __name__ == "__main__":
     sys.exit(main())

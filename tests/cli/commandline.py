@@ -1,4 +1,4 @@
-"""Running the commands as a user does, and clicking on the consent page as an owner does."""
+"""Run the commands as a user does, and click on the consent page as an owner does."""
 
 from __future__ import annotations
 
@@ -21,9 +21,15 @@ COMMAND = [sys.executable, "-m", "ipernity_provider"]
 
 
 def environment(home: Path, **variables: str) -> dict[str, str]:
-    """Of a process that has an Airflow home of its own and no browser; no DISPLAY means that none is opened."""
+    """Return the environment of a process with its own Airflow home and without a browser."""
     env = airflow_env(home, home) | variables
-    for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER", "IPERNITY_API_KEY", "IPERNITY_API_SECRET"):
+    for name in (
+        "DISPLAY",
+        "WAYLAND_DISPLAY",
+        "BROWSER",
+        "IPERNITY_API_KEY",
+        "IPERNITY_API_SECRET",
+    ):
         if name not in variables:
             env.pop(name, None)
     return env
@@ -45,14 +51,14 @@ def run(env: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[
 
 
 class Running:
-    """A command that waits for a consent."""
+    """A command that waits for the consent."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
         self.err = ""
 
     def consent_url(self) -> str:
-        """The address that it prints."""
+        """Return the address that it prints."""
         assert self.process.stderr is not None
         for line in self.process.stderr:
             self.err += line
@@ -61,12 +67,12 @@ class Running:
         raise AssertionError(self.err)
 
     def end(self, typed: str = "") -> tuple[int, str, str]:
-        """Exit code, stdout and all of stderr."""
+        """Type, and return the exit code, stdout and all of stderr."""
         process = self.process
         assert process.stdin is not None
         assert process.stdout is not None
         assert process.stderr is not None
-        # Not communicate(), which does not know what was read ahead of the address.
+        # Not communicate(), which misses what consent_url() has read ahead.
         with process.stdin as stdin:
             stdin.write(typed)
         out, self.err = process.stdout.read(), self.err + process.stderr.read()
@@ -87,7 +93,7 @@ def running(env: Mapping[str, str], *arguments: str) -> Iterator[Running]:
 
 
 def click(url: str, **answer: str) -> requests.Response:
-    """Open a consent page and send its form back, following where it leads."""
+    """Open a consent page, send its form back, and follow the redirects."""
     page = requests.get(url, timeout=10)
     assert page.status_code == 200, page.text
     form = re.search(r'<form name="fa" method="post">(.*?)</form>', page.text, re.DOTALL)
@@ -98,11 +104,14 @@ def click(url: str, **answer: str) -> requests.Response:
 
 def issued_secrets(connection: Mapping[str, Any]) -> list[str]:
     extra = connection["extra"]
-    return [connection["password"], *(extra[name] for name in ("token", "token_secret") if name in extra)]
+    return [
+        connection["password"],
+        *(extra[name] for name in ("token", "token_secret") if name in extra),
+    ]
 
 
 def without_address(text: str) -> str:
-    """What was said, without the one address that has to be shown."""
+    """Return what was printed, without the consent address, which has to be shown."""
     return re.sub(r"^  http\S+$", "", text, flags=re.MULTILINE)
 
 
@@ -112,15 +121,13 @@ def assert_no_secret(text: str, *more: str) -> None:
     assert not re.search(r"api_sig|oauth_signature|frob=|Traceback", without_address(text))
 
 
-def assert_one_sentence(text: str) -> None:
-    """One line that has its only end of a sentence at its end."""
+def assert_one_line(text: str) -> None:
     assert text.endswith((".\n", "?\n")), text
     assert text.count("\n") == 1, text
-    assert not re.search(r"[.?] ", text), text
 
 
 def service_client_works(service: Service, printed: str) -> dict[str, Any]:
-    """The printed connection, used against the service."""
+    """Use the printed connection to call the service, and return it."""
     connection: dict[str, Any] = json.loads(printed)
     extra = connection["extra"]
     assert connection["host"] == service.url

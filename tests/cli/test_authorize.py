@@ -1,4 +1,4 @@
-"""From nothing to a connection: the ways to a token, as processes of their own."""
+"""From nothing to a connection: each kind of authorization, as a process of its own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from scripts.rig import migrate
 from tests.cli.commandline import (
     assert_no_secret,
-    assert_one_sentence,
+    assert_one_line,
     click,
     environment,
     issued_secrets,
@@ -33,7 +33,7 @@ print(page.url.partition("?")[0], page.status_code, page.text, file=open(sys.arg
 """
 
 
-def test_the_desktop_way_prints_a_connection_that_works(service: Service, tmp_path: Path) -> None:
+def test_the_frob_flow_prints_a_connection_that_works(service: Service, tmp_path: Path) -> None:
     with running(with_key(tmp_path), "authorize", "--host", service.url, "--output", "json") as command:
         url = command.consent_url()
         asked = parse_qs(urlsplit(url).query)
@@ -47,26 +47,26 @@ def test_the_desktop_way_prints_a_connection_that_works(service: Service, tmp_pa
     assert_no_secret(err, *issued_secrets(connection))
 
 
-def test_where_nobody_can_press_enter_the_service_is_asked_gently(service: Service, tmp_path: Path) -> None:
-    options = ("--host", service.url, "--output", "add-command", "--permission", "doc=delete")
+def test_without_a_stdin_the_token_is_polled_for(service: Service, tmp_path: Path) -> None:
+    options = ("--host", service.url, "--output", "json", "--permission", "doc=delete")
     with running(with_key(tmp_path), "authorize", *options) as command:
         url = command.consent_url()
         assert command.process.stdin is not None
         click(url)
-        code, out, _ = command.end()  # ends stdin
-    words = shlex.split(out)
-    assert (code, words[:4]) == (0, ["airflow", "connections", "add", "ipernity_default"])
-    given = dict(zip(words[4::2], words[5::2], strict=True))
-    assert (given["--conn-type"], given["--conn-port"]) == ("ipernity", "0")
-    connection = {"password": given["--conn-password"], "host": given["--conn-host"]}
-    service_client_works(service, json.dumps({**connection, "extra": json.loads(given["--conn-extra"])}))
+        code, out, err = command.end()  # closes stdin
+    assert (code, "Waiting up to 300 s for the consent." in err, "doc: delete." in err) == (
+        0,
+        True,
+        True,
+    )
+    service_client_works(service, out)
     assert service.calls()["auth.getToken"] == 1
 
 
-def test_oauth_comes_back_to_a_page_on_this_machine(service: Service, tmp_path: Path) -> None:
+def test_oauth_redirects_to_a_page_on_this_machine(service: Service, tmp_path: Path) -> None:
     script, seen = tmp_path / "browser.py", tmp_path / "seen"
     script.write_text(CLICKER)
-    # `&`: this browser goes on its own, as real ones do.
+    # `&`: this browser runs in the background, as real ones do.
     browser = f"{sys.executable} {script} %s {seen} &"
     env = with_key(tmp_path, BROWSER=browser, PYTHONPATH=str(Path(__file__).parents[2]))
     done = run(env, "authorize", "--oauth", "--host", service.url, "--output", "env", "--timeout", "20")
@@ -93,23 +93,25 @@ def test_oauth_without_a_browser_waits_for_enter_and_logs_nothing(service: Servi
     assert_no_secret(err + out.replace(printed, ""), *issued_secrets(connection))
 
 
-@pytest.mark.parametrize("way", [(), ("--oauth", "--no-browser")])
-def test_a_refused_consent_is_one_sentence(service: Service, tmp_path: Path, way: tuple[str, ...]) -> None:
-    with running(with_key(tmp_path), "authorize", *way, "--host", service.url, "--output", "json") as command:
+@pytest.mark.parametrize("flow", [(), ("--oauth", "--no-browser")])
+def test_a_refused_consent_is_one_line(service: Service, tmp_path: Path, flow: tuple[str, ...]) -> None:
+    with running(
+        with_key(tmp_path), "authorize", *flow, "--host", service.url, "--output", "json"
+    ) as command:
         click(command.consent_url(), answer="deny")
         code, out, err = command.end("\n")
     assert (code, out) == (1, "")
-    assert_one_sentence(err.rpartition("consented.\n")[2])
+    assert_one_line(err.rpartition("consented.\n")[2])
     assert "the consent was refused or not given" in err
     assert_no_secret(err)
 
 
-def test_a_connection_is_stored_once_and_renewed_when_told_so(service: Service, tmp_path: Path) -> None:
+def test_a_connection_is_stored_once_and_renewed_with_overwrite(service: Service, tmp_path: Path) -> None:
     env = environment(tmp_path)
     key = {"IPERNITY_API_KEY": API_KEY, "IPERNITY_API_SECRET": API_SECRET}
     early = run(env | key, "authorize", "--host", service.url)
-    assert (early.returncode, "wants `airflow db migrate`" in early.stderr) == (1, True)
-    assert_one_sentence(early.stderr)
+    assert (early.returncode, "needs `airflow db migrate`" in early.stderr) == (1, True)
+    assert_one_line(early.stderr)
     migrate(env)
 
     with running(env | key, "authorize", "--host", service.url, "--verify", "false") as command:
@@ -120,8 +122,8 @@ def test_a_connection_is_stored_once_and_renewed_when_told_so(service: Service, 
 
     again = run(env | key, "authorize", "--host", service.url)
     assert again.returncode == 1
-    assert_one_sentence(again.stderr)
-    assert "exists: --overwrite renews its token" in again.stderr
+    assert_one_line(again.stderr)
+    assert "already exists and was not changed. --overwrite renews its token" in again.stderr
 
     # Key, secret and address come from the connection now.
     with running(env, "authorize", "--overwrite") as command:
@@ -141,6 +143,6 @@ def test_a_connection_is_stored_once_and_renewed_when_told_so(service: Service, 
 def test_a_connection_that_would_be_hidden_is_not_stored(service: Service, tmp_path: Path) -> None:
     done = run(with_key(tmp_path, AIRFLOW_CONN_IPERNITY_DEFAULT="{}"), "authorize", "--host", service.url)
     assert (done.returncode, done.stdout) == (1, "")
-    assert_one_sentence(done.stderr)
+    assert_one_line(done.stderr)
     assert "AIRFLOW_CONN_IPERNITY_DEFAULT would hide" in done.stderr
     assert service.calls() == {}

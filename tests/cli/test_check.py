@@ -1,4 +1,4 @@
-"""``check``: the right sentence for everything that can be wrong with a connection."""
+"""``check``: what it reports of a connection, and how it exits."""
 
 from __future__ import annotations
 
@@ -79,15 +79,19 @@ BAD_CONNECTIONS: list[tuple[dict[str, Any], str, str]] = [
     ({"api_key": "f" * 32}, "service", "does not know the API key (code 101)"),
     ({"password": OTHER_SECRET}, "token", WRONG_SECRET),
     ({"password": OTHER_SECRET, **CREDENTIALS["oauth"]}, "token", WRONG_SECRET),
-    ({**CREDENTIALS["oauth"], "token_secret": OTHER_SECRET}, "token", "The token secret does not belong"),
+    (
+        {**CREDENTIALS["oauth"], "token_secret": OTHER_SECRET},
+        "token",
+        "The token secret does not belong",
+    ),
     ({"token": "1-unknown"}, "token", "The token is wrong or was revoked (code 107)"),
-    ({"token": None}, "token", "The connection has no token: run `airflow ipernity authorize"),
+    ({"token": None}, "token", "The connection has no token. Run `airflow ipernity authorize"),
     ({"lg": "off"}, "service", "The service refuses calls without `lg`"),
 ]
 
 
 @pytest.mark.parametrize(("change", "check", "sentence"), BAD_CONNECTIONS)
-def test_what_is_wrong_with_the_connection_is_found(
+def test_a_wrong_field_of_the_connection_is_found(
     service: Service,
     monkeypatch: pytest.MonkeyPatch,
     checked: Checked,
@@ -105,9 +109,9 @@ def test_what_is_wrong_with_the_connection_is_found(
     assert [name for name, (status, _) in found.items() if status == "failed"] == [check]
     assert found["answers"][0] == "skipped"
     # The Test button says the same, but does not know the connection's id.
-    works, told = IpernityHook().test_connection()
+    works, message = IpernityHook().test_connection()
     assert not works
-    assert told == found[check][1].replace("--conn-id ipernity_default", "--conn-id CONNECTION_ID")
+    assert message == found[check][1].replace("--conn-id ipernity_default", "--conn-id CONNECTION_ID")
 
 
 def test_a_revoked_token(service: Service, connect: Connect, checked: Checked) -> None:
@@ -116,8 +120,8 @@ def test_a_revoked_token(service: Service, connect: Connect, checked: Checked) -
     status, sentence = checked()["token"]
     assert status == "failed"
     assert sentence == (
-        "The token is wrong or was revoked (code 107): "
-        "run `airflow ipernity authorize --conn-id ipernity_default --overwrite`."
+        "The token is wrong or was revoked (code 107). "
+        "Run `airflow ipernity authorize --conn-id ipernity_default --overwrite`."
     )
 
 
@@ -148,7 +152,7 @@ def test_a_used_up_volume(service: Service, connect: Connect, checked: Checked) 
     assert checked.exit_code == 1
 
 
-def test_a_volume_that_is_left(service: Service, connect: Connect, checked: Checked) -> None:
+def test_the_volume_left_is_reported(service: Service, connect: Connect, checked: Checked) -> None:
     connect()
     service.set(quota_left_bytes=3 << 30)
     assert checked()["quota"] == ("ok", "3,072 MiB are left of this month's upload volume.")
@@ -161,7 +165,7 @@ def test_an_unlimited_volume_is_never_used_up(service: Service, connect: Connect
     assert checked.exit_code == 0
 
 
-def test_nobody_at_the_address(monkeypatch: pytest.MonkeyPatch, checked: Checked) -> None:
+def test_an_address_without_a_server(monkeypatch: pytest.MonkeyPatch, checked: Checked) -> None:
     port = free_port()
     monkeypatch.setenv("AIRFLOW_CONN_IPERNITY_DEFAULT", connection_json(f"http://127.0.0.1:{port}"))
     found = checked()
@@ -175,10 +179,10 @@ def test_nobody_at_the_address(monkeypatch: pytest.MonkeyPatch, checked: Checked
         ("html", "the answer is a web page instead of data (HTTP 200)"),
         ("http:503", "the service failed with HTTP 503"),
         ("truncated", "the answer is something unreadable or cut off instead of data"),
-        ("code:501", "Maintenance mode (code 501); the service is being maintained"),
+        ("code:501", "Maintenance mode (code 501). The service is being maintained"),
     ],
 )
-def test_a_service_that_is_not_itself_is_asked_once(
+def test_a_failing_service_is_called_once(
     service: Service, connect: Connect, checked: Checked, kind: str, sentence: str
 ) -> None:
     connect()
@@ -188,7 +192,7 @@ def test_a_service_that_is_not_itself_is_asked_once(
     assert service.calls() == {"test.echo": 1}
 
 
-def test_a_service_that_says_nothing_is_not_waited_for(
+def test_a_service_that_does_not_answer_is_not_waited_for(
     service: Service, connect: Connect, checked: Checked
 ) -> None:
     connect(timeout=1)
@@ -202,13 +206,16 @@ def test_all_checks_together_end_in_time(service: Service, connect: Connect) -> 
     settings = IpernityHook(connect()).settings
     service.fail("slow:2.5", times=9)
     found = list(fill_skipped(Checks(settings, "ipernity_default").run(0.5)))
-    assert (found[0].check, found[0].sentence) == ("service", "There was no answer within 0.5 s in all.")
+    assert (found[0].check, found[0].sentence) == (
+        "service",
+        "There was no answer within 0.5 s in all.",
+    )
     assert [finding.status for finding in found] == ["failed"] + ["skipped"] * (len(CHECKS) - 1)
-    assert check_command.LONGEST_SECONDS < 15
+    assert check_command.MAX_SECONDS < 15
 
 
 @pytest.mark.parametrize(("offset", "words"), [(3600, "60 min behind"), (-600, "10 min ahead of")])
-def test_a_wrong_clock_is_told_by_how_much(
+def test_a_wrong_clock_is_reported_in_minutes(
     service: Service, connect: Connect, checked: Checked, offset: int, words: str
 ) -> None:
     service.set(clock_offset_seconds=offset)
@@ -226,7 +233,9 @@ def test_a_wrong_clock_is_told_by_how_much(
     assert checked.exit_code == 0
 
 
-def test_another_program_whose_clock_runs_ahead(service: Service, connect: Connect, checked: Checked) -> None:
+def test_another_program_with_the_same_token_whose_clock_is_ahead(
+    service: Service, connect: Connect, checked: Checked
+) -> None:
     service.set(clock_offset_seconds=200)
     with pytest.MonkeyPatch.context() as ahead, service.client("oauth") as client:
         now = time.time()
@@ -245,11 +254,14 @@ def test_another_program_whose_clock_runs_ahead(service: Service, connect: Conne
     [
         (
             None,
-            "(OperationalError): it is out of reach, locked, or wants `airflow db migrate`.",
+            "(OperationalError): it is unreachable, locked, or needs `airflow db migrate`.",
         ),
-        ('{"conn_type": "http"}', "is of the type http, not ipernity: name another one."),
+        (
+            '{"conn_type": "http"}',
+            "is of the type http, not ipernity. Choose another one with --conn-id.",
+        ),
         ('{"conn_type": "ipernity"}', "the API secret is missing; it belongs in the password."),
-        ("{nothing", "holds no connection that Airflow can read: neither as JSON nor as a URI."),
+        ("{nothing", "is not a connection that Airflow can read. Set it to JSON or a URI."),
     ],
 )
 def test_a_connection_that_is_missing_or_wrong_is_exit_code_2(
@@ -272,7 +284,7 @@ def test_a_connection_that_is_missing_or_wrong_is_exit_code_2(
 
 @contextmanager
 def changed_service(service: Service, change: Any) -> Iterator[str]:
-    """The sandbox, with each of its answers changed on the way."""
+    """Yield the address of a proxy that changes each answer of the sandbox."""
 
     class Between(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -287,7 +299,7 @@ def changed_service(service: Service, change: Any) -> Iterator[str]:
             self.wfile.write(changed)
 
         def log_message(self, *_: Any) -> None:
-            """Not into the test's output."""
+            """Print nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Between) as server:
         Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
@@ -295,7 +307,7 @@ def changed_service(service: Service, change: Any) -> Iterator[str]:
         server.shutdown()
 
 
-def test_answers_that_have_changed_are_named_member_by_member(
+def test_changed_answers_are_reported_member_by_member(
     service: Service, monkeypatch: pytest.MonkeyPatch, checked: Checked
 ) -> None:
     def change(answer: dict[str, Any]) -> None:
@@ -316,9 +328,9 @@ def test_answers_that_have_changed_are_named_member_by_member(
     assert found["permission"][0] == "ok"
     assert found["answers"][0] == "warning"
     assert found["answers"][1] == (
-        "The service's answers have changed: auth.checkToken has no auth.user.is_pro; account.getQuota has no "
-        "quota.upload.left.bytes; docs.total of doc.getList is no number; thumb of a document of doc.getList is no "
-        "object; please report this."
+        "The service's answers have changed: auth.checkToken has no auth.user.is_pro; "
+        "account.getQuota has no quota.upload.left.bytes; docs.total of doc.getList is not a number; "
+        "thumb of a document of doc.getList is not an object. Please report this."
     )
 
 

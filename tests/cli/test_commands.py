@@ -1,9 +1,10 @@
-"""The two doors to the commands: ``airflow ipernity`` and ``python -m ipernity_provider``."""
+"""The two command lines: ``airflow ipernity`` and ``python -m ipernity_provider``."""
 
 from __future__ import annotations
 
 import ast
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -25,11 +26,15 @@ def test_the_definition_loads_nothing_but_airflows_own() -> None:
     assert not any(isinstance(node, ast.Import) for node in ast.walk(tree))
 
 
-def test_both_doors_say_the_same_and_nothing_else(service: Service, tmp_path: Path) -> None:
+def test_both_command_lines_print_the_same_and_nothing_else(service: Service, tmp_path: Path) -> None:
     env = environment(tmp_path, AIRFLOW_CONN_IPERNITY_DEFAULT=connection_json(service.url))
     ours = run(env, "check", "--json")
     airflows = subprocess.run(
-        ["airflow", "ipernity", "check", "--json"], env=env, capture_output=True, text=True, timeout=60
+        ["airflow", "ipernity", "check", "--json"],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert (ours.returncode, airflows.returncode) == (0, 0), airflows.stderr
     assert json.loads(airflows.stdout) == json.loads(ours.stdout)
@@ -52,8 +57,25 @@ def test_the_sandbox_starts_and_stops(tmp_path: Path) -> None:
         assert process.wait(10) == 0
 
 
-def test_a_sandbox_that_is_not_installed_is_one_sentence(tmp_path: Path) -> None:
-    code = "import sys; sys.modules['aiohttp'] = None; import ipernity_provider.__main__ as m; m.main(['sandbox'])"
+def test_the_sandbox_takes_the_options_of_its_own_module(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = [sys.executable, "-m", "ipernity_provider.sandbox", "--help"]
+    own = subprocess.run(command, capture_output=True, text=True, check=True)
+    with pytest.raises(SystemExit):
+        main(["sandbox", "--help"])
+    options = [set(re.findall(r"--[a-z-]+", text)) for text in (own.stdout, capsys.readouterr().out)]
+    assert options[0] == options[1] > {"--tls-cert"}
+    refused = run(environment(tmp_path), "sandbox", "--tls-key", "key.pem")
+    assert refused.returncode == 2
+    assert "--tls-key needs --tls-cert" in refused.stderr
+
+
+def test_a_sandbox_that_is_not_installed_is_one_line(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.modules['aiohttp'] = None; "
+        "import ipernity_provider.__main__ as m; m.main(['sandbox'])"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment(tmp_path), capture_output=True, text=True
     )

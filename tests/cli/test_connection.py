@@ -1,75 +1,90 @@
-"""What is printed is a connection that Airflow reads back."""
+"""The connection that ``authorize`` drafts, completes and prints is one that Airflow reads back."""
 
 from __future__ import annotations
 
 import json
 import shlex
+from argparse import Namespace
 from typing import Any
 
 import pytest
 from airflow.sdk import Connection
 
-from ipernity_provider.cli.connection import ConnectionFields
-from ipernity_provider.cli.permissions import asked_permissions
-from ipernity_provider.cli.service import Application, Service, UserToken
-from ipernity_provider.hooks.settings import ConnectionSettings
+from ipernity_provider.cli.authorize import parse_permissions
+from ipernity_provider.cli.connection import (
+    as_environment_line,
+    as_json,
+    complete_connection,
+    draft_connection,
+    read_settings,
+    website_url,
+)
 
-APPLICATION = Application("0123456789abcdef", "s/e+c@r:e t'")
+KEY, SECRET = "0123456789abcdef", "s/e+c@r:e t'"
+OAUTH = {"auth": "oauth", "token": "1-2", "token_secret": "t's"}
 
 
-def fields(**service: Any) -> ConnectionFields:
-    kept = {"token_secret": "old", "upload_roots": ["/data"], "lg": None, "api_key": "old", "timeout": 9}
-    return ConnectionFields.of("my.conn", Service(**service), APPLICATION, UserToken("1-2", "t's"), kept)
-
-
-def added_by(words: list[str]) -> Connection:
-    """What Airflow's own command would make of its options."""
-    from airflow.cli.cli_parser import get_parser
-
-    assert words[0] == "airflow"
-    given = get_parser().parse_args(words[1:])
-    assert (given.conn_id, given.conn_port) == ("my.conn", "0")
+def saved(**extra: Any) -> Connection:
+    """A connection with a host in parts, as a URI gives it, and a token that is to be renewed."""
+    kept = {"api_key": KEY, "token_secret": "old", "token": "old", "auth": "oauth"} | extra
     return Connection(
-        conn_id=given.conn_id,
-        conn_type=given.conn_type,
-        host=given.conn_host,
-        password=given.conn_password,
-        port=int(given.conn_port),
-        extra=given.conn_extra,
+        conn_id="my.conn",
+        conn_type="ipernity",
+        host="example.org",
+        schema="http",
+        port=8765,
+        password=SECRET,
+        extra=json.dumps(kept),
     )
 
 
-@pytest.mark.parametrize("output", ["json", "uri", "add-command", "env"])
+def authorized(connection: Connection | None, token: dict[str, str], **options: Any) -> Connection:
+    given = {"conn_id": "my.conn", "api_key": None, "host": None, "proxy": None, "verify": None}
+    draft = draft_connection(Namespace(**{**given, **options}), connection)
+    return complete_connection(draft, read_settings(draft), token)
+
+
+@pytest.mark.parametrize("output", ["json", "env"])
 @pytest.mark.parametrize("host", [None, "http://127.0.0.1:8765", "https://sandbox.example.org"])
 def test_airflow_reads_back_what_is_printed(output: str, host: str | None) -> None:
-    made = fields(host=host, proxy="http://proxy:3128", verify=False)
-    text = made.printed(output)
-    if output == "uri":
-        connection = Connection.from_uri(text, conn_id="x")
-    elif output == "add-command":
-        connection = added_by(shlex.split(text))
-    else:
-        if output != "json":
-            text = shlex.split(text)[-1].removeprefix("AIRFLOW_CONN_MY.CONN=")
-        connection = Connection.from_json(text, conn_id="x")
-    settings = ConnectionSettings.of(connection, connection.extra_dejson)
-    assert (settings.api_key, settings.api_secret) == (APPLICATION.api_key, APPLICATION.api_secret)
+    made = authorized(
+        saved(upload_roots=["/data"], lg=None, timeout=9),
+        OAUTH,
+        host=host,
+        proxy="http://proxy:3128",
+        verify="false",
+    )
+    text = as_json(made)
+    if output == "env":
+        text = shlex.split(as_environment_line(made))[0].removeprefix("AIRFLOW_CONN_MY.CONN=")
+    settings = read_settings(Connection.from_json(text, conn_id="x"))
+    assert (settings.api_key, settings.api_secret) == (KEY, SECRET)
     assert (settings.auth, settings.token, settings.token_secret) == ("oauth", "1-2", "t's")
-    assert (settings.base_url, settings.proxy, settings.verify) == (host, "http://proxy:3128", False)
+    address = host or "http://example.org:8765"
+    assert (settings.base_url, made.port, made.schema) == (address, 0, None)
+    assert (settings.proxy, settings.verify) == ("http://proxy:3128", False)
     assert (settings.upload_roots, settings.lg, settings.timeout) == (("/data",), "en", 9.0)
 
 
-def test_a_new_token_takes_nothing_of_the_old_one() -> None:
-    kept = json.loads(fields().as_json())["extra"]
-    plain = ConnectionFields.of("x", Service(), APPLICATION, UserToken("3-4"), kept)
-    assert dict(plain.extra) == {
+def test_a_new_token_keeps_nothing_of_the_old_one() -> None:
+    old = saved(upload_roots=["/data"], lg=None, timeout=9, proxy="")
+    made = authorized(old, {"auth": "signature", "token": "3-4"})
+    assert made.extra_dejson == {
         "upload_roots": ["/data"],
-        "api_key": APPLICATION.api_key,
+        "api_key": KEY,
         "timeout": 9,
         "auth": "signature",
         "token": "3-4",
     }
-    assert not {"3-4", APPLICATION.api_secret} & set(repr(plain).split("'"))
+
+
+def test_a_secret_is_not_used_with_another_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IPERNITY_API_SECRET", "new secret")
+    assert authorized(saved(), OAUTH, api_key="f" * 32).password == "new secret"
+    monkeypatch.delenv("IPERNITY_API_SECRET")
+    assert authorized(saved(), OAUTH).password == SECRET
+    with pytest.raises(Exception, match="API secret is missing and there is no terminal"):
+        authorized(saved(), OAUTH, api_key="f" * 32)
 
 
 @pytest.mark.parametrize(
@@ -81,9 +96,11 @@ def test_a_new_token_takes_nothing_of_the_old_one() -> None:
     ],
 )
 def test_the_live_website_has_another_name_than_its_api(host: str | None, website: str) -> None:
-    assert Service(host).website_root == website
+    connection = Connection(conn_id="x", host=host, password=SECRET, extra=json.dumps({"api_key": KEY}))
+    assert website_url(read_settings(connection)) == website
 
 
-def test_no_more_than_writing_documents_is_asked_for_unless_told_so() -> None:
-    assert asked_permissions([]) == {"doc": "write"}
-    assert asked_permissions(["doc=delete", "blog=read"]) == {"doc": "delete", "blog": "read"}
+def test_the_only_default_permission_is_writing_documents() -> None:
+    assert parse_permissions([]) == {"perm_doc": "write"}
+    changed = parse_permissions(["doc=delete", "blog=read"])
+    assert changed == {"perm_doc": "delete", "perm_blog": "read"}

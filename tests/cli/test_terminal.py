@@ -17,7 +17,7 @@ from tests.conftest import API_KEY, API_SECRET, Service
 
 
 class Terminal:
-    """What is seen at one, and the keys that are pressed."""
+    """A pseudo-terminal: what is printed on it, and what is typed."""
 
     def __init__(self, pid: int, end: int) -> None:
         self.pid, self.seen, self._end = pid, "", end
@@ -38,7 +38,7 @@ class Terminal:
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
     def _read(self, seconds: float) -> bool:
-        """False when the program has ended."""
+        """Return False when the program has ended."""
         if not select.select([self._end], [], [], seconds)[0]:
             return True
         try:
@@ -52,7 +52,7 @@ class Terminal:
 def terminal(env: dict[str, str], *arguments: str) -> Iterator[Terminal]:
     pid, end = pty.fork()
     if pid == 0:
-        # A test run that was started in the background ignores it, and its children would inherit that.
+        # A test run in the background ignores it, and its children would inherit that.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.execve(COMMAND[0], [*COMMAND, *arguments], env)
     try:
@@ -61,8 +61,8 @@ def terminal(env: dict[str, str], *arguments: str) -> Iterator[Terminal]:
         os.close(end)
 
 
-def test_the_secret_is_asked_for_and_never_shown(service: Service, tmp_path: Path) -> None:
-    with terminal(environment(tmp_path), "authorize", "--host", service.url, "--output", "uri") as shown:
+def test_the_secret_is_asked_for_and_not_shown(service: Service, tmp_path: Path) -> None:
+    with terminal(environment(tmp_path), "authorize", "--host", service.url, "--output", "json") as shown:
         shown.wait_for("API key: ")
         shown.type(f"{API_KEY}\n")
         shown.wait_for(r"API secret \(not shown\): ")
@@ -74,7 +74,7 @@ def test_the_secret_is_asked_for_and_never_shown(service: Service, tmp_path: Pat
         before = shown.seen.partition("What follows")[0]
         assert shown.exit_code() == 0
     assert_no_secret(before.replace("\r", ""))
-    assert f"ipernity://http://:{API_SECRET}@" in shown.seen
+    assert f'"password": "{API_SECRET}"' in shown.seen
 
 
 def test_ctrl_c_ends_with_one_line(service: Service, tmp_path: Path) -> None:

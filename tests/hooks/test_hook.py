@@ -238,8 +238,8 @@ def test_the_connection_test_fails_where_nothing_can_be_replaced(connect: Connec
     assert IpernityHook(connect()).test_connection() == (
         False,
         (
-            "The token allows doc: read, but replacing needs doc: write: "
-            "run `airflow ipernity authorize --conn-id CONNECTION_ID --overwrite`."
+            "The token allows doc: read, but replacing needs doc: write. "
+            "Run `airflow ipernity authorize --conn-id CONNECTION_ID --overwrite`."
         ),
     )
 

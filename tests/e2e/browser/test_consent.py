@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from scripts.rig import migrate
-from tests.cli.commandline import assert_no_secret, assert_one_sentence, environment, run, running
+from tests.cli.commandline import assert_no_secret, assert_one_line, environment, run, running
 from tests.conftest import API_KEY, API_SECRET, Service
 from tests.e2e.browser.conftest import Snap
 
@@ -23,7 +23,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return env
 
 
-def test_a_click_on_allow_leads_the_desktop_way_to_a_connection_that_works(
+def test_a_click_on_allow_leads_the_frob_flow_to_a_connection_that_works(
     home: dict[str, str], remote: Service, page: Page, snap: Snap
 ) -> None:
     options = ("--host", remote.url, "--conn-id", "ipernity_desktop")
@@ -40,7 +40,7 @@ def test_a_click_on_allow_leads_the_desktop_way_to_a_connection_that_works(
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
-def test_a_click_on_allow_brings_the_oauth_way_back_to_this_machine_and_to_a_connection_that_works(
+def test_a_click_on_allow_leads_oauth_back_to_this_machine_and_to_a_connection_that_works(
     home: dict[str, str], remote: Service, page: Page, snap: Snap
 ) -> None:
     options = ("--oauth", "--host", remote.url, "--conn-id", "ipernity_oauth", "--timeout", "60")
@@ -59,7 +59,7 @@ def test_a_click_on_allow_brings_the_oauth_way_back_to_this_machine_and_to_a_con
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
-def test_a_click_on_deny_ends_the_command_with_one_sentence(
+def test_a_click_on_deny_ends_the_command_with_one_line(
     home: dict[str, str], remote: Service, page: Page
 ) -> None:
     options = ("--host", remote.url, "--conn-id", "ipernity_denied")
@@ -70,7 +70,7 @@ def test_a_click_on_deny_ends_the_command_with_one_sentence(
         code, out, err = command.end("\n")
     assert (code, out) == (1, "")
     sentence = err.rpartition("consented.\n")[2]
-    assert_one_sentence(sentence)
+    assert_one_line(sentence)
     assert "the consent was refused or not given" in sentence
     checked = run(home, "check", "--conn-id", "ipernity_denied")
     assert checked.returncode == 2, checked.stdout + checked.stderr

@@ -1,4 +1,4 @@
-"""A token that was consented to is not lost, and nobody else's connection is."""
+"""A token is never lost once it is issued, and no other connection is overwritten."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from scripts.rig import migrate
 from tests.cli.commandline import (
     COMMAND,
     assert_no_secret,
-    assert_one_sentence,
+    assert_one_line,
     click,
     run,
     running,
@@ -40,18 +40,18 @@ def database(migrated: Path) -> Iterator[sqlite3.Connection]:
         connection.execute("delete from connection")
 
 
-def kept_in_a_file(service: Service, said: str, conn_id: str) -> None:
-    last = said.splitlines(keepends=True)[-1]
-    assert_one_sentence(last)
-    assert_no_secret(said)
-    path = Path(last.partition(" is kept in ")[2].partition(",")[0])
+def assert_saved_to_a_file(service: Service, err: str, conn_id: str) -> None:
+    last = err.splitlines(keepends=True)[-1]
+    assert_one_line(last)
+    assert_no_secret(err)
+    path = Path(last.partition("`airflow connections import ")[2].partition("`")[0])
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     stored = json.loads(path.read_text())
     path.unlink()
     service_client_works(service, json.dumps(stored[conn_id]))
 
 
-def test_a_database_that_is_locked_costs_no_token(
+def test_a_locked_database_does_not_lose_the_token(
     service: Service, migrated: Path, database: sqlite3.Connection
 ) -> None:
     with running(with_key(migrated), "authorize", "--host", service.url) as command:
@@ -61,10 +61,10 @@ def test_a_database_that_is_locked_costs_no_token(
         database.execute("rollback")
     assert (code, out) == (1, "")
     assert "could not be stored: Airflow's database cannot be used (OperationalError)" in err
-    kept_in_a_file(service, err, "ipernity_default")
+    assert_saved_to_a_file(service, err, "ipernity_default")
 
 
-def test_a_connection_that_somebody_makes_meanwhile_is_left_alone(
+def test_a_connection_created_meanwhile_is_not_changed(
     service: Service, migrated: Path, database: sqlite3.Connection
 ) -> None:
     with running(with_key(migrated), "authorize", "--host", service.url, "--conn-id", "race") as command:
@@ -75,12 +75,12 @@ def test_a_connection_that_somebody_makes_meanwhile_is_left_alone(
         )
         code, out, err = command.end("\n")
     assert (code, out) == (1, "")
-    assert "Somebody has made a connection 'race' meanwhile" in err
-    kept_in_a_file(service, err, "race")
+    assert "Connection 'race' was created by another process meanwhile. It was not changed." in err
+    assert_saved_to_a_file(service, err, "race")
     assert database.execute("select conn_type, host from connection").fetchall() == [("http", "example.org")]
 
 
-def test_a_token_is_given_out_before_it_is_checked(service: Service, tmp_path: Path) -> None:
+def test_a_token_is_printed_before_it_is_checked(service: Service, tmp_path: Path) -> None:
     service.fail("code:503", "auth.checkToken")
     with running(with_key(tmp_path), "authorize", "--host", service.url, "--output", "json") as command:
         click(command.consent_url())
@@ -89,7 +89,7 @@ def test_a_token_is_given_out_before_it_is_checked(service: Service, tmp_path: P
     service_client_works(service, out)
 
 
-def test_what_a_secrets_backend_has_would_hide_a_stored_connection(
+def test_a_connection_in_a_secrets_backend_would_hide_a_stored_one(
     service: Service, migrated: Path, tmp_path: Path, database: sqlite3.Connection
 ) -> None:
     (tmp_path / "connections.json").write_text(
@@ -104,23 +104,21 @@ def test_what_a_secrets_backend_has_would_hide_a_stored_connection(
     )
     done = run(env, "authorize", "--host", service.url, "--conn-id", "kept")
     assert (done.returncode, done.stdout) == (1, "")
-    assert_one_sentence(done.stderr)
+    assert_one_line(done.stderr)
     assert "is in a secrets backend (LocalFilesystemBackend), which would hide" in done.stderr
     assert service.calls() == {}
 
 
-def test_a_key_that_encrypts_nothing_is_told_before_the_consent(service: Service, migrated: Path) -> None:
+def test_an_unusable_fernet_key_is_reported_before_the_consent(service: Service, migrated: Path) -> None:
     env = with_key(migrated, AIRFLOW__CORE__FERNET_KEY="garbage")
     done = run(env, "authorize", "--host", service.url)
     assert (done.returncode, done.stdout) == (1, "")
-    assert_one_sentence(done.stderr)
-    assert "check [core] fernet_key" in done.stderr
+    assert_one_line(done.stderr)
+    assert "Check [core] fernet_key" in done.stderr
     assert service.calls() == {}
 
 
-def test_the_key_that_encrypts_is_kept_where_there_was_no_configuration_file(
-    service: Service, tmp_path: Path
-) -> None:
+def test_a_new_fernet_key_is_written_to_the_configuration_file(service: Service, tmp_path: Path) -> None:
     env = with_key(tmp_path)
     migrate(env)
     (tmp_path / "airflow.cfg").unlink(missing_ok=True)
@@ -130,7 +128,7 @@ def test_the_key_that_encrypts_is_kept_where_there_was_no_configuration_file(
     assert run(env, "check").returncode == 0
 
 
-def test_a_connection_that_another_key_has_encrypted_is_not_called_missing(
+def test_a_connection_encrypted_with_another_key_is_not_reported_as_missing(
     service: Service, migrated: Path, database: sqlite3.Connection
 ) -> None:
     with running(with_key(migrated), "authorize", "--host", service.url) as command:
@@ -139,12 +137,12 @@ def test_a_connection_that_another_key_has_encrypted_is_not_called_missing(
     env = with_key(migrated, AIRFLOW__CORE__FERNET_KEY="cFRlc3RrZXktdGVzdGtleS10ZXN0a2V5LTAxMjM0NTY=")
     done = run(env, "check")
     assert done.returncode == 2
-    assert "cannot be read (InvalidToken): is the Fernet key" in done.stderr
+    assert "cannot be read (InvalidToken). Check that [core] fernet_key" in done.stderr
     missing = run(with_key(migrated), "check", "--conn-id", "none")
-    assert missing.stderr == "Connection 'none' is not defined: `airflow ipernity authorize` makes it.\n"
+    assert missing.stderr == "Connection 'none' is not defined. `airflow ipernity authorize` creates it.\n"
 
 
-def test_a_browser_writes_nothing_into_the_result(service: Service, tmp_path: Path) -> None:
+def test_a_browser_does_not_write_into_the_output(service: Service, tmp_path: Path) -> None:
     browser = tmp_path / "browser"
     browser.write_text('#!/bin/sh\necho "Opening in existing browser session."\nexec sleep 30\n')
     browser.chmod(0o755)
@@ -156,7 +154,7 @@ def test_a_browser_writes_nothing_into_the_result(service: Service, tmp_path: Pa
     service_client_works(service, out)
 
 
-def test_without_a_stdin_the_consent_is_waited_for(service: Service, tmp_path: Path) -> None:
+def test_with_a_closed_stdin_the_token_is_polled_for(service: Service, tmp_path: Path) -> None:
     words = [*COMMAND, "authorize", "--host", service.url, "--output", "json", "--timeout", "1"]
     done = subprocess.run(
         ["sh", "-c", 'exec "$@" <&-', "sh", *words],
@@ -166,4 +164,4 @@ def test_without_a_stdin_the_consent_is_waited_for(service: Service, tmp_path: P
         timeout=60,
     )
     assert (done.returncode, done.stdout) == (1, "")
-    assert "No consent came within 1 s" in done.stderr
+    assert "There was no consent within 1 s" in done.stderr
