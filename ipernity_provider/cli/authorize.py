@@ -53,9 +53,11 @@ def authorize(options: Namespace) -> None:
         print(f"Connection {connection.conn_id!r} is stored.", flush=True)
     else:
         say("What follows on stdout is secret.")
-        as_json = options.output == "json"
-        convert = connections.as_json if as_json else connections.as_environment_line
-        print(convert(connection), flush=True)
+        printed = connections.as_json(connection)
+        if options.output == "env":
+            variable = connections.environment_variable(connection.conn_id)
+            printed = f"{variable}={shlex.quote(printed)}"
+        print(printed, flush=True)
     _introduce(connections.read_settings(connection))
 
 
@@ -87,7 +89,7 @@ def _saved_connection(options: Namespace) -> Connection | None:
             metastore.require_storable(options.conn_id, overwrite=options.overwrite)
         except metastore.DatabaseUnusable as error:
             raise CommandFailed(f"{error} --output json needs no database.") from None
-    elif connections.given_key(options) and connections.given_secret() and not options.overwrite:
+    elif all(connections.given_credentials(options)) and not options.overwrite:
         return None  # nothing is missing, so no database is needed
     return metastore.find_connection(options.conn_id)
 
@@ -133,10 +135,10 @@ def _authorize_by_oauth(
     with LoopbackCallback() as callback:
         flow = oauth_flow.OAuthFlow(settings, callback.url)
         url = flow.start(permissions)
-        callback.expect(flow.request_token)
+        callback.request_token = flow.request_token
         _show(url, options)
         say(f"Waiting up to {options.timeout:g} s for the browser to return.")
-        if not callback.wait(options.timeout):
+        if not callback.has_returned.wait(options.timeout):
             raise CommandFailed(_NO_CONSENT_IN_TIME.format(seconds=options.timeout))
     return flow.finish()
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import tempfile
 from argparse import Namespace
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from urllib.parse import urlsplit
 
 from ipernity_provider.api.client import DEFAULT_BASE_URL
 from ipernity_provider.cli.errors import CommandFailed
-from ipernity_provider.cli.terminal import ask, ask_secret
+from ipernity_provider.cli.terminal import ask
 from ipernity_provider.hooks.settings import ConnectionSettingError, ConnectionSettings
 
 if TYPE_CHECKING:
@@ -60,10 +59,11 @@ def draft_connection(options: Namespace, saved: Connection | None) -> Connection
     extra = {name: value for name, value in kept.items() if name not in dropped}
     saved_key = str(extra.get("api_key", ""))
     key_hint, secret_hint = f"give --api-key or set {KEY_VARIABLE}", f"set {SECRET_VARIABLE}"
-    api_key = given_key(options) or saved_key or ask("API key", key_hint)
+    api_key, secret = given_credentials(options)
+    api_key = api_key or saved_key or ask("API key", key_hint)
     # A secret belongs to one key.
     saved_secret = saved.password if saved and api_key == saved_key else None
-    secret = given_secret() or saved_secret or ask_secret("API secret", secret_hint)
+    secret = secret or saved_secret or ask("API secret", secret_hint, hidden=True)
     extra["api_key"] = api_key
     if options.proxy:
         extra["proxy"] = options.proxy
@@ -78,14 +78,10 @@ def draft_connection(options: Namespace, saved: Connection | None) -> Connection
     return draft
 
 
-def given_key(options: Namespace) -> str:
-    """Return the API key of the options or the environment; empty if there is none."""
-    return str(options.api_key or os.environ.get(KEY_VARIABLE, "")).strip()
-
-
-def given_secret() -> str:
-    """Return the API secret of the environment; empty if there is none."""
-    return os.environ.get(SECRET_VARIABLE, "").strip()
+def given_credentials(options: Namespace) -> tuple[str, str]:
+    """Return the key and secret of the options and the environment; empty where there is none."""
+    api_key = options.api_key or os.environ.get(KEY_VARIABLE, "")
+    return str(api_key).strip(), os.environ.get(SECRET_VARIABLE, "").strip()
 
 
 def complete_connection(
@@ -140,11 +136,6 @@ def as_json(connection: Connection) -> str:
         "extra": connection.extra_dejson,
     }
     return json.dumps({name: value for name, value in fields.items() if value is not None})
-
-
-def as_environment_line(connection: Connection) -> str:
-    """Return a line for an environment file or a shell: the variable with the connection."""
-    return f"{environment_variable(connection.conn_id)}={shlex.quote(as_json(connection))}"
 
 
 def save_to_file(connection: Connection) -> str:

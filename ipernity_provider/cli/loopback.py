@@ -23,18 +23,15 @@ _NOT_EXPECTED = _PAGE.format(title="Nothing here", text="This page waits for ano
 
 
 class LoopbackCallback(ThreadingHTTPServer):
-    """Listen on a free port of 127.0.0.1 until the browser returns with the expected token."""
+    """Listen on a free port of 127.0.0.1 until the browser returns with ``request_token``."""
 
     daemon_threads = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Page)
-        self.returned = threading.Event()
-        self._expected: str | None = None
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/"
+        self.url = f"http://127.0.0.1:{self.server_port}/"
+        self.request_token = ""
+        self.has_returned = threading.Event()
 
     def __enter__(self) -> Self:
         threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
@@ -44,16 +41,6 @@ class LoopbackCallback(ThreadingHTTPServer):
         self.shutdown()
         self.server_close()
 
-    def expect(self, request_token: str) -> None:
-        self._expected = request_token
-
-    def wait(self, seconds: float) -> bool:
-        """Return whether the browser returned in time."""
-        return self.returned.wait(seconds)
-
-    def is_expected(self, address: str) -> bool:
-        return self._expected in parse_qs(urlsplit(address).query).get("oauth_token", [])
-
     def handle_error(self, *_: object) -> None:
         """Ignore a browser that closes the connection early."""
 
@@ -62,7 +49,8 @@ class _Page(BaseHTTPRequestHandler):
     server: LoopbackCallback
 
     def do_GET(self) -> None:
-        expected = self.server.is_expected(self.path)
+        tokens = parse_qs(urlsplit(self.path).query).get("oauth_token", [])
+        expected = self.server.request_token in tokens
         body = (_THANKS if expected else _NOT_EXPECTED).encode()
         try:
             self.send_response(200 if expected else 404)
@@ -72,7 +60,7 @@ class _Page(BaseHTTPRequestHandler):
             self.wfile.write(body)
         finally:  # the consent is given, even if the browser did not read the page
             if expected:
-                self.server.returned.set()
+                self.server.has_returned.set()
 
     def log_message(self, *_: Any) -> None:
         """Print nothing: the address holds a token."""

@@ -16,25 +16,27 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def ask(question: str, alternative: str) -> str:
+def ask(question: str, alternative: str, *, hidden: bool = False) -> str:
     """Ask for a line of text.
 
     :param alternative: how to give it without a terminal, for the error.
+    :param hidden: the terminal does not show what is typed.
     :raises CommandFailed: there is no terminal, or nothing was typed.
     """
-    _require_tty(question, alternative)
-    print(f"{question}: ", end="", file=sys.stderr, flush=True)
-    return _require_answer(sys.stdin.readline(), question)
-
-
-def ask_secret(question: str, alternative: str) -> str:
-    """Ask for a line of text that the terminal does not show; see :func:`ask`."""
-    _require_tty(question, alternative)
-    try:
-        answer = getpass.getpass(f"{question} (not shown): ", stream=sys.stderr)
-    except EOFError:
-        answer = ""
-    return _require_answer(answer, question)
+    if not (sys.stdin and sys.stdin.isatty()):
+        missing = f"{question} is missing and there is no terminal to ask for it"
+        raise CommandFailed(f"{missing}: {alternative}.")
+    if hidden:
+        try:
+            answer = getpass.getpass(f"{question} (not shown): ", stream=sys.stderr)
+        except EOFError:
+            answer = ""
+    else:
+        print(f"{question}: ", end="", file=sys.stderr, flush=True)
+        answer = sys.stdin.readline()
+    if not answer.strip():
+        raise CommandFailed(f"{question} is missing.")
+    return answer.strip()
 
 
 def wait_for_enter(text: str) -> bool:
@@ -69,15 +71,3 @@ def _detached_stdio() -> Iterator[None]:
             os.dup2(copy, stream)
             os.close(copy)
         os.close(null)
-
-
-def _require_tty(question: str, alternative: str) -> None:
-    if not (sys.stdin and sys.stdin.isatty()):
-        missing = f"{question} is missing and there is no terminal to ask for it"
-        raise CommandFailed(f"{missing}: {alternative}.")
-
-
-def _require_answer(answer: str, question: str) -> str:
-    if not answer.strip():
-        raise CommandFailed(f"{question} is missing.")
-    return answer.strip()

@@ -106,6 +106,7 @@ def test_a_refused_consent_is_one_line(service: Service, tmp_path: Path, flow: t
     assert_no_secret(err)
 
 
+@pytest.mark.timeout(300)  # it starts Airflow seven times
 def test_a_connection_is_stored_once_and_renewed_with_overwrite(service: Service, tmp_path: Path) -> None:
     env = environment(tmp_path)
     key = {"IPERNITY_API_KEY": API_KEY, "IPERNITY_API_SECRET": API_SECRET}
