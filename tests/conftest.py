@@ -86,7 +86,7 @@ class Service:
         return requests.get(f"{self.url}/_sandbox/{what}", timeout=10).json()
 
     def _post(self, what: str, body: Any = None) -> Any:
-        answer = requests.post(f"{self.url}/_sandbox/{what}", json=body, timeout=30)
+        answer = requests.post(f"{self.url}/_sandbox/{what}", json=body or {}, timeout=30)
         assert answer.ok, answer.text
         return answer.json() if answer.content else None
 

@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "sensors": {"api", "replacement", "hooks", "triggers", "sensors", "airflow"},
     "cli": {"api", "hooks", "cli", "sandbox", "airflow"},
     "sandbox": {"sandbox"},
+    "testing.py": {"api", "sandbox"},
     "__main__.py": {"cli"},
     "get_provider_info.py": set[str](),
     "__init__.py": set[str](),

@@ -98,6 +98,12 @@ SANDBOX = ActionCommand(
             metavar="JSON",
             help="settings as JSON, or @FILE with them",
         ),
+        Arg(
+            ("--allow-host",),
+            action="append",
+            metavar="NAME",
+            help="host name to answer to besides those of this machine; can be repeated",
+        ),
         Arg(("--tls-cert",), metavar="FILE", help="certificate, to serve https"),
         Arg(("--tls-key",), metavar="FILE", help="the certificate's key"),
     ),

@@ -17,4 +17,6 @@ def sandbox(options: Namespace) -> None:
         "--tls-cert": options.tls_cert,
         "--tls-key": options.tls_key,
     }
-    sys.exit(main([f"{name}={value}" for name, value in given.items() if value is not None]))
+    arguments = [f"{name}={value}" for name, value in given.items() if value is not None]
+    arguments += [f"--allow-host={name}" for name in options.allow_host or ()]
+    sys.exit(main(arguments))

@@ -1,3 +1,5 @@
+"""Run the server: ``python -m ipernity_provider.sandbox``."""
+
 from __future__ import annotations
 
 import sys
@@ -5,10 +7,8 @@ import sys
 try:
     from ipernity_provider.sandbox.server import main
 except ModuleNotFoundError as error:
-    print(
-        f"The sandbox needs the package {error.name}: pip install 'airflow-provider-ipernity[sandbox]'.",
-        file=sys.stderr,
-    )
+    install = "pip install 'airflow-provider-ipernity[sandbox]'"
+    print(f"The sandbox needs the package {error.name}: {install}.", file=sys.stderr)
     sys.exit(2)
 
 __all__ = ["main"]

@@ -1,7 +1,8 @@
-"""``/api/<method>/<format>``: one call from the first byte to the last.
+"""``/api/<method>/<format>``: read a call, run its method and apply a requested fault.
 
-Without the parameter ``lg`` the whole service is out of reach: since 2026 it filters callers who do not send it. What
-it answers them is not known; here it is HTTP 403 with a web page, as such a filter would (setting ``require_lg``).
+Without the parameter ``lg`` the whole service cannot be reached: since 2026 it filters callers who
+do not send it. What it answers them is not known; here it is HTTP 403 with a web page, as such a
+filter would send (setting ``require_lg``).
 """
 
 from __future__ import annotations
@@ -9,67 +10,79 @@ from __future__ import annotations
 from aiohttp import web
 
 from ipernity_provider.sandbox import reply
-from ipernity_provider.sandbox.errors import ApiError
-from ipernity_provider.sandbox.faults import drop_connection, replacing_reply, spoil
-from ipernity_provider.sandbox.gate import admit, check_verb
-from ipernity_provider.sandbox.methods.registry import METHODS
-from ipernity_provider.sandbox.receive import ApiCall, Reception, receive
+from ipernity_provider.sandbox.auth import authorize
+from ipernity_provider.sandbox.catalog import METHODS, NOT_EMULATED
+from ipernity_provider.sandbox.errors import ApiError, not_emulated
+from ipernity_provider.sandbox.faults import apply_fault, drop_connection, fault_reply
+from ipernity_provider.sandbox.methods.registry import HANDLERS
+from ipernity_provider.sandbox.request import ApiRequest, UploadLimits, read_request
 from ipernity_provider.sandbox.state import SANDBOX, Sandbox
 
 FILTERED = (
     "<!DOCTYPE html><html><head><title>403 Forbidden</title></head><body><h1>Forbidden</h1>"
-    "<p>Automated access is not allowed. (ipernity sandbox: the parameter lg is missing.)</p></body></html>"
+    "<p>Automated access is not allowed. (ipernity sandbox: the parameter lg is missing.)</p>"
+    "</body></html>"
 )
 
 
 async def answer(request: web.Request) -> web.StreamResponse:
-    """Read the call, handle it, and let a fault that was ordered do its work."""
+    """Answer one call; a fault that fits it takes effect."""
     sandbox = request.app[SANDBOX]
     method = request.match_info.get("method", "")
+    reply_format = request.match_info.get("format") or "json"
     sandbox.calls[method] += 1
     fault = sandbox.take_fault(method)
     if fault is not None and fault.action == "drop_before_reading":
         return drop_connection(request)
-    reception = _reception(sandbox, method)
+    settings = sandbox.settings
+    limits = UploadLimits(  # only a method that takes a file gets one onto the disk
+        sandbox.new_file_path() if method in ("upload.file", "upload.replace") else None,
+        settings.max_file_bytes,
+        rewrite=settings.rewrite_bytes,
+        bytes_per_second=settings.receive_bytes_per_second,
+    )
     try:
-        call = await receive(request, method, request.match_info.get("format") or "json", reception)
-    except ConnectionError:  # the caller went away
-        return drop_connection(request)
-    try:
+        call = await read_request(request, method, reply_format, limits)
         if fault is not None and fault.replaces_handling:
-            return replacing_reply(fault, method)
+            return fault_reply(fault, method)
         if sandbox.settings.require_lg and not call.param("lg"):
             return web.Response(status=403, text=FILTERED, content_type="text/html")
         response = await _handle(sandbox, call)
-        return response if fault is None else await spoil(fault, method, response, request)
-    except ApiError as error:  # a fault's code; those of the call itself are replies already
-        return _failure(sandbox, call, error)
+        return response if fault is None else await apply_fault(fault, method, response, request)
+    except ConnectionError:  # the caller went away
+        return drop_connection(request)
+    except ApiError as error:  # of a fault, or of a body that cannot be read
+        failure = _failure(sandbox, reply_format, error)
+        if request.content.exception() is not None:
+            failure.force_close()  # the rest of the body cannot be read either
+        return failure
     finally:
-        if reception.path is not None:
-            reception.path.unlink(missing_ok=True)  # an accepted file was moved away before
+        if limits.path is not None:
+            limits.path.unlink(missing_ok=True)  # an accepted file was moved away before
 
 
-def _reception(sandbox: Sandbox, method: str) -> Reception:
-    """Only the methods that take a file get one onto the disk."""
-    settings = sandbox.settings
-    path = sandbox.new_file_path() if method in ("upload.file", "upload.replace") else None
-    return Reception(path, settings.max_file_bytes, settings.rewrite_bytes, settings.receive_bytes_per_second)
-
-
-async def _handle(sandbox: Sandbox, call: ApiCall) -> web.Response:
+async def _handle(sandbox: Sandbox, request: ApiRequest) -> web.Response:
     try:
-        if call.format not in ("json", "xml"):
-            raise ApiError(102)  # php is a format of the service, but the sandbox does not write it
-        method = METHODS.get(call.method)
+        if request.format == "php":
+            raise not_emulated("the format php is not emulated")
+        if request.format not in ("json", "xml"):
+            raise ApiError(102)
+        if request.method in NOT_EMULATED:
+            raise not_emulated(f"the method {request.method} is not emulated")
+        method = METHODS.get(request.method)
         if method is None:
             raise ApiError(103)
-        check_verb(call.verb, method.needs)
-        payload = await method.handler(admit(call, method.needs, sandbox))
+        call = authorize(request, method.requires, sandbox)
+        for name in method.not_applied:
+            if request.param(name):
+                raise not_emulated(f"the parameter {name} of {request.method} is not emulated")
+        payload = await HANDLERS[request.method](call)
     except ApiError as error:
-        return _failure(sandbox, call, error)
+        return _failure(sandbox, request.format, error)
     numbers = sandbox.settings.numbers_as_numbers
-    return reply.success(payload, call.format, sandbox.at(), numbers=numbers)
+    return reply.success(payload, request.format, sandbox.at(), numbers=numbers)
 
 
-def _failure(sandbox: Sandbox, call: ApiCall, error: ApiError) -> web.Response:
-    return reply.failure(error, call.format, sandbox.at(), numbers=sandbox.settings.numbers_as_numbers)
+def _failure(sandbox: Sandbox, reply_format: str, error: ApiError) -> web.Response:
+    numbers = sandbox.settings.numbers_as_numbers
+    return reply.failure(error, reply_format, sandbox.at(), numbers=numbers)

@@ -1,4 +1,4 @@
-"""The addresses of the sandbox, all below one root."""
+"""The addresses of the sandbox."""
 
 from __future__ import annotations
 
@@ -9,16 +9,21 @@ from aiohttp.typedefs import Handler
 
 from ipernity_provider.sandbox import api, consent, control, oauth_pages, pages
 from ipernity_provider.sandbox.state import SANDBOX, Sandbox
+from ipernity_provider.sandbox.web_security import add_headers, guard
 
 URLENCODED_BYTES = 16 * 1024**2
 """The longest body without a file. Files are streamed; ``max_file_bytes`` is their limit."""
 
 
-def make_app(sandbox: Sandbox) -> web.Application:
-    app = web.Application(client_max_size=URLENCODED_BYTES)
+def make_app(sandbox: Sandbox, allowed_hosts: frozenset[str] = frozenset()) -> web.Application:
+    """Return the web application.
 
+    :param allowed_hosts: host names that it answers to besides those of loopback.
+    """
+    app = web.Application(client_max_size=URLENCODED_BYTES, middlewares=[guard(allowed_hosts)])
     app[SANDBOX] = sandbox
     app.on_response_prepare.append(_date)
+    app.on_response_prepare.append(add_headers)
 
     def add(verbs: tuple[str, ...], path: str, page: Handler) -> None:
         for verb in verbs:
@@ -26,7 +31,7 @@ def make_app(sandbox: Sandbox) -> web.Application:
 
     get, post, both = (hdrs.METH_GET,), (hdrs.METH_POST,), (hdrs.METH_GET, hdrs.METH_POST)
     for path in ("/api", "/api/{method}", "/api/{method}/{format}"):
-        add(both, path.rstrip("/"), api.answer)
+        add(both, path, api.answer)
     add(get, "/apps/authorize", consent.ask)
     add(post, "/apps/authorize", consent.decide)
     add(both, "/apps/oauth/request", oauth_pages.request_token)
@@ -50,5 +55,5 @@ def make_app(sandbox: Sandbox) -> web.Application:
 
 
 async def _date(request: web.Request, response: web.StreamResponse) -> None:
-    """By the sandbox's own clock, which can be set."""
+    """Set the header Date by the sandbox's own clock."""
     response.headers[hdrs.DATE] = formatdate(request.app[SANDBOX].now(), usegmt=True)

@@ -1,6 +1,7 @@
-"""The one key and account of the sandbox, its tokens, and what leads to a token: frobs and request tokens.
+"""The one key and account of the sandbox, its tokens, frobs and request tokens.
 
-The values are examples from the service's documentation, or made up in their form; none of them opens anything.
+The values are examples from the service's documentation, or made up in the same form. None of them
+gives access to anything else.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from ipernity_provider.sandbox.documents import User
 
@@ -27,7 +29,7 @@ FROB_SECONDS = 300
 
 @dataclass(frozen=True)
 class Token:
-    """Lets an application act for the account.
+    """A permission for an application to act for the account.
 
     :param secret: the token secret of an OAuth token; None makes it a native token.
     :param rights: what the owner consented to; None follows the setting ``permissions``.
@@ -40,7 +42,7 @@ class Token:
 
 @dataclass
 class Frob:
-    """Stands for a native authorization in progress; ``rights`` are there once the owner consented."""
+    """A native authorization in progress; ``rights`` are set when the owner consents."""
 
     frob: str
     made_at: float
@@ -49,7 +51,7 @@ class Frob:
 
 @dataclass
 class RequestToken:
-    """Stands for an OAuth authorization in progress."""
+    """An OAuth authorization in progress; ``rights`` are set when the owner consents."""
 
     token: str
     secret: str
@@ -59,7 +61,10 @@ class RequestToken:
 
 @dataclass
 class Credentials:
-    """Everything handed out, and the OAuth nonces seen."""
+    """Everything issued, and the OAuth nonces seen.
+
+    :param form_key: signs the consent forms.
+    """
 
     tokens: dict[str, Token] = field(default_factory=dict)
     frobs: dict[str, Frob] = field(default_factory=dict)
@@ -67,6 +72,7 @@ class Credentials:
     granted_on_the_web: Mapping[str, str] = field(default_factory=dict)
     nonces: dict[str, int] = field(default_factory=dict)
     latest_timestamps: dict[str, int] = field(default_factory=dict)
+    form_key: bytes = field(default_factory=partial(secrets.token_bytes, 32))
 
     def __post_init__(self) -> None:
         self.tokens[TOKEN] = Token(TOKEN)
@@ -78,25 +84,26 @@ class Credentials:
         return frob
 
     def open_frob(self, frob: str, now: float) -> Frob | None:
-        """A frob that was neither used nor left lying for too long."""
+        """Return a frob that was not used and has not expired, or None."""
         known = self.frobs.get(frob)
         return known if known and now - known.made_at <= FROB_SECONDS else None
 
     def exchange_frob(self, frob: Frob) -> Token:
-        """The token that the owner consented to; the frob is spent."""
+        """Return the token that the owner consented to; the frob is used up."""
         del self.frobs[frob.frob]
-        return self._issue(Token(_digits_dash_hex(), rights=frob.rights))
+        token = Token(_digits_dash_hex(), rights=frob.rights)
+        self.tokens[token.token] = token
+        return token
 
     def new_request_token(self, callback: str | None) -> RequestToken:
         token = RequestToken(_digits_dash_hex(), secrets.token_hex(8), callback)
         self.request_tokens[token.token] = token
         return token
 
-    def exchange_request_token(self, token: RequestToken) -> Token:
-        del self.request_tokens[token.token]
-        return self._issue(Token(_digits_dash_hex(), secrets.token_hex(8), token.rights))
-
-    def _issue(self, token: Token) -> Token:
+    def exchange_request_token(self, request_token: RequestToken) -> Token:
+        """Return the token that the owner consented to; the request token is used up."""
+        del self.request_tokens[request_token.token]
+        token = Token(_digits_dash_hex(), secrets.token_hex(8), request_token.rights)
         self.tokens[token.token] = token
         return token
 

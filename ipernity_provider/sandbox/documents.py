@@ -1,4 +1,4 @@
-"""Documents: a page of the service, and the file that stands behind it at present."""
+"""Documents: a page of the service and its present file."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Thumbnail:
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A file as the service keeps it: ``md5`` and ``bytes`` are those of the bytes on its disk."""
+    """A file as the service stores it: ``md5`` and ``bytes`` are those of the stored bytes."""
 
     path: Path
     filename: str
@@ -60,7 +60,7 @@ class Version:
 
 @dataclass
 class Document:
-    """A page of the service. ``revision`` counts the files that have stood behind it."""
+    """A page of the service. ``revision`` counts the files that it has had."""
 
     doc_id: str
     owner: User
@@ -84,7 +84,7 @@ class Document:
         self.modified_at = self.modified_at or self.posted_at
 
     def replace_file(self, new: StoredFile, at: int) -> None:
-        """Put another file behind the document; title, permissions and the rest stay."""
+        """Replace the document's file; title, permissions and the rest stay."""
         old = self.file
         self.earlier.append(Version(old.md5, old.bytes, old.filename, at))
         self.file = new
@@ -98,7 +98,7 @@ class Document:
         return f"{self.doc_id}.{self._secret('thumbnails')}.{thumbnail.label}.jpg"
 
     def media_path(self, name: str) -> str:
-        """Where ``name`` lies below the root, with the marker that grows with each replacement."""
+        """Return the path of a file below the root, with a marker that counts the replacements."""
         digits = f"{int(self.doc_id):04d}"
         return f"/cdn/200/{digits[-4:-2]}/{digits[-2:]}/{name}?r{self.revision}"
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+NOT_EMULATED = 900
+"""The sandbox's own number, for what it cannot do or read. The service's numbers end at 503."""
+
 COMMON_TITLES: Mapping[int, str] = {
     100: "API Key is missing",
     101: "API Key is invalid",
@@ -31,10 +34,11 @@ COMMON_TITLES: Mapping[int, str] = {
     500: "Service error",
     501: "Maintenance mode",
     503: "Service unavailable",
+    NOT_EMULATED: "ipernity sandbox: what the service does with this value is not known",
 }
 
 QUOTA_OF_UPLOAD_FILE = 7
-"""``upload.file`` has no readable number for a used-up volume (its 3 means another thing): the sandbox's choice."""
+"""The sandbox's choice: the number of ``upload.file`` for a used-up volume is not known."""
 
 METHOD_TITLES: Mapping[str, Mapping[int, str]] = {
     "upload.replace": {
@@ -65,10 +69,18 @@ METHOD_TITLES: Mapping[str, Mapping[int, str]] = {
 
 
 class ApiError(Exception):
-    """An error of the service: it goes out in the body of the reply, with HTTP 200."""
+    """An error of the service: it goes out in the body of the reply, with HTTP 200.
 
-    def __init__(self, code: int, method: str = "") -> None:
+    :param title: takes the place of the documented title.
+    """
+
+    def __init__(self, code: int, method: str = "", title: str | None = None) -> None:
         self.code = code
         titles = {**COMMON_TITLES, **METHOD_TITLES.get(method, {})}
-        self.title = titles.get(code, "Unknown error")
+        self.title = titles.get(code, "Unknown error") if title is None else title
         super().__init__(f"{code} {self.title}")
+
+
+def not_emulated(sentence: str) -> ApiError:
+    """Return the error for something that the service documents and the sandbox does not do."""
+    return ApiError(NOT_EMULATED, title=f"ipernity sandbox: {sentence}")

@@ -1,4 +1,4 @@
-"""What a file is, by its content first and by its name second, and the small pictures made from it."""
+"""Detect what a file is, by its content or else by its name, and make its thumbnails."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from PIL import Image, ImageOps
 
 from ipernity_provider.sandbox.documents import MediaClass, StoredFile, Thumbnail
 
-Image.MAX_IMAGE_PIXELS = None  # big scans are welcome; THUMBNAIL_PIXELS bounds what is ever decoded
+Image.MAX_IMAGE_PIXELS = None  # big scans are allowed; THUMBNAIL_PIXELS bounds what is decoded
 
 LABELS = ("75x", "100", "240", "250x", "500", "560", "640", "800")
-"""The sizes that every visitor sees; ``x`` marks a square cut. Bigger ones depend on the owner's preferences."""
+"""The sizes that every visitor sees; ``x`` marks a square. Bigger ones depend on the owner."""
 
 LARGEST = 800
 THUMBNAIL_PIXELS = 200_000_000
@@ -24,7 +24,7 @@ _PHOTO_BRANDS = (b"heic", b"heix", b"mif1", b"msf1", b"avif")
 
 @dataclass(frozen=True)
 class Probe:
-    """What a file turned out to be; the size in pixels is 0 for all but pictures that can be opened."""
+    """What a file is; the size in pixels is 0 unless it is a picture that can be opened."""
 
     media: MediaClass
     w: int = 0
@@ -32,12 +32,12 @@ class Probe:
 
 
 def probe(path: Path, filename: str) -> Probe:
-    """Tell a file's media class. Reads its head only, whatever its size."""
+    """Return a file's media class and size. Read its head only."""
     try:
         with Image.open(path) as image:
             if image.format not in _NOT_PHOTOS:
                 return Probe("photo", *image.size)
-    except Exception:  # noqa: BLE001, S110 - Pillow raises many things on what is no picture
+    except Exception:  # noqa: BLE001, S110 - Pillow raises many errors for what is not a picture
         pass
     with path.open("rb") as file:
         head = file.read(16)
@@ -70,20 +70,23 @@ def _class_by_name(filename: str) -> MediaClass:
 
 
 def extension(filename: str) -> str:
-    """The extension that the service's addresses use; ``bin`` when the name has none that is fit for one."""
+    """Return the extension for addresses; ``bin`` when the name has none that can be used."""
     ext = Path(filename).suffix.removeprefix(".").lower()
     return ext if ext.isascii() and ext.isalnum() and len(ext) <= 5 else "bin"
 
 
 def with_thumbnails(file: StoredFile, folder: Path) -> StoredFile:
-    """The same file with its thumbnails, written into ``folder``. A photo that cannot be decoded gets none."""
+    """Return the file with its thumbnails, written into ``folder``.
+
+    A file that cannot be decoded as a photo gets none.
+    """
     if file.media != "photo" or not 0 < file.w * file.h <= THUMBNAIL_PIXELS:
         return file
     try:
         with Image.open(file.path) as image:
-            image.draft("RGB", (LARGEST, LARGEST))  # a JPEG decoder can shrink on the way, many times faster
+            image.draft("RGB", (LARGEST, LARGEST))  # a JPEG decoder shrinks while it reads: faster
             picture = ImageOps.exif_transpose(image).convert("RGB")
-    except Exception:  # noqa: BLE001 - a damaged picture raises many things
+    except Exception:  # noqa: BLE001 - Pillow raises many errors for a damaged picture
         return file
     return replace(file, thumbnails=make_thumbnails(picture, max(file.w, file.h), folder))
 

@@ -1,9 +1,10 @@
 """OAuth 1.0a as the service speaks it, verified with oauthlib.
 
-Its own rules come on top of RFC 5849: the plain fields of a multipart body are part of the base string (seen by other
-clients; the setting ``oauth_multipart`` has it the standard's way), no ``oauth_verifier``, a nonce is never taken
-twice, and a timestamp may not be lower than the one before. The documentation also names a signature method ``MD5``,
-but how it is built is not known, so it is refused like any other unknown one.
+Its own rules come on top of RFC 5849: the plain fields of a multipart body are part of the base
+string (seen by other clients; the setting ``oauth_multipart`` switches to the standard), there is
+no ``oauth_verifier``, a nonce is accepted once, and a timestamp may not be lower than the previous
+one. The documentation also names a signature method ``MD5``. How it is built is not known, so it is
+refused like any other unknown method.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from oauthlib.oauth1.rfc5849.utils import parse_authorization_header
 
 from ipernity_provider.sandbox.credentials import API_KEY, API_SECRET, Credentials
 from ipernity_provider.sandbox.errors import ApiError
-from ipernity_provider.sandbox.receive import ApiCall
+from ipernity_provider.sandbox.request import ApiRequest
 
 CLOCK_SKEW_SECONDS = 300
-"""How far a timestamp may be off; the service's own figure is not known."""
+"""How far a timestamp may differ; the service's own figure is not known."""
 
 _FORM = "application/x-www-form-urlencoded"
 _REQUIRED = (
@@ -35,7 +36,7 @@ _REQUIRED = (
 
 @dataclass(frozen=True)
 class OAuthRequest:
-    """The parts of a request that OAuth looks at; ``form`` are the body's fields that belong to the base string."""
+    """The parts of a request that OAuth signs; ``form`` are the fields of the body among them."""
 
     verb: str
     url: str
@@ -43,12 +44,16 @@ class OAuthRequest:
     authorization: str
 
     @classmethod
-    def of(cls, call: ApiCall, oauth_multipart: str) -> OAuthRequest:
-        signed_form = () if call.multipart and oauth_multipart == "rfc5849" else call.form
-        return cls(call.verb, call.url, signed_form, call.authorization)
+    def of(cls, request: ApiRequest, oauth_multipart: str) -> OAuthRequest:
+        is_unsigned = request.multipart and oauth_multipart == "rfc5849"
+        form = () if is_unsigned else request.form
+        return cls(request.verb, request.url, form, request.authorization)
 
     def oauth_params(self) -> dict[str, str]:
-        """The ``oauth_*`` parameters, wherever they were put."""
+        """Return the ``oauth_*`` parameters of the query, the form and the header.
+
+        :raises ApiError: 131 when the header cannot be read.
+        """
         given = [*parse_qsl(urlsplit(self.url).query, keep_blank_values=True), *self.form]
         if is_oauth_header(self.authorization):
             try:
@@ -59,8 +64,9 @@ class OAuthRequest:
         return {name: value for name, value in given if name.startswith("oauth_")}
 
 
-def speaks_oauth(call: ApiCall) -> bool:
-    return is_oauth_header(call.authorization) or any(name.startswith("oauth_") for name in call.params)
+def uses_oauth(request: ApiRequest) -> bool:
+    has_params = any(name.startswith("oauth_") for name in request.params)
+    return has_params or is_oauth_header(request.authorization)
 
 
 def is_oauth_header(authorization: str) -> bool:
@@ -75,9 +81,11 @@ def verify_oauth(
     token_secrets: Mapping[str, str],
     ordered: bool,
 ) -> dict[str, str]:
-    """Check one request in the order: parameters, version, method, key, token, clock, signature, nonce, order.
+    """Verify one request.
 
-    :param token_secrets: the tokens that are good for this request, with their secrets.
+    The order: parameters, version, method, key, token, clock, signature, nonce, order.
+
+    :param token_secrets: the tokens that may sign this request, with their secrets.
     :param ordered: refuse a timestamp lower than the previous one of the same key and token.
     :returns: its ``oauth_*`` parameters.
     :raises ApiError: 101, 105, 107 or 130 to 135.
@@ -88,7 +96,8 @@ def verify_oauth(
     if params.get("oauth_version", "1.0") != "1.0":
         raise ApiError(130)
     secure = request.url.startswith("https:")
-    if params["oauth_signature_method"] not in (("HMAC-SHA1", "PLAINTEXT") if secure else ("HMAC-SHA1",)):
+    known = ("HMAC-SHA1", "PLAINTEXT") if secure else ("HMAC-SHA1",)
+    if params["oauth_signature_method"] not in known:
         raise ApiError(135)
     if params["oauth_consumer_key"] != API_KEY:
         raise ApiError(101)
@@ -99,21 +108,22 @@ def verify_oauth(
     if not signature_is_valid(request, token_secrets):
         raise ApiError(105)
     _take_nonce(credentials, params["oauth_nonce"], timestamp, now)
-    order_of = f"{API_KEY} {token}"
-    if ordered and timestamp < credentials.latest_timestamps.get(order_of, 0):
+    latest = credentials.latest_timestamps
+    if ordered and timestamp < latest.get(token, 0):
         raise ApiError(134)
-    credentials.latest_timestamps[order_of] = timestamp
+    latest[token] = timestamp
     return params
 
 
 def signature_is_valid(request: OAuthRequest, token_secrets: Mapping[str, str]) -> bool:
-    """Whether the signature itself fits; says nothing of clock and nonce."""
+    """Return whether the signature itself is right, whatever the clock and the nonce are."""
     headers = {"Content-Type": _FORM}
     if request.authorization:
         headers["Authorization"] = request.authorization
     endpoint = SignatureOnlyEndpoint(_Secrets(token_secrets))
     try:
-        valid, _ = endpoint.validate_request(request.url, request.verb, urlencode(request.form), headers)
+        body = urlencode(request.form)
+        valid, _ = endpoint.validate_request(request.url, request.verb, body, headers)
     except ValueError:  # the query holds characters that should have been encoded
         return False
     return bool(valid)
@@ -129,17 +139,18 @@ def _timestamp(params: Mapping[str, str], now: float) -> int:
 
 
 def _take_nonce(credentials: Credentials, nonce: str, timestamp: int, now: float) -> None:
-    """Remember a nonce for as long as its timestamp would be taken."""
+    """Remember a nonce for as long as its timestamp would be accepted."""
     if nonce in credentials.nonces:
         raise ApiError(133)
     if len(credentials.nonces) >= 50_000:
         oldest = now - 2 * CLOCK_SKEW_SECONDS
-        credentials.nonces = {known: at for known, at in credentials.nonces.items() if at >= oldest}
+        recent = {known: at for known, at in credentials.nonces.items() if at >= oldest}
+        credentials.nonces = recent
     credentials.nonces[nonce] = timestamp
 
 
 class _Secrets(RequestValidator):
-    """Gives oauthlib the secrets; clock, nonce and key were checked before, with the service's own codes."""
+    """Provide oauthlib with the secrets; clock, nonce and key have codes of the service."""
 
     enforce_ssl = False
     timestamp_lifetime = 10**10

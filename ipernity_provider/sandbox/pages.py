@@ -1,4 +1,4 @@
-"""The pages that people look at, and the media files behind them."""
+"""The pages for people, and the media files that they show."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader
 from ipernity_provider.sandbox.credentials import ACCOUNT
 from ipernity_provider.sandbox.documents import PUBLIC, Document
 from ipernity_provider.sandbox.state import SANDBOX
+from ipernity_provider.sandbox.web_security import consent_policy
 
 CONTENT_TYPES = {
     "jpg": "image/jpeg",
@@ -28,10 +29,13 @@ CONTENT_TYPES = {
     "mp4": "video/mp4",
     "webm": "video/webm",
 }
-"""What a browser may show by itself. Anything else is a download: an uploaded web page must not run here."""
+"""What a browser may show. Anything else is a download: an uploaded web page must not run here."""
 
 _TEMPLATES = Environment(
-    loader=PackageLoader("ipernity_provider.sandbox"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    loader=PackageLoader("ipernity_provider.sandbox"),
+    autoescape=True,
+    trim_blocks=True,
+    lstrip_blocks=True,
 )
 _STYLE = files("ipernity_provider.sandbox").joinpath("templates/style.css").read_text("utf-8")
 
@@ -54,31 +58,48 @@ def _page(template: str, status: int = 200, **values: Any) -> web.Response:
     return web.Response(status=status, text=html, content_type="text/html")
 
 
-def message_page(title: str, text: str, kind: str = "bad", code: str = "", status: int = 200) -> web.Response:
-    """One sentence on a page; ``kind`` is the class of its element, ``ok`` after a consent."""
+def message_page(
+    title: str,
+    text: str,
+    kind: str = "bad",
+    code: str = "",
+    status: int = 200,
+) -> web.Response:
+    """Return a page with one sentence; ``kind`` is its class, ``ok`` after a consent."""
     return _page("message.html", status, title=title, text=text, kind=kind, code=code)
 
 
-def consent_page(rights: Mapping[str, str], hidden: Mapping[str, str]) -> web.Response:
-    """The question whether an application may act for the owner, with these rights."""
-    asked = {right: level for right, level in rights.items() if level != "none"}
-    return _page("consent.html", rights=asked, hidden=hidden, user=ACCOUNT)
+def consent_page(
+    rights: Mapping[str, str], query: Mapping[str, str], form_token: str, callback: str | None
+) -> web.Response:
+    """Return the question whether an application may act for the owner with these rights.
+
+    :param query: the parameters of the link; the form sends them as hidden inputs.
+    :param form_token: what proves that the form was sent by this page.
+    :param callback: where the answer redirects to.
+    """
+    requested = {right: level for right, level in rights.items() if level != "none"}
+    hidden = {**query, "form_token": form_token}
+    page = _page("consent.html", rights=requested, hidden=hidden, user=ACCOUNT)
+    page.headers["Content-Security-Policy"] = consent_policy(callback)
+    return page
 
 
 async def gallery(request: web.Request) -> web.StreamResponse:
-    """All documents that the owner may see, the last changed ones first."""
-    sandbox = request.app[SANDBOX]
-    shown = [document for document in sandbox.documents.values() if _on_pages(document)]
-    shown.sort(key=lambda document: (document.owner != ACCOUNT, -document.modified_at, document.doc_id))
-    cards = [(document, thumbnail_path(document, ("560", "500", "240", "100"))) for document in shown]
+    """Show all documents that the owner may see, the last changed ones first."""
+    documents = [doc for doc in request.app[SANDBOX].documents.values() if _is_visible(doc)]
+    documents.sort(key=lambda doc: (doc.owner != ACCOUNT, -doc.modified_at, doc.doc_id))
+    cards = [(doc, thumbnail_path(doc, ("560", "500", "240", "100"))) for doc in documents]
     return _page("gallery.html", cards=cards, account=ACCOUNT)
 
 
 async def document(request: web.Request) -> web.StreamResponse:
-    sandbox = request.app[SANDBOX]
-    found = sandbox.documents.get(request.match_info["doc_id"])
+    """Show one document with its figures and its earlier versions."""
+    found = request.app[SANDBOX].documents.get(request.match_info["doc_id"])
     user = request.match_info["user"]
-    if found is None or not _on_pages(found) or user not in (found.owner.user_id, found.owner.alias):
+    if found is None or not _is_visible(found):
+        return await not_found(request)
+    if user not in (found.owner.user_id, found.owner.alias):
         return await not_found(request)
     picture = thumbnail_path(found, ("800", "640", "560", "500", "240", "100"))
     original = found.media_path(found.original_name()) if found.owner == ACCOUNT else ""
@@ -95,7 +116,7 @@ async def style(_: web.Request) -> web.StreamResponse:
 
 
 async def media(request: web.Request) -> web.StreamResponse:
-    """An original or a thumbnail. Its address is its protection: a part of the name cannot be guessed."""
+    """Send an original or a thumbnail. A part of its name cannot be guessed: that protects it."""
     sandbox = request.app[SANDBOX]
     name = request.match_info["name"]
     found = sandbox.documents.get(name.partition(".")[0])
@@ -103,17 +124,14 @@ async def media(request: web.Request) -> web.StreamResponse:
     if path is None or not path.exists():
         return await not_found(request)
     content_type = CONTENT_TYPES.get(name.rpartition(".")[2])
-    headers = {
-        "Content-Type": content_type or "application/octet-stream",
-        "X-Content-Type-Options": "nosniff",
-    }
+    headers = {"Content-Type": content_type or "application/octet-stream"}
     if content_type is None:
         headers["Content-Disposition"] = "attachment"
     return web.FileResponse(path, headers=headers)
 
 
 def thumbnail_path(document: Document, labels: tuple[str, ...]) -> str:
-    """The address of the first of these sizes that there is, or nothing."""
+    """Return the address of the first of these sizes that exists, or an empty text."""
     made = {thumbnail.label: thumbnail for thumbnail in document.file.thumbnails}
     label = next((label for label in labels if label in made), None)
     return document.media_path(document.thumbnail_name(made[label])) if label else ""
@@ -128,5 +146,5 @@ def _media_file(document: Document, name: str) -> Path | None:
     return None
 
 
-def _on_pages(document: Document) -> bool:
+def _is_visible(document: Document) -> bool:
     return document.owner == ACCOUNT or document.share == PUBLIC

@@ -9,15 +9,46 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from ipernity_provider.sandbox.credentials import API_KEY, API_SECRET, TOKEN
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from os import PathLike
 
 READY = "ipernity sandbox ready: "
 
 
 class SandboxDidNotStart(RuntimeError):
-    """The server ended, or said nothing, before it was ready; the message holds what it wrote on stderr."""
+    """The server ended, or was not ready in time; the message is what it wrote on stderr."""
+
+
+class RunningSandbox(str):
+    """A running sandbox: the text is its root address."""
+
+    __slots__ = ()
+
+    @property
+    def url(self) -> str:
+        """The root address, for example ``http://127.0.0.1:8765``."""
+        return str(self)
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        """The members ``api_key``, ``api_secret`` and ``token`` of the account."""
+        return {"api_key": API_KEY, "api_secret": API_SECRET, "token": TOKEN}
+
+    @property
+    def connection(self) -> str:
+        """An Airflow connection as JSON, for ``AIRFLOW_CONN_IPERNITY_DEFAULT``."""
+        return json.dumps(
+            {
+                "conn_type": "ipernity",
+                "host": self.url,
+                "port": 0,
+                "password": API_SECRET,
+                "extra": {"api_key": API_KEY, "token": TOKEN},
+            }
+        )
 
 
 @contextmanager
@@ -27,14 +58,16 @@ def running_sandbox(
     tls_cert: str | PathLike[str] | None = None,
     tls_key: str | PathLike[str] | None = None,
     start_seconds: float = 20.0,
-) -> Iterator[str]:
-    """Start the sandbox as a child process, yield its root address and end it when the block is left.
+    allow_hosts: Iterable[str] = (),
+) -> Iterator[RunningSandbox]:
+    """Start the sandbox as a child process, yield its address, and end it with the block.
 
     :param port: port on 127.0.0.1; 0 takes a free one.
-    :param settings: start-up settings; ``POST /_sandbox/reset`` comes back to them.
+    :param settings: start-up settings; ``POST /_sandbox/reset`` restores them.
     :param tls_cert: file with the certificate, to serve https.
     :param tls_key: file with the certificate's key.
     :param start_seconds: the longest wait for the server to be ready.
+    :param allow_hosts: host names that it answers to besides those of loopback.
     :raises SandboxDidNotStart: with the server's own sentence about what is wrong.
     """
     command = [sys.executable, "-m", "ipernity_provider.sandbox", "--port", str(port)]
@@ -43,20 +76,32 @@ def running_sandbox(
         command += ["--tls-cert", str(tls_cert)]
     if tls_key is not None:
         command += ["--tls-key", str(tls_key)]
+    for host in allow_hosts:
+        command += ["--allow-host", host]
+    pipe = subprocess.PIPE
     with subprocess.Popen(  # noqa: S603 - our own interpreter and module
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True
     ) as process:
         try:
             url = _wait_until_ready(process, start_seconds)
-            threading.Thread(target=_pass_on_errors, args=(process,), daemon=True).start()
-            yield url
+            threading.Thread(target=_forward_stderr, args=(process,), daemon=True).start()
+            yield RunningSandbox(url)
         finally:
-            _end(process)
+            if process.poll() is None:
+                process.terminate()
+            try:
+                process.wait(timeout=5)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
 def _wait_until_ready(process: subprocess.Popen[str], seconds: float) -> str:
-    """The address from the ready line. Killing the process is what ends the wait for a line that never comes."""
-    timer = threading.Timer(seconds, process.kill)
+    """Return the address from the ready line.
+
+    :raises SandboxDidNotStart: when the line does not come; the process is killed.
+    """
+    timer = threading.Timer(seconds, process.kill)  # a killed process ends the wait for its line
     timer.start()
     try:
         assert process.stdout is not None  # noqa: S101 - it is a pipe
@@ -67,22 +112,12 @@ def _wait_until_ready(process: subprocess.Popen[str], seconds: float) -> str:
         return line.removeprefix(READY)
     assert process.stderr is not None  # noqa: S101 - it is a pipe
     process.kill()
-    said = process.stderr.read().strip()
-    raise SandboxDidNotStart(said or f"The sandbox was not ready after {seconds:g} seconds.")
+    error = process.stderr.read().strip()
+    raise SandboxDidNotStart(error or f"The sandbox was not ready after {seconds:g} seconds.")
 
 
-def _pass_on_errors(process: subprocess.Popen[str]) -> None:
-    """Hand the server's stderr through: an unread pipe would fill up and stop the server."""
+def _forward_stderr(process: subprocess.Popen[str]) -> None:
+    """Copy the server's stderr: a pipe that is not read would fill up and block the server."""
     assert process.stderr is not None  # noqa: S101 - it is a pipe
     for line in process.stderr:
         sys.stderr.write(line)
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    if process.poll() is None:
-        process.terminate()
-    try:
-        process.wait(timeout=5)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()

@@ -1,7 +1,8 @@
-"""A payload as the service writes it: JSON the way PHP dumps arrays, or XML.
+"""Encode a payload as the service does: JSON as PHP writes arrays, or XML.
 
-A payload is made of mappings, lists, texts and numbers. Numbers leave as strings (unless ``numbers_as_numbers``),
-an empty mapping is ``[]``, an empty list is left out, and the payload comes before the member ``api``.
+A payload consists of mappings, lists, texts and numbers. Numbers are sent as strings (unless
+``numbers_as_numbers``), an empty mapping is ``[]``, an empty list is left out, and the payload
+comes before the member ``api``.
 """
 
 from __future__ import annotations
@@ -20,27 +21,34 @@ Value: TypeAlias = "str | int | float | Payload | Sequence[Payload]"
 Payload: TypeAlias = Mapping[str, Value]
 
 TEXT_ELEMENTS = frozenset({"ticket", "hello", "frob", "token", "echo", "description"})
-"""What XML shows as an element with text; any other single value inside an element is an attribute of it."""
+"""What is an element with text in XML; any other single value in an element is an attribute."""
 
 _XML_NAME = re.compile(r"[A-Za-z_][\w.-]*")
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def success(payload: Payload, reply_format: str, at: int, *, numbers: bool) -> web.Response:
+    """Return the reply to a call that succeeded; ``at`` is the service's time."""
     if reply_format == "xml":
         return _xml(payload, {"status": "ok", "at": str(at)})
     return _json({**payload, "api": {"status": "ok", "at": at}}, numbers=numbers)
 
 
 def failure(error: ApiError, reply_format: str, at: int, *, numbers: bool) -> web.Response:
+    """Return the reply to a call that failed."""
     if reply_format == "xml":
         return _xml({}, {"status": "error", "code": str(error.code), "message": error.title})
-    envelope: Payload = {"status": "error", "at": at, "code": error.code, "message": error.title}
+    envelope: Payload = {
+        "status": "error",
+        "at": at,
+        "code": error.code,
+        "message": error.title,
+    }
     return _json({"api": envelope}, numbers=numbers)
 
 
 def _json(payload: Payload, *, numbers: bool) -> web.Response:
-    """JSON, under the content type that other clients have seen."""
+    """Return JSON with the content type that other clients have seen."""
     text = json.dumps(_php_array(payload, numbers=numbers), ensure_ascii=True)
     return web.Response(text=text, content_type="text/plain")
 

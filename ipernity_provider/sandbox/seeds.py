@@ -1,4 +1,4 @@
-"""The documents that the sandbox starts with. Their files are made once and never touched again."""
+"""The documents that the sandbox starts with. Their files are made once and never changed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ POSTED_AT = 1699990000
 
 @dataclass(frozen=True)
 class Seed:
-    """One document of the start; its content follows from its file name."""
+    """One document of the start; its file name determines its content."""
 
     doc_id: str
     title: str
@@ -52,14 +52,14 @@ SEEDS = (
 
 
 def make_seed_files(folder: Path) -> dict[str, StoredFile]:
-    """Write the seeds' files and thumbnails into ``folder``; by document id."""
+    """Write the seeds' files and thumbnails into ``folder``; return them by document id."""
     with ThreadPoolExecutor() as pool:
         made = pool.map(_make_file, SEEDS, repeat(folder))
         return {seed.doc_id: file for seed, file in zip(SEEDS, made, strict=True)}
 
 
 def seeded_documents(files: dict[str, StoredFile]) -> dict[str, Document]:
-    """The documents as they are at the start, each with its pristine file."""
+    """Return the documents as they are at the start, each with its first file."""
     documents = {}
     for number, seed in enumerate(SEEDS):
         lat, lng = seed.place or (None, None)

@@ -1,10 +1,11 @@
-"""``python -m ipernity_provider.sandbox``: start, say so, and stop on SIGTERM or SIGINT."""
+"""``python -m ipernity_provider.sandbox``: serve until SIGTERM or SIGINT."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import json
+import logging
 import os
 import signal
 import ssl
@@ -15,33 +16,38 @@ from contextlib import closing
 from pathlib import Path
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from ipernity_provider.sandbox.app import make_app
 from ipernity_provider.sandbox.process import READY
 from ipernity_provider.sandbox.settings import Settings, SettingsError
 from ipernity_provider.sandbox.state import Sandbox
 
+PREFIX = "ipernity-sandbox-"
+"""How the names of the private folders begin."""
+
 CLOSE_SECONDS = 0.2
-"""How long calls in progress may take to end when the server is told to stop."""
+"""How long calls in progress may take to end when the server stops."""
 
 
 class CannotStart(Exception):
-    """One sentence for stderr."""
+    """The server cannot start; the message is one sentence for stderr."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the server until it is told to stop.
+    """Run the server until it is stopped.
 
-    :returns: 2 when it cannot start; after a clean stop the process ends here, with exit code 0.
+    :returns: 2 when it cannot start; after a stop the process ends here, with exit code 0.
     """
     options = _parser().parse_args(arguments)
     try:
         settings = _settings(options.settings)
         tls = _tls(options.tls_cert, options.tls_key)
-        with tempfile.TemporaryDirectory(prefix="ipernity-sandbox-", ignore_cleanup_errors=True) as folder:
-            sandbox = Sandbox(Path(folder), settings)
+        hosts = frozenset(name.lower() for name in (options.host, *options.allow_host))
+        with tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as folder:
+            app = make_app(Sandbox(Path(folder), settings), hosts)
             with closing(asyncio.new_event_loop()) as loop:
-                loop.run_until_complete(_serve(sandbox, options.host, options.port, tls))
+                loop.run_until_complete(_serve(app, options.host, options.port, tls))
     except CannotStart as error:
         print(error, file=sys.stderr)
         return 2
@@ -51,36 +57,49 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m ipernity_provider.sandbox", description="The photo service ipernity.com, emulated."
+        prog="python -m ipernity_provider.sandbox",
+        description="The photo service ipernity.com, emulated.",
     )
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    parser.add_argument(
-        "--port", type=int, default=8765, help="port, 0 for a free one (default: %(default)s)"
+    add = parser.add_argument
+    add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    add("--port", type=int, default=8765, help="port, 0 for a free one (default: %(default)s)")
+    add(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="host name to answer to besides those of this machine; can be repeated",
     )
-    parser.add_argument("--tls-cert", type=Path, metavar="FILE", help="certificate, to serve https")
-    parser.add_argument("--tls-key", type=Path, metavar="FILE", help="the certificate's key")
-    parser.add_argument(
-        "--settings", default="{}", metavar="JSON", help="settings as JSON, or @FILE with them"
-    )
+    add("--tls-cert", type=Path, metavar="FILE", help="certificate, to serve https")
+    add("--tls-key", type=Path, metavar="FILE", help="the certificate's key")
+    add("--settings", default="{}", metavar="JSON", help="settings as JSON, or @FILE with them")
     return parser
 
 
-async def _serve(sandbox: Sandbox, host: str, port: int, tls: ssl.SSLContext | None) -> None:
-    told_to_stop = asyncio.Event()
+async def _serve(app: web.Application, host: str, port: int, tls: ssl.SSLContext | None) -> None:
+    logging.getLogger("aiohttp.server").addFilter(_is_own_fault)
+    stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, told_to_stop.set)
-    runner = web.AppRunner(make_app(sandbox), access_log=None, shutdown_timeout=CLOSE_SECONDS)
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSE_SECONDS)
     await runner.setup()
     try:
         await web.TCPSite(runner, host, port, ssl_context=tls).start()
-        named = f"[{host}]" if ":" in host else host
-        print(f"{READY}{'https' if tls else 'http'}://{named}:{runner.addresses[0][1]}", flush=True)
-        await told_to_stop.wait()
+        name = f"[{host}]" if ":" in host else host
+        scheme = "https" if tls else "http"
+        print(f"{READY}{scheme}://{name}:{runner.addresses[0][1]}", flush=True)
+        await stop.wait()
     except (OSError, OverflowError) as error:
-        why = str(getattr(error, "strerror", None) or error).rstrip(".")
-        raise CannotStart(f"The sandbox cannot listen on {host} port {port}: {why}.") from error
+        reason = str(getattr(error, "strerror", None) or error).rstrip(".")
+        raise CannotStart(f"The sandbox cannot listen on {host} port {port}: {reason}.") from error
     finally:
         await runner.cleanup()
+
+
+def _is_own_fault(record: logging.LogRecord) -> bool:
+    """Return False for what is wrong with a request and not with the server."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, HttpProcessingError | web.RequestPayloadError)
 
 
 def _tls(cert: Path | None, key: Path | None) -> ssl.SSLContext | None:
@@ -98,9 +117,11 @@ def _tls(cert: Path | None, key: Path | None) -> ssl.SSLContext | None:
 
 def _settings(text: str) -> Settings:
     try:
-        return Settings().changed(json.loads(Path(text[1:]).read_text() if text.startswith("@") else text))
+        content = Path(text[1:]).read_text() if text.startswith("@") else text
+        return Settings().changed(json.loads(content))
     except OSError as error:
-        raise CannotStart(f"The settings file {text[1:]} cannot be read: {error.strerror}.") from error
+        reason = error.strerror
+        raise CannotStart(f"The settings file {text[1:]} cannot be read: {reason}.") from error
     except SettingsError as error:
         raise CannotStart(str(error)) from error
     except ValueError as error:

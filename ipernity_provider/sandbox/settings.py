@@ -1,11 +1,13 @@
-"""What can be switched while the sandbox runs, and the check of every change.
+"""The settings that can be changed while the sandbox runs, and the check of every change.
 
-Each default is what the service most likely does; the other values are for what it has been seen to do, or may do.
+Each default is what the service most likely does; the other values are what it was seen to do, or
+may do.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
@@ -13,8 +15,8 @@ from typing import Any, Literal, TypeAlias
 from ipernity_provider.sandbox.faults import Fault, FaultError
 
 YEAR_SECONDS = 365 * 24 * 3600
-ENDLESS = 10**12
-"""More than any number of seconds or bytes that makes sense."""
+UNBOUNDED = 10**12
+"""More than any useful number of seconds or bytes."""
 
 QUOTA_BYTES = 10 * 1024**3
 LEVELS = ("none", "read", "write", "delete")
@@ -23,12 +25,12 @@ DEFAULT_RIGHTS: Mapping[str, str] = {**dict.fromkeys(RIGHTS, "none"), "doc": "wr
 
 
 class SettingsError(ValueError):
-    """A change was refused; the message is one sentence that names the setting and what is allowed."""
+    """A change was refused; the message names the setting and what is allowed."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The sandbox's switches, see the table in the README. Seconds and bytes are what the names say."""
+    """The sandbox's settings; docs/sandbox.md describes each one."""
 
     replace_mode: Literal["in_place", "new_document"] = "in_place"
     processing_seconds: float = 1.0
@@ -53,9 +55,9 @@ class Settings:
     faults: tuple[Fault, ...] = ()
 
     def changed(self, changes: object) -> Settings:
-        """These settings with some of them replaced.
+        """Return these settings with some of them replaced.
 
-        :param changes: a mapping as it came out of JSON; ``permissions`` may name only the rights to change.
+        :param changes: decoded JSON; ``permissions`` may name only the rights to change.
         :raises SettingsError: for the first unknown name or impossible value.
         """
         if not isinstance(changes, dict):
@@ -75,15 +77,15 @@ class Settings:
 Check: TypeAlias = Callable[[Any], Any]
 
 
-class _Refused(Exception):
-    """Says what would have been allowed."""
+class _NotAllowedError(Exception):
+    """The value is not allowed; the message is what is allowed."""
 
 
 def _one_of(*choices: str) -> Check:
     def check(value: Any) -> str:
         if isinstance(value, str) and value in choices:
             return value
-        raise _Refused("one of " + ", ".join(f'"{choice}"' for choice in choices))
+        raise _NotAllowedError("one of " + ", ".join(f'"{choice}"' for choice in choices))
 
     return check
 
@@ -91,22 +93,27 @@ def _one_of(*choices: str) -> Check:
 def _flag(value: Any) -> bool:
     if isinstance(value, bool):
         return value
-    raise _Refused("true or false")
+    raise _NotAllowedError("true or false")
 
 
-def _number(minimum: float | None = 0, *, whole: bool = False, maximum: float | None = None) -> Check:
+def _number(
+    minimum: float | None = 0,
+    *,
+    whole: bool = False,
+    maximum: float | None = None,
+) -> Check:
     allowed = "a whole number" if whole else "a number"
     if minimum is not None:
         allowed += f" of at least {minimum}"
     if maximum is not None:
         allowed += f" and at most {maximum}"
-    lowest = -ENDLESS if minimum is None else minimum
-    highest = ENDLESS if maximum is None else maximum
+    lowest = -UNBOUNDED if minimum is None else minimum
+    highest = UNBOUNDED if maximum is None else maximum
 
     def check(value: Any) -> Any:
         fits = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
-        if not fits or not lowest <= value <= highest:  # which NaN is not, either
-            raise _Refused(allowed)
+        if not fits or not lowest <= value <= highest:  # NaN is not, either
+            raise _NotAllowedError(allowed)
         return value
 
     return check
@@ -118,31 +125,33 @@ def _or_null(inner: Check) -> Check:
             return None
         try:
             return inner(value)
-        except _Refused as refused:
-            raise _Refused(f"{refused}, or null") from None
+        except _NotAllowedError as allowed:
+            raise _NotAllowedError(f"{allowed}, or null") from None
 
     return check
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, str) and value:
+def _address(value: Any) -> str:
+    if isinstance(value, str) and re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*:[\x21-\x7e]+", value):
         return value
-    raise _Refused("a text that is not empty")
+    raise _NotAllowedError("an address such as https://app.example/back")
 
 
 def _permissions(value: Any) -> dict[str, str]:
-    if isinstance(value, dict) and all(name in RIGHTS and level in LEVELS for name, level in value.items()):
-        return value
-    raise _Refused(f"an object with the members {', '.join(RIGHTS)} and the levels {', '.join(LEVELS)}")
+    is_object = isinstance(value, dict) and value.keys() <= set(RIGHTS)
+    if is_object and all(level in LEVELS for level in value.values()):
+        return dict(value)
+    members, levels = ", ".join(RIGHTS), ", ".join(LEVELS)
+    raise _NotAllowedError(f"an object with the members {members} and the levels {levels}")
 
 
 def _faults(value: Any) -> tuple[Fault, ...]:
     if not isinstance(value, list):
-        raise _Refused("a list of faults")
+        raise _NotAllowedError("a list of faults")
     try:
         return tuple(Fault.from_json(entry) for entry in value)
     except FaultError as error:
-        raise _Refused(f"a list in which {error}") from None
+        raise _NotAllowedError(f"a list in which {error}") from None
 
 
 CHECKS: Mapping[str, Check] = {
@@ -165,15 +174,15 @@ CHECKS: Mapping[str, Check] = {
     "oauth_timestamp_order": _flag,
     "clock_offset_seconds": _number(-YEAR_SECONDS, maximum=YEAR_SECONDS),
     "receive_bytes_per_second": _or_null(_number(1, whole=True)),
-    "callback_url": _or_null(_text),
+    "callback_url": _or_null(_address),
     "faults": _faults,
 }
 
 
 def _checked(name: str, value: object) -> Any:
     if name not in CHECKS:
-        raise SettingsError(f"There is no setting '{name}'; the settings are {', '.join(CHECKS)}.")
+        raise SettingsError(f"There is no setting {name!a}; the settings are {', '.join(CHECKS)}.")
     try:
         return CHECKS[name](value)
-    except _Refused as refused:
-        raise SettingsError(f"The setting '{name}' must be {refused}.") from None
+    except _NotAllowedError as allowed:
+        raise SettingsError(f"The setting '{name}' must be {allowed}.") from None

@@ -1,4 +1,4 @@
-"""All that the sandbox remembers. One event loop reads and writes it, so it needs no locks."""
+"""The state of the sandbox. One event loop reads and writes it, so it needs no locks."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from aiohttp import web
 from ipernity_provider.sandbox.credentials import Credentials, Token
 from ipernity_provider.sandbox.documents import Document, StoredFile
 from ipernity_provider.sandbox.faults import Fault, take_fault
+from ipernity_provider.sandbox.request import ReceivedFile
 from ipernity_provider.sandbox.seeds import make_seed_files, seeded_documents
 from ipernity_provider.sandbox.settings import LEVELS, QUOTA_BYTES, Settings
 from ipernity_provider.sandbox.tickets import Tickets
@@ -41,8 +42,8 @@ class LedgerEntry:
 class Sandbox:
     """The emulated service: its documents, tickets, tokens and counts.
 
-    :param folder: a private folder for the files, removed by whoever made it.
-    :param start_settings: what :meth:`reset` comes back to.
+    :param folder: a private folder for the files; the caller removes it.
+    :param start_settings: what :meth:`reset` restores.
     """
 
     def __init__(self, folder: Path, start_settings: Settings) -> None:
@@ -58,7 +59,7 @@ class Sandbox:
         self.reset()
 
     def reset(self) -> None:
-        """Back to the seeds and the start-up settings; uploads in progress are dropped."""
+        """Restore the seeds and the start-up settings; cancel uploads in progress."""
         for task in self._work:
             task.cancel()
         for timer in self._timers:
@@ -76,38 +77,37 @@ class Sandbox:
         self.settings = self._start_settings
         self._apply_quota(self._start_settings)
 
-    # time
-
     def now(self) -> float:
-        """The service's clock, in unix seconds."""
+        """Return the service's time in unix seconds."""
         return time.time() + self.settings.clock_offset_seconds
 
     def at(self) -> int:
         return int(self.now())
 
     def clock(self) -> float:
-        """For durations: the event loop's clock, which nothing can set."""
+        """Return the event loop's monotonic time in seconds, for durations."""
         return asyncio.get_running_loop().time()
 
     def start_work(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run something beside the calls; :meth:`reset` ends it."""
+        """Run a task in the background; :meth:`reset` cancels it."""
         task = asyncio.get_running_loop().create_task(work)
         self._work.add(task)
         task.add_done_callback(self._work.discard)
         return task
 
-    def add_plain_ticket(self, seconds: float) -> str:
-        """A ticket with no upload behind it, done after ``seconds``; it names a document that does not exist."""
+    def add_ticket_without_upload(self, seconds: float) -> str:
+        """Issue a ticket that is done after ``seconds``; the document it names does not exist."""
         ticket = self.tickets.for_new_document(self.clock() + seconds)
         doc_id = f"9{ticket.ticket}"
         end = partial(ticket.end, "done", ticket.ready_at, doc_id)
         self._timers.append(asyncio.get_running_loop().call_later(seconds, end))
         return ticket.ticket
 
-    # settings
-
     def change_settings(self, changes: object) -> None:
-        """:raises SettingsError: and changes nothing."""
+        """Change some settings.
+
+        :raises SettingsError: for the first change that is not possible; then nothing is changed.
+        """
         self.settings = self.settings.changed(changes)
         if isinstance(changes, dict) and "quota_left_bytes" in changes:
             self._apply_quota(self.settings)
@@ -120,29 +120,28 @@ class Sandbox:
             self.used_bytes = QUOTA_BYTES - settings.quota_left_bytes
 
     def take_fault(self, method: str) -> Fault | None:
+        """Return the fault for this call of ``method`` and use it up."""
         fault, left = take_fault(self.settings.faults, method)
         if fault is not None:
             self.settings = replace(self.settings, faults=left)
         return fault
 
-    def take_invalid(self) -> bool:
-        """Whether the upload accepted just now is one of those ordered to fail."""
-        ordered = self.settings.invalid_next
-        if ordered:
-            self.settings = replace(self.settings, invalid_next=ordered - 1)
-        return ordered > 0
-
-    # rights
+    def use_invalid(self) -> bool:
+        """Return whether this upload becomes invalid, and count ``invalid_next`` down."""
+        left = self.settings.invalid_next
+        if left:
+            self.settings = replace(self.settings, invalid_next=left - 1)
+        return left > 0
 
     def level(self, token: Token, right: str) -> str:
         rights = self.settings.permissions if token.rights is None else token.rights
         return rights.get(right, "none")
 
     def allows(self, token: Token | None, right: str, level: str) -> bool:
-        """Whether a token carries a right; a higher level contains the lower ones."""
-        return token is not None and LEVELS.index(self.level(token, right)) >= LEVELS.index(level)
-
-    # files
+        """Return whether a token has a right; a higher level includes the lower ones."""
+        if token is None:
+            return False
+        return LEVELS.index(self.level(token, right)) >= LEVELS.index(level)
 
     def new_file_path(self) -> Path:
         return self.folder / f"{next(self._file_numbers)}.upload"
@@ -160,13 +159,12 @@ class Sandbox:
         if file.thumbnails:
             file.thumbnails[0].path.parent.rmdir()
 
-    # the month's volume
-
     @property
     def unlimited(self) -> bool:
-        """Whether the account's volume is "unlimited": a ceiling that is raised when an upload needs it."""
-        told = self.settings.unlimited
-        return self.settings.is_pro and self.settings.quota_left_bytes is None if told is None else told
+        """Whether the volume is "unlimited": its ceiling is raised when an upload needs it."""
+        if self.settings.unlimited is not None:
+            return self.settings.unlimited
+        return self.settings.is_pro and self.settings.quota_left_bytes is None
 
     def quota_left(self) -> int:
         return max(0, self.ceiling_bytes - self.used_bytes)
@@ -174,11 +172,30 @@ class Sandbox:
     def has_volume_for(self, size: int) -> bool:
         return self.unlimited or size <= self.quota_left()
 
-    def use_volume(self, size: int) -> None:
-        self.used_bytes += size
+    def record_upload(
+        self,
+        method: str,
+        doc_id: str | None,
+        ticket: str,
+        file: ReceivedFile,
+    ) -> LedgerEntry:
+        """Enter an accepted upload into the ledger; its volume counts, whatever becomes of it."""
+        entry = LedgerEntry(
+            method,
+            doc_id,
+            None,
+            ticket,
+            file.md5,
+            file.bytes,
+            file.filename,
+            self.now(),
+        )
+        self.ledger.append(entry)
+        self.used_bytes += file.bytes
         while self.unlimited and self.used_bytes > self.ceiling_bytes:
             self.ceiling_bytes += QUOTA_BYTES
+        return entry
 
 
 SANDBOX = web.AppKey("SANDBOX", Sandbox)
-"""Where the pages and methods find it in their application."""
+"""The key of the sandbox in its web application."""

@@ -133,7 +133,7 @@ def test_a_ticket_asked_for_twice_is_asked_once(service: Service, client: Iperni
     (ticket,) = service.make_tickets(1, (60.0, 60.0))
     (state,) = client.check_tickets([ticket, ticket])
     assert state.pending
-    assert service.tickets()[-1]["asked"] == 1
+    assert service.tickets()[-1]["checks"] == 1
 
 
 # -- trying again ----------------------------------------------------------------------------------------------------

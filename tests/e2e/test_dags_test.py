@@ -107,7 +107,7 @@ def test_each_class_that_defers_is_green_at_the_first_try_and_sends_once(
     sent_for = sorted(entry["doc_id"] for entry in replacements(remote))
     assert sent_for == sorted(pair["doc_id"] for pair in (one, later, *rows))
     # Each was still pending when it was first looked at: every class has deferred.
-    asked = {ticket["ticket"]: ticket["asked"] for ticket in remote.tickets()}
+    asked = {ticket["ticket"]: ticket["checks"] for ticket in remote.tickets()}
     assert min(asked[entry["ticket"]] for entry in replacements(remote)) >= 2
 
 

@@ -72,7 +72,7 @@ def test_a_hundred_deferred_replacements_survive_the_death_of_the_triggerer(
     # At best: one look by each worker, and 50 tickets a call while any of them waits.
     waiting = accepted[-1]["at"] + PROCESSING - accepted[0]["at"]
     assert remote.calls()["upload.checkTickets"] <= 2 * (100 + 2 * waiting / 5.0)
-    assert {ticket["asked_after_told"] for ticket in remote.tickets()} == {0}
+    assert {ticket["checks_after_end"] for ticket in remote.tickets()} == {0}
 
 
 def test_one_sensor_waits_for_the_tickets_of_all(airflow: AirflowApi, remote: Service, uploads: Path) -> None:

@@ -193,7 +193,7 @@ def test_a_sensors_many_tickets_are_one_trigger(service: Service) -> None:
     tickets = service.make_tickets(120, (0.0, 1.0))
     result = run(lambda: sensor(tickets), context())
     assert set(result) == set(tickets)
-    assert {ticket["asked_after_told"] for ticket in service.tickets()} == {0}
+    assert {ticket["checks_after_end"] for ticket in service.tickets()} == {0}
 
 
 def test_a_sensor_with_nothing_left_to_wait_for_does_not_defer(service: Service) -> None:

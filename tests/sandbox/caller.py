@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import io
+import socket
 import time
 from collections.abc import Callable
+from http.client import HTTPResponse
 from typing import Any
 
 import requests
@@ -48,6 +50,17 @@ def poll(look: Callable[[], Any], seconds: float = 10) -> Any:
             return answer
         time.sleep(0.01)
     raise AssertionError("It did not come to pass in time.")
+
+
+def raw(sandbox: Caller, request: str | bytes) -> tuple[int, dict[str, str], str]:
+    """Send bytes as they are; return the answer's status, headers (in lower case) and body."""
+    host, _, port = sandbox.root.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), timeout=20) as connection:
+        connection.sendall(request.encode("latin-1") if isinstance(request, str) else request)
+        answer = HTTPResponse(connection)
+        answer.begin()
+        headers = {name.lower(): value for name, value in answer.getheaders()}
+        return answer.status, headers, answer.read().decode()
 
 
 class Caller:
@@ -105,6 +118,9 @@ class Caller:
         response = self.http.put(f"{self.root}/_sandbox/settings", json=settings)
         assert response.status_code == 200, response.text
         return response.json()
+
+    def reset(self) -> None:
+        assert self.http.post(f"{self.root}/_sandbox/reset", json={}).status_code == 200
 
     def control(self, name: str) -> Any:
         return self.http.get(f"{self.root}/_sandbox/{name}").json()

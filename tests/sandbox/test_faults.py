@@ -11,7 +11,7 @@ from tests.sandbox.caller import Caller, jpeg, signed
 NEW = jpeg("olive")
 
 
-def order(sandbox: Caller, kind: str, method: str = "upload.replace", **more: Any) -> None:
+def inject(sandbox: Caller, kind: str, method: str = "upload.replace", **more: Any) -> None:
     sandbox.change(faults=[{"method": method, "kind": kind, **more}])
 
 
@@ -37,7 +37,7 @@ def accepted(sandbox: Caller) -> int:
 def test_a_reply_is_replaced_before_or_after_the_upload_was_accepted(
     sandbox: Caller, kind: str, status: int, content_type: str, text: str, after_accepting: bool, uploads: int
 ) -> None:
-    order(sandbox, kind, after_accepting=after_accepting)
+    inject(sandbox, kind, after_accepting=after_accepting)
     response = upload(sandbox)
     assert (response.status_code, response.headers["Content-Type"].partition(";")[0]) == (
         status,
@@ -47,8 +47,59 @@ def test_a_reply_is_replaced_before_or_after_the_upload_was_accepted(
     assert accepted(sandbox) == uploads
 
 
+@pytest.mark.parametrize(("after_accepting", "uploads"), [(False, 0), (True, 1)])
+@pytest.mark.parametrize(
+    "status", [302, 307, 400, 408, 409, 413, 421, 423, 425, 429, 499, 500, 502, 503, 504]
+)
+def test_an_answer_that_is_not_the_services_own_has_any_status_and_headers(
+    sandbox: Caller, status: int, after_accepting: bool, uploads: int
+) -> None:
+    headers = {"Retry-After": "120", "Location": "http://127.0.0.1:9/login", "Content-Type": "text/x"}
+    inject(sandbox, f"http:{status}", after_accepting=after_accepting, headers=headers)
+    response = sandbox.http.post(
+        sandbox.url("upload.replace"),
+        data=signed("upload.replace", doc_id="5412"),
+        files={"file": ("n.jpg", NEW)},
+        allow_redirects=False,
+    )
+    assert response.status_code == status
+    assert {name: response.headers[name] for name in headers} == headers
+    assert "<h1>" in response.text
+    assert accepted(sandbox) == uploads
+
+
+@pytest.mark.parametrize("status", [204, 205, 304])
+def test_a_status_without_a_body_has_none(sandbox: Caller, status: int) -> None:
+    inject(sandbox, f"http:{status}", after_accepting=True)
+    response = upload(sandbox)
+    assert (response.status_code, response.content) == (status, b"")
+    assert accepted(sandbox) == 1
+
+
+@pytest.mark.parametrize("code", [112, 113, 133, 134, 501, 503])
+def test_an_upload_is_accepted_and_answered_with_a_code_that_says_try_again(
+    sandbox: Caller, code: int
+) -> None:
+    inject(sandbox, f"code:{code}", after_accepting=True)
+    assert upload(sandbox).json()["api"]["code"] == str(code)
+    assert accepted(sandbox) == 1
+    assert upload(sandbox).json()["api"]["status"] == "ok"
+    assert accepted(sandbox) == 2
+
+
+def test_a_fault_shows_its_headers(sandbox: Caller) -> None:
+    fault = {
+        "method": "doc.get",
+        "kind": "http:429",
+        "times": 3,
+        "after_accepting": False,
+        "headers": {"Retry-After": "7"},
+    }
+    assert sandbox.change(faults=[fault])["faults"] == [fault]
+
+
 def test_a_truncated_reply_stops_in_the_middle(sandbox: Caller) -> None:
-    order(sandbox, "truncated")
+    inject(sandbox, "truncated")
     response = upload(sandbox)
     assert response.headers["Content-Length"] == str(len(response.content))
     assert response.text.startswith('{"ticket": "712')
@@ -58,7 +109,7 @@ def test_a_truncated_reply_stops_in_the_middle(sandbox: Caller) -> None:
 
 
 def test_a_connection_is_dropped_before_anything_was_read(sandbox: Caller) -> None:
-    order(sandbox, "drop_before_reading")
+    inject(sandbox, "drop_before_reading")
     with pytest.raises(requests.ConnectionError):
         requests.post(sandbox.url("upload.replace"), data=bytes(20_000_000))
     assert accepted(sandbox) == 0
@@ -66,14 +117,14 @@ def test_a_connection_is_dropped_before_anything_was_read(sandbox: Caller) -> No
 
 
 def test_a_connection_is_dropped_after_the_upload_was_accepted(sandbox: Caller) -> None:
-    order(sandbox, "drop_after_accepting")
+    inject(sandbox, "drop_after_accepting")
     with pytest.raises(requests.ConnectionError):
         upload(sandbox)
     assert accepted(sandbox) == 1
 
 
 def test_a_slow_reply_comes_late_but_the_call_was_handled_at_once(sandbox: Caller) -> None:
-    order(sandbox, "slow:0.3")
+    inject(sandbox, "slow:0.3")
     with pytest.raises(requests.ReadTimeout):
         requests.post(
             sandbox.url("upload.replace"),
@@ -82,14 +133,14 @@ def test_a_slow_reply_comes_late_but_the_call_was_handled_at_once(sandbox: Calle
             timeout=0.15,
         )
     assert accepted(sandbox) == 1
-    order(sandbox, "slow:0.3", method="test.hello")
+    inject(sandbox, "slow:0.3", method="test.hello")
     start = time.monotonic()
     assert sandbox.get("test.hello")["api"]["status"] == "ok"
     assert time.monotonic() - start >= 0.3
 
 
 def test_a_fault_is_used_up_by_its_method_in_its_times(sandbox: Caller) -> None:
-    order(sandbox, "code:500", method="test.hello", times=2)
+    inject(sandbox, "code:500", method="test.hello", times=2)
     assert sandbox.get("test.echo")["api"]["status"] == "ok"
     assert sandbox.get("test.hello")["api"]["code"] == "500"
     assert sandbox.control("settings")["faults"][0]["times"] == 1
@@ -111,6 +162,6 @@ def test_the_first_fault_that_fits_is_the_one(sandbox: Caller) -> None:
 
 
 def test_a_fault_keeps_to_the_format_asked_for(sandbox: Caller) -> None:
-    order(sandbox, "code:500", method="test.hello")
+    inject(sandbox, "code:500", method="test.hello")
     response = sandbox.http.get(sandbox.url("test.hello", "xml"), params=signed("test.hello"))
     assert response.text == '<api status="error" code="500" message="Service error" />'

@@ -70,7 +70,7 @@ def test_a_signal_stops_it_at_once_and_leaves_nothing_whatever_is_going_on(
         sandbox.replace(jpeg())
         half_sent = socket.create_connection(sandbox.root.removeprefix("http://").split(":"))  # type: ignore[arg-type]
         half_sent.sendall(
-            b"POST /api/upload.replace/json HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\nhalf"
+            b"POST /api/upload.replace/json HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\nhalf"
         )
         threading.Thread(target=_ignoring_the_end, args=(sandbox, "test.hello"), daemon=True).start()
         threading.Thread(target=_ignoring_the_end, args=(sandbox, "upload.replace"), daemon=True).start()
@@ -104,7 +104,7 @@ def test_clients_that_go_away_and_faults_leave_no_trace_on_stderr(tmp_path: Path
         host, _, port = sandbox.root.removeprefix("http://").partition(":")
         gone = socket.create_connection((host, int(port)))
         gone.sendall(
-            b"POST /api/upload.replace/json HTTP/1.1\r\nHost: x\r\nContent-Length: 9999999\r\n"
+            b"POST /api/upload.replace/json HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999999\r\n"
             b"Content-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\n"
             b'Content-Disposition: form-data; name="file"; filename="a.jpg"\r\n\r\nsome bytes'
         )

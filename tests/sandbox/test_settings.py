@@ -78,12 +78,25 @@ def test_a_change_is_partial_and_shown(sandbox: Caller) -> None:
         ("oauth_timestamp_order", "no", "true or false"),
         ("clock_offset_seconds", 10**9, "at most 31536000"),
         ("receive_bytes_per_second", 0, "at least 1, or null"),
-        ("callback_url", "", "a text that is not empty, or null"),
+        ("callback_url", "", "an address such as https://app.example/back, or null"),
+        ("callback_url", "https://a.example/\ud800", "an address"),
         ("faults", {}, "a list of faults"),
         ("faults", [{"method": "*"}], "method, kind"),
         ("faults", [{"method": "*", "kind": "bang"}], "code:<n>, http:<status>, html"),
         ("faults", [{"method": "*", "kind": "html", "times": 0}], "times is a whole number of at least 1"),
-        ("faults", [{"method": "", "kind": "html"}], 'or "*"'),
+        ("faults", [{"method": "", "kind": "html"}], 'method is "*" or the name of an emulated method'),
+        ("faults", [{"method": "upload.replcae", "kind": "html"}], "not 'upload.replcae'"),
+        ("faults", [{"method": "*", "kind": "slow:1", "headers": {"A": "b"}}], "the kinds http and html"),
+        ("faults", [{"method": "*", "kind": "html", "headers": []}], "headers is an object"),
+        ("faults", [{"method": "*", "kind": "html", "headers": {"A": 1}}], "one line of ASCII text"),
+        ("faults", [{"method": "*", "kind": "html", "headers": {"A": "b\r\nC: d"}}], "one line"),
+        ("faults", [{"method": "*", "kind": "html", "headers": {"A b": "c"}}], "does not contain 'A b'"),
+        ("faults", [{"method": "*", "kind": "html", "headers": {"content-length": "1"}}], "content-length"),
+        (
+            "faults",
+            [{"method": "*", "kind": "truncated", "after_accepting": True}],
+            "the kinds code, http and html only",
+        ),
         (
             "faults",
             [{"method": "*", "kind": "html", "after_accepting": 1}],
@@ -113,7 +126,9 @@ def test_an_unknown_setting_is_refused_with_the_names_of_all(sandbox: Caller) ->
 
 @pytest.mark.parametrize("body", ["[]", "7", "{"])
 def test_what_is_no_json_object_is_refused(sandbox: Caller, body: str) -> None:
-    assert sandbox.http.put(f"{sandbox.root}/_sandbox/settings", data=body).status_code == 400
+    json_type = {"Content-Type": "application/json"}
+    address = f"{sandbox.root}/_sandbox/settings"
+    assert sandbox.http.put(address, data=body, headers=json_type).status_code == 400
 
 
 def test_reset_restores_seeds_settings_and_counts(sandbox: Caller) -> None:
@@ -121,7 +136,7 @@ def test_reset_restores_seeds_settings_and_counts(sandbox: Caller) -> None:
     sandbox.change(invalid_next=0, is_pro=True, sync_reply="doc_id", permissions={"doc": "delete"})
     sandbox.wait(sandbox.replace(jpeg()))
     sandbox.post("doc.delete", doc_id="5413")
-    sandbox.http.post(f"{sandbox.root}/_sandbox/reset")
+    sandbox.reset()
     assert sandbox.control("ledger") == sandbox.control("tickets") == []
     assert sandbox.control("calls") == {}
     assert sandbox.control("settings") == {
@@ -137,7 +152,7 @@ def test_a_reset_drops_an_upload_in_progress(sandbox: Caller) -> None:
     boat = sandbox.doc("5412")
     sandbox.change(processing_seconds=0.2)
     sandbox.replace(jpeg())
-    sandbox.http.post(f"{sandbox.root}/_sandbox/reset")
+    sandbox.reset()
     sandbox.wait(sandbox.replace(jpeg("red"), doc_id="5413"))
     sandbox.change(processing_seconds=0.3)
     sandbox.wait(sandbox.replace(jpeg("red"), doc_id="5413"))

@@ -35,7 +35,7 @@ def test_one_unknown_ticket_spoils_the_batch(sandbox: Caller) -> None:
     ids = plain_tickets(sandbox, 2, 30, 60)
     assert sandbox.code(sandbox.get("upload.checkTickets", tickets=f"{ids[0]},404,{ids[1]}")) == "1"
     assert sandbox.code(sandbox.get("upload.checkTickets")) == "1"
-    assert state(sandbox, ids[0])["asked"] == 0
+    assert state(sandbox, ids[0])["checks"] == 0
 
 
 def test_done_and_invalid_and_left_are_counted(sandbox: Caller) -> None:
@@ -86,15 +86,15 @@ def test_questions_are_counted_and_those_after_the_last_word_as_well(sandbox: Ca
         "ticket": ticket,
         "doc_id": None,
         "state": "pending",
-        "asked": 1,
-        "asked_after_told": 0,
+        "checks": 1,
+        "checks_after_end": 0,
     }
     done = sandbox.replace(NEW)
     poll(lambda: state(sandbox, done)["state"] == "done")
     sandbox.ticket(done)
-    assert (state(sandbox, done)["asked"], state(sandbox, done)["asked_after_told"]) == (1, 0)
+    assert (state(sandbox, done)["checks"], state(sandbox, done)["checks_after_end"]) == (1, 0)
     sandbox.ticket(done)
-    assert (state(sandbox, done)["asked"], state(sandbox, done)["asked_after_told"]) == (2, 1)
+    assert (state(sandbox, done)["checks"], state(sandbox, done)["checks_after_end"]) == (2, 1)
 
 
 def test_ten_thousand_tickets_are_made_at_once(sandbox: Caller) -> None:

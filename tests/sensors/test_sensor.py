@@ -47,8 +47,8 @@ def test_120_tickets_make_three_calls_a_round_and_no_finished_ticket_is_asked_fo
     assert not first.is_done
     assert set(waiting.execute(there)) == set(tickets)
     seen = service.tickets()
-    assert max(ticket["asked"] for ticket in seen) > 1
-    assert [ticket["asked_after_told"] for ticket in seen] == [0] * 120
+    assert max(ticket["checks"] for ticket in seen) > 1
+    assert [ticket["checks_after_end"] for ticket in seen] == [0] * 120
 
 
 def test_a_rescheduled_sensor_remembers_what_is_finished(service: Service) -> None:
@@ -68,7 +68,7 @@ def test_a_rescheduled_sensor_remembers_what_is_finished(service: Service) -> No
         break
     assert set(result) == set(tickets)
     assert rounds > 1
-    assert {ticket["asked_after_told"] for ticket in service.tickets()} == {0}
+    assert {ticket["checks_after_end"] for ticket in service.tickets()} == {0}
 
 
 class FirstReschedule:

@@ -108,7 +108,7 @@ def test_it_fires_once_when_all_its_tickets_are_finished(service: Service) -> No
     states, timed_out, _ = read_event(json.loads(json.dumps(event)))
     assert not timed_out
     assert {(state.id, state.state) for state in states} == {(ticket, "done") for ticket in tickets}
-    assert {ticket["asked_after_told"] for ticket in service.tickets()} == {0}
+    assert {ticket["checks_after_end"] for ticket in service.tickets()} == {0}
 
 
 def test_it_fires_as_soon_as_one_ticket_is_invalid(service: Service, picture: Path) -> None:
@@ -229,7 +229,7 @@ def test_a_thousand_triggers_make_twenty_calls_a_round(service: Service) -> None
     events = run(*(trigger(ticket, poll_interval=2.0) for ticket in tickets))
     rounds = math.ceil((time.monotonic() - started) / 2.0)
     assert {event["status"] for event in events} == {"settled"}
-    looks = sum(ticket["asked"] for ticket in service.tickets())
+    looks = sum(ticket["checks"] for ticket in service.tickets())
     calls = service.calls()
     assert calls.keys() == {"upload.checkTickets"}
     # How many rounds there are is up to the machine; that the calls are full ones, of 50 tickets, is up to us.
@@ -256,7 +256,7 @@ def test_two_triggers_of_one_ticket_ask_for_it_once(service: Service) -> None:
     (ticket,) = service.make_tickets(1, (0.0, 0.0))
     events = run(trigger(ticket), trigger(ticket))
     assert [event["status"] for event in events] == ["settled", "settled"]
-    assert service.tickets()[0]["asked"] == 1
+    assert service.tickets()[0]["checks"] == 1
 
 
 def test_who_joins_with_less_patience_is_served_in_time(service: Service) -> None:

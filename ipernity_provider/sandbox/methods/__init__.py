@@ -1,3 +1,3 @@
-"""The service's methods, one module per service name."""
+"""The service's methods, by service name."""
 
 from __future__ import annotations

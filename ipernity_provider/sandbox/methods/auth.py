@@ -1,35 +1,40 @@
-"""``auth.*``: the native way to a token, and what a token is good for."""
+"""``auth.*``: the native way to a token, and what a token allows."""
 
 from __future__ import annotations
 
+from ipernity_provider.sandbox.auth import AuthorizedCall
 from ipernity_provider.sandbox.credentials import ACCOUNT, Token
 from ipernity_provider.sandbox.errors import ApiError
-from ipernity_provider.sandbox.gate import Admitted
 from ipernity_provider.sandbox.reply import Payload
 from ipernity_provider.sandbox.settings import RIGHTS
 from ipernity_provider.sandbox.state import Sandbox
 
 
-async def get_frob(asked: Admitted) -> Payload:
-    return {"auth": {"frob": asked.sandbox.credentials.new_frob(asked.sandbox.now()).frob}}
+async def get_frob(call: AuthorizedCall) -> Payload:
+    """Answer with a new frob, which starts an authorization."""
+    return {"auth": {"frob": call.sandbox.credentials.new_frob(call.sandbox.now()).frob}}
 
 
-async def get_token(asked: Admitted) -> Payload:
-    """Exchange a frob. Before the owner's consent the answer is error 2 (the service's own is not known)."""
-    frob = asked.sandbox.credentials.open_frob(asked.required("frob", 1), asked.sandbox.now())
+async def get_token(call: AuthorizedCall) -> Payload:
+    """Exchange a frob for a token.
+
+    Before the owner's consent the answer is error 2 (the service's own answer is not known).
+    """
+    frob = call.sandbox.credentials.open_frob(call.required("frob", 1), call.sandbox.now())
     if frob is None or frob.rights is None:
-        raise asked.error(2)
-    return _about(asked.sandbox, asked.sandbox.credentials.exchange_frob(frob))
+        raise call.error(2)
+    return _token_info(call.sandbox, call.sandbox.credentials.exchange_frob(frob))
 
 
-async def check_token(asked: Admitted) -> Payload:
-    if asked.token is None:
+async def check_token(call: AuthorizedCall) -> Payload:
+    """Answer with the token's rights and its owner."""
+    if call.token is None:
         raise ApiError(106)
-    return _about(asked.sandbox, asked.token)
+    return _token_info(call.sandbox, call.token)
 
 
-def _about(sandbox: Sandbox, token: Token) -> Payload:
-    """The member is ``permissions``, as the live service has it, not ``perms`` as its page says."""
+def _token_info(sandbox: Sandbox, token: Token) -> Payload:
+    """Describe a token. The documented member ``perms`` is really called ``permissions``."""
     return {
         "auth": {
             "token": token.token,

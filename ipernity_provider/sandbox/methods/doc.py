@@ -1,73 +1,80 @@
-"""``doc.get``, ``doc.getMedias``, ``doc.set``, ``doc.delete``"""
+"""``doc.get``, ``doc.getMedias``, ``doc.set``, ``doc.delete``."""
 
 from __future__ import annotations
 
 import math
 
-from ipernity_provider.sandbox.documents import Document
-from ipernity_provider.sandbox.gate import Admitted
-from ipernity_provider.sandbox.methods import parts
+from ipernity_provider.sandbox.auth import AuthorizedCall
+from ipernity_provider.sandbox.methods import serializers
 from ipernity_provider.sandbox.reply import Payload, Value
 
+_MAXIMA = {"share": 4, "license": 255, "safety": 3}
+"""The highest value of each number that can be set."""
 
-async def get(asked: Admitted) -> Payload:
-    document = asked.visible_document()
-    owned = asked.owns(document)
+
+async def get(call: AuthorizedCall) -> Payload:
+    """Answer with one document, and with the extras that the call names."""
+    document = call.visible_document()
+    owned = call.owns(document)
+    extra = call.request.listed("extra")
     doc: dict[str, Value] = {
-        **parts.head(document),
+        **serializers.head(document),
         "rotation": 0,
-        "link": f"{asked.call.root}/doc/{document.owner.user_id}/{document.doc_id}",
+        "link": f"{call.request.root}/doc/{document.owner.user_id}/{document.doc_id}",
         "description": document.description,
-        "owner": parts.owner(document, is_pro=asked.sandbox.settings.is_pro),
-        "dates": parts.dates(document),
-        "visibility": parts.visibility(document),
+        "owner": serializers.owner(document, is_pro=call.sandbox.settings.is_pro),
+        "dates": serializers.dates(document),
+        "visibility": serializers.visibility(document),
         "permissions": {"comment": 5, "tag": 5, "tagme": 5},
-        "count": parts.count(document),
-        "can": {"fave": 0, "comment": 1, "tag": 1, "tagme": 1, "zoom": 1, "download": owned, "print": owned},
+        "count": serializers.count(document),
+        "can": {
+            **dict.fromkeys(("comment", "tag", "tagme", "zoom"), 1),
+            "fave": 0,
+            "download": owned,
+            "print": owned,
+        },
         "you": {"isfave": 0, "visits": 0, "last_visit": 0},
-        **parts.files(document, asked.call.root, owned=owned),
+        **serializers.files(document, call.request.root, owned=owned),
     }
-    _add_extras(doc, document, asked.call.listed("extra"), asked.sandbox.settings.md5_member)
-    return {"doc": doc}
-
-
-def _add_extras(doc: dict[str, Value], document: Document, extra: list[str], md5_member: str) -> None:
     if "geo" in extra and document.lat is not None and document.lng is not None:
         doc["geo"] = {"lat": document.lat, "lng": document.lng}
     if "tags" in extra:
-        doc["tags"] = parts.tags(document)
+        doc["tags"] = serializers.tags(document)
     if "notes" in extra:
         doc["notes"] = {"total": 0}
     if "md5" in extra:
-        parts.add_md5(doc, document, md5_member)
+        serializers.add_md5(doc, document, call.sandbox.settings.md5_member)
+    return {"doc": doc}
 
 
-async def get_medias(asked: Admitted) -> Payload:
-    """The same members as in ``doc.get``, but at top level."""
-    document = asked.visible_document()
-    return parts.files(document, asked.call.root, owned=asked.owns(document))
+async def get_medias(call: AuthorizedCall) -> Payload:
+    """Answer with the file members of ``doc.get``, at top level."""
+    document = call.visible_document()
+    return serializers.files(document, call.request.root, owned=call.owns(document))
 
 
-async def delete(asked: Admitted) -> Payload:
-    document = asked.own_document()
-    del asked.sandbox.documents[document.doc_id]
-    asked.sandbox.remove_file(document.file)
+async def delete(call: AuthorizedCall) -> Payload:
+    """Delete a document and its files."""
+    document = call.own_document()
+    del call.sandbox.documents[document.doc_id]
+    call.sandbox.remove_file(document.file)
     return {}
 
 
-async def set_fields(asked: Admitted) -> Payload:
-    """Texts, share, licence, safety and place. Only a changed text is answered with the document."""
-    document = asked.own_document()
-    given = asked.call.params
+async def set_fields(call: AuthorizedCall) -> Payload:
+    """Change texts, share, licence, safety and place.
+
+    The answer contains the document only after a change of its texts.
+    """
+    document = call.own_document()
+    given = call.request.params
     texts = {name: given[name] for name in ("title", "description") if name in given}
-    numbers = {name: _number(asked, name, highest) for name, highest in _HIGHEST.items() if name in given}
-    place = {name: _degrees(asked, name) for name in ("lat", "lng") if name in given}
-    changes = {**texts, **numbers, **place}
+    changes = {**texts, **numbers_of(call, invalid_code=3), **place_of(call, invalid_code=3)}
     if not changes:
-        raise asked.error(2)
+        raise call.error(2)
     for name, value in changes.items():
         setattr(document, name, value)
-    document.modified_at = asked.sandbox.at()
+    document.modified_at = call.sandbox.at()
     if not texts:
         return {}
     return {
@@ -80,24 +87,36 @@ async def set_fields(asked: Admitted) -> Payload:
     }
 
 
-_HIGHEST = {"share": 4, "license": 255, "safety": 3}
+def numbers_of(call: AuthorizedCall, invalid_code: int) -> dict[str, int]:
+    """Return the share, licence and safety that the call names.
+
+    :raises ApiError: ``invalid_code`` when one of them is not a number in its range.
+    """
+    numbers = {}
+    for name, maximum in _MAXIMA.items():
+        if name not in call.request.params:
+            continue
+        text = call.request.param(name)
+        if not (text.isascii() and text.isdigit() and len(text) <= 3 and int(text) <= maximum):
+            raise call.error(invalid_code)
+        numbers[name] = int(text)
+    return numbers
 
 
-def _number(asked: Admitted, name: str, highest: int) -> int:
-    text = asked.call.param(name)
-    if not (text.isascii() and text.isdigit() and int(text) <= highest):
-        raise asked.error(3)
-    return int(text)
+def place_of(call: AuthorizedCall, invalid_code: int) -> dict[str, float | None]:
+    """Return the latitude and longitude that the call names; None for -999, which means no place.
 
-
-def _degrees(asked: Admitted, name: str) -> float | None:
-    """None for -999, which other clients send for "no place"."""
-    try:
-        degrees = float(asked.call.param(name))
-    except ValueError:
-        raise asked.error(3) from None
-    if degrees == -999:
-        return None
-    if not math.isfinite(degrees) or abs(degrees) > (90 if name == "lat" else 180):
-        raise asked.error(3)
-    return degrees
+    :raises ApiError: ``invalid_code`` when one of them is not a number of degrees.
+    """
+    place: dict[str, float | None] = {}
+    for name, maximum in (("lat", 90), ("lng", 180)):
+        if name not in call.request.params:
+            continue
+        try:
+            degrees = float(call.request.param(name))
+        except ValueError:
+            raise call.error(invalid_code) from None
+        if degrees != -999 and not (math.isfinite(degrees) and abs(degrees) <= maximum):
+            raise call.error(invalid_code)
+        place[name] = None if degrees == -999 else degrees
+    return place

@@ -1,57 +1,80 @@
-"""``upload.*``"""
+"""``upload.*``."""
 
 from __future__ import annotations
 
 import asyncio
 
-from ipernity_provider.sandbox.errors import QUOTA_OF_UPLOAD_FILE
-from ipernity_provider.sandbox.gate import Admitted
+from ipernity_provider.sandbox.auth import AuthorizedCall
+from ipernity_provider.sandbox.errors import NOT_EMULATED, QUOTA_OF_UPLOAD_FILE
 from ipernity_provider.sandbox.media import probe
-from ipernity_provider.sandbox.receive import ReceivedFile
+from ipernity_provider.sandbox.methods.doc import numbers_of, place_of
 from ipernity_provider.sandbox.reply import Payload
+from ipernity_provider.sandbox.request import ReceivedFile
 from ipernity_provider.sandbox.tickets import Ticket
-from ipernity_provider.sandbox.uploads import Accepted, accept_new_document, accept_replacement
+from ipernity_provider.sandbox.uploads import (
+    AcceptedUpload,
+    accept_new_document,
+    accept_replacement,
+)
 
-MOST_TICKETS = 50
+MAX_TICKETS = 50
 
 
-async def replace(asked: Admitted) -> Payload:
-    """Checks in the order of the documented error numbers."""
-    file = _usable_file(asked, quota_code=3)
-    document = asked.own_document(4)
+async def replace(call: AuthorizedCall) -> Payload:
+    """Accept a file for an existing document; check in the order of the documented errors."""
+    file = _usable_file(call, quota_code=3)
+    document = call.own_document(4)
     found = await asyncio.to_thread(probe, file.path, file.filename)
     if found.media != document.file.media:
-        raise asked.error(5)
-    if not asked.sandbox.settings.is_pro:
-        raise asked.error(6)
-    return await _answer(asked, accept_replacement(asked.sandbox, file, found, document))
+        raise call.error(5)
+    if not call.sandbox.settings.is_pro:
+        raise call.error(6)
+    return await _answer(call, accept_replacement(call.sandbox, file, found, document))
 
 
-async def upload_file(asked: Admitted) -> Payload:
-    file = _usable_file(asked, QUOTA_OF_UPLOAD_FILE)
+async def upload_file(call: AuthorizedCall) -> Payload:
+    """Accept a file for a new document, private unless ``is_public=1``.
+
+    A number out of its range is refused with the sandbox's own code: what the service does with
+    it is not known.
+    """
+    file = _usable_file(call, QUOTA_OF_UPLOAD_FILE)
+    request = call.request
+    fields = {
+        "title": request.param("title"),
+        "description": request.param("description"),
+        "keywords": tuple(request.listed("keywords")),
+        **numbers_of(call, NOT_EMULATED),
+        **place_of(call, NOT_EMULATED),
+        "share": (request.param("is_family") == "1") + 2 * (request.param("is_friend") == "1"),
+    }
+    if request.param("is_public") == "1":
+        fields["share"] = 4
+    if request.param("created_at"):
+        fields["created"] = request.param("created_at")
     found = await asyncio.to_thread(probe, file.path, file.filename)
-    return await _answer(asked, accept_new_document(asked.sandbox, file, found, asked.call))
+    return await _answer(call, accept_new_document(call.sandbox, file, found, fields))
 
 
-def _usable_file(asked: Admitted, quota_code: int) -> ReceivedFile:
-    file = asked.call.file
+def _usable_file(call: AuthorizedCall, quota_code: int) -> ReceivedFile:
+    file = call.request.file
     if file is None or not file.bytes:
-        raise asked.error(1)
+        raise call.error(1)
     if file.too_large:
-        raise asked.error(2)
-    if not asked.sandbox.has_volume_for(file.bytes):
-        raise asked.error(quota_code)
+        raise call.error(2)
+    if not call.sandbox.has_volume_for(file.bytes):
+        raise call.error(quota_code)
     return file
 
 
-async def _answer(asked: Admitted, accepted: Accepted) -> Payload:
-    """A ticket at once; with ``async=0``, what came of it when it is done (see the setting ``sync_reply``)."""
-    ticket, sync_reply = accepted.ticket, asked.sandbox.settings.sync_reply
-    if asked.call.params.get("async", "1") != "0":
+async def _answer(call: AuthorizedCall, upload: AcceptedUpload) -> Payload:
+    """Return the ticket; with ``async=0``, the outcome of the upload (see ``sync_reply``)."""
+    ticket, sync_reply = upload.ticket, call.sandbox.settings.sync_reply
+    if call.request.params.get("async", "1") != "0":
         return {"ticket": ticket.ticket}
-    await asyncio.wait([accepted.work])
-    if ticket.state == "pending":  # a reset came in between
-        raise asked.error(500)
+    await asyncio.wait([upload.work])
+    if ticket.state == "pending":  # a reset cancelled the work
+        raise call.error(500)
     if ticket.state == "invalid" or sync_reply == "ticket":
         return {"ticket": ticket.ticket}
     doc_id = ticket.doc_id or ""
@@ -60,19 +83,23 @@ async def _answer(asked: Admitted, accepted: Accepted) -> Payload:
     return {"ticket": ticket.ticket, "doc_id": doc_id}
 
 
-async def check_tickets(asked: Admitted) -> Payload:
-    """One unknown ticket spoils the whole batch. More than 50 are error 2 (the service's own answer is not known)."""
-    ids = asked.call.listed("tickets")
-    if len(ids) > MOST_TICKETS:
-        raise asked.error(2)
-    now = asked.sandbox.clock()
-    tickets = asked.sandbox.tickets.find(ids, now, asked.sandbox.settings.forget_tickets_after_seconds)
+async def check_tickets(call: AuthorizedCall) -> Payload:
+    """Answer with the state of up to 50 tickets.
+
+    One unknown ticket makes the whole call fail. More than 50 are error 2 (the service's own
+    answer is not known).
+    """
+    ids = call.request.listed("tickets")
+    if len(ids) > MAX_TICKETS:
+        raise call.error(2)
+    settings, now = call.sandbox.settings, call.sandbox.clock()
+    tickets = call.sandbox.tickets.find(ids, now, settings.forget_tickets_after_seconds)
     if not tickets:
-        raise asked.error(1)
-    reports = [_report(ticket, now, asked.sandbox.settings.eta_seconds) for ticket in tickets]
+        raise call.error(1)
+    reports = [_report(ticket, now, settings.eta_seconds) for ticket in tickets]
     states = [ticket.state for ticket in tickets]
     for ticket in tickets:
-        ticket.count_question()
+        ticket.count_check()
     return {
         "tickets": {
             "done": states.count("done"),
@@ -85,8 +112,7 @@ async def check_tickets(asked: Admitted) -> Payload:
     }
 
 
-def _report(ticket: Ticket, now: float, told_eta: int | None) -> Payload:
-    pending = ticket.state == "pending"
+def _report(ticket: Ticket, now: float, fixed_eta: int | None) -> Payload:
     report: dict[str, str | int] = {
         "id": ticket.ticket,
         "done": ticket.state == "done",
@@ -94,5 +120,6 @@ def _report(ticket: Ticket, now: float, told_eta: int | None) -> Payload:
     }
     if ticket.state == "done":
         report["doc_id"] = ticket.doc_id or ""
-    report["eta"] = told_eta if pending and told_eta is not None else ticket.eta(now)
+    pending = ticket.state == "pending"
+    report["eta"] = fixed_eta if pending and fixed_eta is not None else ticket.eta(now)
     return report

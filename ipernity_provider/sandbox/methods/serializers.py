@@ -1,4 +1,4 @@
-"""The parts of a document in replies, shared by the ``doc.*`` methods."""
+"""Turn a document into the members of replies; shared by the ``doc.*`` methods."""
 
 from __future__ import annotations
 
@@ -28,11 +28,14 @@ def owner(document: Document, *, is_pro: bool) -> Payload:
 
 
 def dates(document: Document) -> Payload:
-    """``replaced_at`` is there only after a replacement."""
-    known: dict[str, Value] = {"posted_at": document.posted_at}
-    if document.replaced_at is not None:
-        known["replaced_at"] = document.replaced_at
-    return {**known, "created": document.created, "modified_at": document.modified_at}
+    """Return the document's dates; ``replaced_at`` exists only after a replacement."""
+    replaced = {} if document.replaced_at is None else {"replaced_at": document.replaced_at}
+    return {
+        "posted_at": document.posted_at,
+        **replaced,
+        "created": document.created,
+        "modified_at": document.modified_at,
+    }
 
 
 def visibility(document: Document) -> Payload:
@@ -45,8 +48,8 @@ def visibility(document: Document) -> Payload:
 
 
 def count(document: Document) -> Payload:
-    tagged = len(document.keywords)
-    return {"visits": 0, "faves": 0, "comments": 0, "notes": 0, "tags": tagged, "albums": 0, "groups": 0}
+    names = ("visits", "faves", "comments", "notes", "tags", "albums", "groups")
+    return {**dict.fromkeys(names, 0), "tags": len(document.keywords)}
 
 
 def tags(document: Document) -> Payload:
@@ -86,16 +89,18 @@ def original(document: Document, root: str) -> Payload:
 
 
 def medias(document: Document, root: str) -> Payload:
-    """Films and sounds can be played; the sandbox's only rendition is the original."""
+    """Return the renditions of a video or audio file; the sandbox has only the original."""
     url = root + document.media_path(document.original_name())
-    return {"media": [{"label": document.file.ext, "ext": document.file.ext, "lenght": 0, "url": url}]}
+    ext = document.file.ext
+    return {"media": [{"label": ext, "ext": ext, "lenght": 0, "url": url}]}
 
 
 def files(document: Document, root: str, *, owned: bool) -> dict[str, Value]:
-    """``thumbs``, ``medias`` and, for the owner alone, ``original``; each only where there is one."""
+    """Return ``thumbs``, ``medias`` and, for the owner only, ``original``, where they exist."""
     found: dict[str, Value] = {}
     if document.file.thumbnails:
-        found["thumbs"] = {"thumb": [thumb(document, one, root) for one in document.file.thumbnails]}
+        thumbs = [thumb(document, one, root) for one in document.file.thumbnails]
+        found["thumbs"] = {"thumb": thumbs}
     if document.file.media in ("audio", "video"):
         found["medias"] = medias(document, root)
     if owned:
@@ -104,8 +109,9 @@ def files(document: Document, root: str, *, owned: bool) -> dict[str, Value]:
 
 
 def add_md5(doc: dict[str, Value], document: Document, member: str) -> None:
-    """Where the service puts the checksum is not known: see the setting ``md5_member``."""
+    """Add the checksum where the setting ``md5_member`` says; the service's place is not known."""
     if member == "doc":
         doc["md5"] = document.file.md5
     elif member == "original" and isinstance(doc.get("original"), dict):
-        doc["original"] = {**doc["original"], "md5": document.file.md5}  # type: ignore[dict-item]
+        extended = {**doc["original"], "md5": document.file.md5}  # type: ignore[dict-item]
+        doc["original"] = extended
