@@ -92,14 +92,15 @@ def with_thumbnails(file: StoredFile, folder: Path) -> StoredFile:
 
 
 def make_thumbnails(picture: Image.Image, longest: int, folder: Path) -> tuple[Thumbnail, ...]:
-    """Write a picture in all sizes that fit into ``folder``.
+    """Write a picture into ``folder`` in all sizes up to its own.
 
     Nothing is enlarged, but the two smallest always exist.
 
     :param longest: the longer edge of the original, in pixels.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    fitting = [label for label in LABELS if label in ("75x", "100") or int(label.rstrip("x")) <= longest]
+    always = ("75x", "100")
+    fitting = [one for one in LABELS if one in always or int(one.rstrip("x")) <= longest]
     picture.thumbnail((LARGEST, LARGEST))
     return tuple(_thumbnail(picture, label, folder) for label in fitting)
 

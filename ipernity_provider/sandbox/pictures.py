@@ -1,4 +1,4 @@
-"""The pictures of the seeded documents: small landscapes, drawn the same way every time."""
+"""Draw the pictures of the seeded documents: small landscapes, equal in every run."""
 
 from __future__ import annotations
 
@@ -13,16 +13,18 @@ Colour: TypeAlias = tuple[int, int, int]
 
 
 def _sky(top: Colour, bottom: Colour) -> Image.Image:
-    """A smooth change of colour from top to bottom."""
+    """Return a gradient from top to bottom."""
     ramp = Image.linear_gradient("L").resize((W, H))
     return Image.composite(Image.new("RGB", (W, H), bottom), Image.new("RGB", (W, H), top), ramp)
 
 
 def _glow(image: Image.Image, x: int, y: int, radius: int, colour: Colour) -> None:
-    """A sun or moon with light around it."""
+    """Draw a sun or moon with light around it."""
     light = Image.new("L", (W, H), 0)
-    ImageDraw.Draw(light).ellipse((x - 3 * radius, y - 3 * radius, x + 3 * radius, y + 3 * radius), fill=90)
-    light = light.resize((W // 10, H // 10)).filter(ImageFilter.GaussianBlur(radius / 8)).resize((W, H))
+    halo = 3 * radius
+    ImageDraw.Draw(light).ellipse((x - halo, y - halo, x + halo, y + halo), fill=90)
+    small = light.resize((W // 10, H // 10)).filter(ImageFilter.GaussianBlur(radius / 8))
+    light = small.resize((W, H))
     image.paste(Image.new("RGB", (W, H), colour), mask=light)
     ImageDraw.Draw(image).ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
 
@@ -30,23 +32,20 @@ def _glow(image: Image.Image, x: int, y: int, radius: int, colour: Colour) -> No
 def _ridge(
     draw: ImageDraw.ImageDraw, base: int, height: int, waves: tuple[float, float], colour: Colour
 ) -> None:
-    """A line of hills: two sine waves added, filled down to the bottom."""
-    slow, fast = waves
+    """Draw a line of hills: the sum of two sine waves, filled down to the bottom."""
+    slow, fast = (turns * math.tau / W for turns in waves)
     line = [
-        (
-            x,
-            base
-            - height * (math.sin(x / W * slow * math.tau) + 0.45 * math.sin(1 + x / W * fast * math.tau)),
-        )
+        (x, base - height * (math.sin(x * slow) + 0.45 * math.sin(1 + x * fast)))
         for x in range(0, W + 10, 10)
     ]
     draw.polygon([*line, (W, H), (0, H)], fill=colour)
 
 
 def _water(image: Image.Image, horizon: int, tint: Colour) -> None:
-    """What is above the horizon, mirrored below it, darker and with streaks of light."""
+    """Draw what is above the horizon below it: mirrored, darker and with streaks of light."""
     depth = H - horizon
-    mirrored = image.crop((0, max(0, horizon - depth), W, horizon)).transpose(Image.Transpose.FLIP_TOP_BOTTOM)
+    above = image.crop((0, max(0, horizon - depth), W, horizon))
+    mirrored = above.transpose(Image.Transpose.FLIP_TOP_BOTTOM)
     mirrored = mirrored.resize((W, depth)).filter(ImageFilter.GaussianBlur(6))
     water = ImageChops.multiply(mirrored, Image.new("RGB", mirrored.size, tint))
     draw = ImageDraw.Draw(water)
@@ -125,14 +124,15 @@ def newsroom() -> Image.Image:
     draw.rectangle((560, 210, 940, 900), fill=(150, 96, 78))
     for window in range(24):
         x, y = 600 + window % 4 * 82, 330 + window // 4 * 90
-        draw.rectangle((x, y, x + 46, y + 58), fill=(252, 232, 170) if window % 5 else (70, 84, 104))
+        light = (252, 232, 170) if window % 5 else (70, 84, 104)
+        draw.rectangle((x, y, x + 46, y + 58), fill=light)
     draw.ellipse((670, 70, 830, 230), fill=(222, 184, 84))
     draw.rectangle((620, 180, 880, 214), fill=(112, 70, 58))
     return image
 
 
 def sunrise(risen: float = 1.0) -> Image.Image:
-    """A frame of the film: the sun behind hills, at its lowest with 0 and at its highest with 1."""
+    """Return a frame of the film: the sun behind hills, lowest with 0 and highest with 1."""
     image = _sky(
         (int(40 + 50 * risen), int(60 + 90 * risen), int(110 + 90 * risen)),
         (250, int(150 + 60 * risen), int(110 + 70 * risen)),

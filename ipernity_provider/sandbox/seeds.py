@@ -39,7 +39,14 @@ class Seed:
 
 
 SEEDS = (
-    Seed("5412", "A boat", "boat.jpg", share=PRIVATE, keywords=("boat", "sea"), place=(47.65, -2.76)),
+    Seed(
+        "5412",
+        "A boat",
+        "boat.jpg",
+        share=PRIVATE,
+        keywords=("boat", "sea"),
+        place=(47.65, -2.76),
+    ),
     Seed("5413", "Blue mountains", "mountains.jpg", description="Four ridges, one evening."),
     Seed("5414", "The meadow behind the house", "meadow.png", keywords=("spring",)),
     Seed("5415", "Harbour at night", "night_city.jpg", description="Seen from the other side."),
@@ -102,7 +109,7 @@ def _make_file(seed: Seed, folder: Path) -> StoredFile:
 
 
 def _preview(filename: str) -> Image.Image | None:
-    """Return what the thumbnails of a page or a film show: Pillow, which drew them, cannot read them."""
+    """Return what the thumbnails of a page or film show: Pillow draws them but cannot read them."""
     if filename.endswith(".pdf"):
         return _page("Timetable")
     return sunrise() if filename.endswith(".mp4") else None
@@ -115,7 +122,8 @@ def _content(filename: str) -> bytes:
     if ext == ".wav":
         return _tone()
     if ext == ".mp4":
-        return files("ipernity_provider.sandbox").joinpath(filename).read_bytes()  # by scripts/make_film.py
+        film = files("ipernity_provider.sandbox").joinpath(filename)  # by scripts/make_film.py
+        return film.read_bytes()
     picture = PICTURES[stem]() if stem in PICTURES else _page("Dear Clark,")
     return _save(picture, "JPEG" if ext == ".jpg" else "PNG")
 
@@ -137,7 +145,8 @@ def _page(heading: str) -> Image.Image:
     draw = ImageDraw.Draw(page)
     draw.text((60, 60), heading, fill=(40, 40, 40), font_size=36)
     for line in range(18):
-        draw.rectangle((60, 140 + line * 36, 400 + line * 53 % 150, 148 + line * 36), fill=(206, 206, 200))
+        top, right = 140 + line * 36, 400 + line * 53 % 150
+        draw.rectangle((60, top, right, top + 8), fill=(206, 206, 200))
     return page
 
 

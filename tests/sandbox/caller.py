@@ -42,14 +42,14 @@ def md5_of(content: bytes) -> str:
     return hashlib.md5(content).hexdigest()
 
 
-def poll(look: Callable[[], Any], seconds: float = 10) -> Any:
-    """Ask until the answer is true; a test that waits for longer has failed."""
+def poll(condition: Callable[[], Any], seconds: float = 10) -> Any:
+    """Return the first true value of the condition; fail after ``seconds``."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        if answer := look():
+        if answer := condition():
             return answer
         time.sleep(0.01)
-    raise AssertionError("It did not come to pass in time.")
+    raise AssertionError(f"The condition was not true within {seconds:g} seconds.")
 
 
 def raw(sandbox: Caller, request: str | bytes) -> tuple[int, dict[str, str], str]:

@@ -44,13 +44,13 @@ def test_the_signature_is_the_documented_one(method: str, params: dict[str, str]
 
 
 @pytest.mark.parametrize(("api_key", "code"), [(None, "100"), ("", "100"), ("0" * 32, "101")])
-def test_the_key_is_asked_for_first(sandbox: Caller, api_key: str | None, code: str) -> None:
+def test_the_key_is_checked_first(sandbox: Caller, api_key: str | None, code: str) -> None:
     params = {"lg": "en"} if api_key is None else {"lg": "en", "api_key": api_key}
     reply = sandbox.http.get(sandbox.url("test.hello"), params=params).json()
     assert sandbox.code(reply) == code
 
 
-def test_a_missing_and_a_wrong_signature_are_told_apart(sandbox: Caller) -> None:
+def test_a_missing_and_a_wrong_signature_have_different_codes(sandbox: Caller) -> None:
     fields = signed("account.getQuota")
     wrong = sandbox.http.get(sandbox.url("account.getQuota"), params={**fields, "extra": "unsigned"}).json()
     assert sandbox.code(wrong) == "105"
@@ -58,12 +58,12 @@ def test_a_missing_and_a_wrong_signature_are_told_apart(sandbox: Caller) -> None
     assert sandbox.code(sandbox.http.get(sandbox.url("account.getQuota"), params=fields).json()) == "104"
 
 
-def test_a_wrong_signature_is_refused_where_none_is_needed(sandbox: Caller) -> None:
+def test_a_wrong_signature_is_refused_where_it_is_not_required(sandbox: Caller) -> None:
     params = {"api_key": KEY, "lg": "en", "api_sig": "0" * 32}
     assert sandbox.code(sandbox.http.get(sandbox.url("test.hello"), params=params).json()) == "105"
 
 
-def test_a_signature_is_taken_where_none_is_needed(sandbox: Caller) -> None:
+def test_a_signature_is_accepted_where_it_is_not_required(sandbox: Caller) -> None:
     assert sandbox.get("test.hello", token=None)["hello"] == "hello world!"
 
 

@@ -37,7 +37,7 @@ def allow(url: str) -> requests.Response:
     return requests.post(url, data=hidden_inputs(requests.get(url).text), allow_redirects=False)
 
 
-def test_the_desktop_way_to_a_token(sandbox: Caller) -> None:
+def test_a_desktop_application_gets_a_token(sandbox: Caller) -> None:
     frob = new_frob(sandbox)
     assert re.fullmatch(r"\d+-[0-9a-f]+", frob)
     url = link(sandbox, frob=frob, perm_doc="delete", perm_blog="read")
@@ -66,7 +66,7 @@ def test_a_token_has_only_the_rights_consented_to(sandbox: Caller) -> None:
     assert sandbox.get("doc.get", token=token, doc_id="5412")["api"]["status"] == "ok"
 
 
-def test_a_frob_is_good_once_and_not_before_consent(sandbox: Caller) -> None:
+def test_a_frob_is_exchanged_once_and_only_after_consent(sandbox: Caller) -> None:
     frob = new_frob(sandbox)
     assert sandbox.code(exchange(sandbox, frob)) == "2"
     allow(link(sandbox, frob=frob))
@@ -75,7 +75,7 @@ def test_a_frob_is_good_once_and_not_before_consent(sandbox: Caller) -> None:
     assert sandbox.code(exchange(sandbox, "")) == "1"
 
 
-def test_a_frob_grows_old(sandbox: Caller) -> None:
+def test_a_frob_expires(sandbox: Caller) -> None:
     frob = new_frob(sandbox)
     url = link(sandbox, frob=frob)
     allow(url)
@@ -84,7 +84,7 @@ def test_a_frob_grows_old(sandbox: Caller) -> None:
     assert requests.get(url).status_code == 400
 
 
-def test_two_ways_to_a_token_give_two_tokens(sandbox: Caller) -> None:
+def test_two_authorizations_give_two_tokens(sandbox: Caller) -> None:
     tokens = set()
     for _ in range(2):
         frob = new_frob(sandbox)
@@ -101,7 +101,7 @@ def test_deny_gives_nothing(sandbox: Caller) -> None:
     assert sandbox.code(exchange(sandbox, frob)) == "2"
 
 
-def test_the_web_way_comes_back_to_the_callback_with_a_frob(sandbox: Caller) -> None:
+def test_a_web_application_is_called_back_with_a_frob(sandbox: Caller) -> None:
     sandbox.change(callback_url="https://app.example/back?from=ipernity")
     answer = allow(link(sandbox, perm_doc="write"))
     assert answer.status_code == 302
@@ -112,7 +112,7 @@ def test_the_web_way_comes_back_to_the_callback_with_a_frob(sandbox: Caller) -> 
     assert exchange(sandbox, match.group(1))["auth"]["permissions"]["doc"] == "write"
 
 
-def test_rights_granted_before_are_not_asked_for_again(sandbox: Caller) -> None:
+def test_granted_rights_need_no_second_consent(sandbox: Caller) -> None:
     sandbox.change(callback_url="https://app.example/")
     allow(link(sandbox, perm_doc="write"))
     again = requests.get(link(sandbox, perm_doc="read"), allow_redirects=False)

@@ -161,7 +161,7 @@ def test_the_first_fault_that_fits_is_the_one(sandbox: Caller) -> None:
     assert sandbox.get("doc.get", doc_id="5412")["api"]["code"] == "112"
 
 
-def test_a_fault_keeps_to_the_format_asked_for(sandbox: Caller) -> None:
+def test_a_fault_has_the_requested_format(sandbox: Caller) -> None:
     inject(sandbox, "code:500", method="test.hello")
     response = sandbox.http.get(sandbox.url("test.hello", "xml"), params=signed("test.hello"))
     assert response.text == '<api status="error" code="500" message="Service error" />'

@@ -121,7 +121,7 @@ def test_a_multipart_upload_is_signed_with_its_fields(sandbox: Caller) -> None:
     assert sandbox.code(send_signed_by_the_standard(sandbox)) == "105"
 
 
-def test_oauth_multipart_rfc5849_has_it_the_other_way_round(sandbox: Caller) -> None:
+def test_oauth_multipart_rfc5849_signs_by_the_standard(sandbox: Caller) -> None:
     sandbox.change(oauth_multipart="rfc5849")
     reply = send_signed_by_the_standard(sandbox)
     assert sandbox.wait(reply["ticket"])["doc_id"] == "5412"
@@ -176,7 +176,7 @@ def test_clock_offset_seconds_moves_the_clock_of_the_service(sandbox: Caller) ->
     assert abs(int(sandbox.get("test.hello")["api"]["at"]) - time.time() + 1000) < 5
 
 
-def test_a_nonce_is_taken_once(sandbox: Caller) -> None:
+def test_a_nonce_is_accepted_once(sandbox: Caller) -> None:
     first = get(sandbox, client(nonce="again"))
     assert first["api"]["status"] == "ok"
     assert sandbox.code(get(sandbox, client(nonce="again"))) == "133"
@@ -216,7 +216,7 @@ def exchange_without_verifier(sandbox: Caller, request_token: dict[str, str]) ->
     return requests.get(url, headers=headers)
 
 
-def test_the_whole_way_to_an_oauth_token(sandbox: Caller) -> None:
+def test_an_application_gets_an_oauth_token(sandbox: Caller) -> None:
     session = request_token(sandbox, "https://app.example/back?x=1")
     link = session.authorization_url(f"{sandbox.root}/apps/oauth/authorize", perm_doc="delete")
     answer = consent(link, requests.get(link).text)
@@ -248,7 +248,7 @@ def test_without_a_callback_the_page_says_ok(sandbox: Caller) -> None:
     assert 'class="ok"' in consent(link, requests.get(link).text).text
 
 
-def test_a_request_token_is_good_once_and_only_after_a_yes(sandbox: Caller) -> None:
+def test_a_request_token_is_exchanged_once_and_only_after_consent(sandbox: Caller) -> None:
     session = OAuth1Session(KEY, SECRET, callback_uri="oob")
     token = dict(session.fetch_request_token(f"{sandbox.root}/apps/oauth/request"))
     link = session.authorization_url(f"{sandbox.root}/apps/oauth/authorize", perm_doc="write")
@@ -262,7 +262,7 @@ def test_a_request_token_is_good_once_and_only_after_a_yes(sandbox: Caller) -> N
     assert exchange_without_verifier(sandbox, token).status_code == 401
 
 
-def test_a_request_token_must_be_asked_for_with_the_right_secret(sandbox: Caller) -> None:
+def test_a_request_token_requires_the_right_secret(sandbox: Caller) -> None:
     url, headers, _ = Client(KEY, "wrong").sign(f"{sandbox.root}/apps/oauth/request")
     response = requests.get(url, headers=headers)
     assert (response.status_code, dict(parse_qsl(response.text))["error"]) == (401, "105")

@@ -64,7 +64,7 @@ def test_it_reports_an_api_error(api: Any) -> None:
     assert "Document not found" in str(error.value)
 
 
-def test_it_goes_the_desktop_way_to_a_token(api: Any) -> None:
+def test_it_gets_a_token_as_a_desktop_application(api: Any) -> None:
     api.token = None
     frob = api.auth.getFrob()["auth"]["frob"]
     url = api.auth.auth_url({"doc": "delete"}, frob)

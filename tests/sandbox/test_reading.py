@@ -98,7 +98,7 @@ def test_the_original_is_shown_to_its_owner_only(sandbox: Caller) -> None:
     assert "original" not in sandbox.doc("7001")
 
 
-def test_doc_get_adds_extras_when_asked(sandbox: Caller) -> None:
+def test_doc_get_adds_the_requested_extras(sandbox: Caller) -> None:
     plain = sandbox.doc("5412", extra="")
     assert {"md5", "tags", "notes", "geo"} & plain.keys() == set()
     full = sandbox.doc("5412", extra="tags,notes,geo,md5")
@@ -235,7 +235,7 @@ def test_the_newest_document_is_listed_first(sandbox: Caller) -> None:
     assert sandbox.get("doc.getList", per_page="1")["docs"]["doc"][0]["doc_id"] == doc_id
 
 
-def test_bytes_that_are_no_utf8_do_no_harm(sandbox: Caller) -> None:
+def test_bytes_that_are_not_utf8_are_replaced(sandbox: Caller) -> None:
     fields = signed("test.echo", token=None)
     body = f"api_key={fields['api_key']}&lg=en&echo=".encode() + b"\xff\xfe"
     form = {"Content-Type": "application/x-www-form-urlencoded"}

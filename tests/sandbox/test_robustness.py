@@ -172,7 +172,7 @@ def test_a_new_document_has_the_place_and_the_safety_that_were_sent(sandbox: Cal
         (b'{"count": true, "ready_in": [0, 1]}', "application/json"),
     ],
 )
-def test_a_control_call_that_makes_no_sense_is_a_bad_request(
+def test_a_control_call_that_is_not_valid_is_a_bad_request(
     sandbox: Caller, body: bytes, content_type: str
 ) -> None:
     address = f"{sandbox.root}/_sandbox/tickets"

@@ -61,7 +61,7 @@ def started(folder: Path, settings: str = "{}") -> Iterator[tuple[subprocess.Pop
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_stops_it_at_once_and_leaves_nothing_whatever_is_going_on(
+def test_a_signal_stops_it_at_once_and_leaves_no_files_and_no_output(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     settings = '{"processing_seconds": 600, "faults": [{"method": "test.hello", "kind": "slow:600"}]}'
@@ -93,7 +93,7 @@ def _ignoring_the_end(sandbox: Caller, method: str) -> None:
         requests.post(sandbox.url(method), data=params, files={"file": ("a.jpg", jpeg())})
 
 
-def test_clients_that_go_away_and_faults_leave_no_trace_on_stderr(tmp_path: Path) -> None:
+def test_clients_that_disconnect_and_faults_write_nothing_to_stderr(tmp_path: Path) -> None:
     with started(tmp_path) as (process, sandbox):
         for kind in ("drop_before_reading", "drop_after_accepting", "html", "truncated", "http:500"):
             sandbox.change(faults=[{"method": "*", "kind": kind}])

@@ -125,7 +125,7 @@ def test_an_unknown_setting_is_refused_with_the_names_of_all(sandbox: Caller) ->
 
 
 @pytest.mark.parametrize("body", ["[]", "7", "{"])
-def test_what_is_no_json_object_is_refused(sandbox: Caller, body: str) -> None:
+def test_what_is_not_a_json_object_is_refused(sandbox: Caller, body: str) -> None:
     json_type = {"Content-Type": "application/json"}
     address = f"{sandbox.root}/_sandbox/settings"
     assert sandbox.http.put(address, data=body, headers=json_type).status_code == 400
@@ -184,7 +184,7 @@ def test_md5_member_moves_the_checksum(sandbox: Caller, extra: str) -> None:
     assert places() == (False, False, False)
 
 
-def test_is_pro_is_told_everywhere(sandbox: Caller) -> None:
+def test_is_pro_is_in_each_reply_about_the_user(sandbox: Caller) -> None:
     sandbox.change(is_pro=False)
     assert sandbox.get("auth.checkToken")["auth"]["user"]["is_pro"] == "0"
     assert sandbox.get("user.get")["user"]["is_pro"] == "0"
@@ -197,7 +197,7 @@ def test_permissions_are_those_of_the_seeded_tokens(sandbox: Caller) -> None:
     assert rights == {"doc": "delete", "blog": "none", "profile": "none", "network": "read", "post": "none"}
 
 
-def test_max_file_bytes_and_quota_are_told(sandbox: Caller) -> None:
+def test_max_file_bytes_and_quota_are_reported(sandbox: Caller) -> None:
     sandbox.change(max_file_bytes=2048, quota_left_bytes=1024**2)
     quota = sandbox.get("account.getQuota")["quota"]
     assert quota["maxfilesize"]["video"] == {"bytes": "2048", "kb": "2", "mb": "0"}

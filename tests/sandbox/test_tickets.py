@@ -18,7 +18,7 @@ def state(sandbox: Caller, ticket: str) -> Any:
     return next(entry for entry in sandbox.control("tickets") if entry["ticket"] == ticket)
 
 
-def test_one_call_reports_on_50_tickets_in_the_order_asked(sandbox: Caller) -> None:
+def test_one_call_reports_on_50_tickets_in_their_order(sandbox: Caller) -> None:
     ids = plain_tickets(sandbox, 50, 30, 60)[::-1]
     tickets = sandbox.get("upload.checkTickets", tickets=",".join(ids))["tickets"]
     assert list(tickets) == ["done", "invalid", "left", "eta", "count", "ticket"]
@@ -31,7 +31,7 @@ def test_more_than_50_tickets_are_refused(sandbox: Caller) -> None:
     assert sandbox.code(sandbox.get("upload.checkTickets", tickets=",".join(ids))) == "2"
 
 
-def test_one_unknown_ticket_spoils_the_batch(sandbox: Caller) -> None:
+def test_one_unknown_ticket_makes_the_call_fail(sandbox: Caller) -> None:
     ids = plain_tickets(sandbox, 2, 30, 60)
     assert sandbox.code(sandbox.get("upload.checkTickets", tickets=f"{ids[0]},404,{ids[1]}")) == "1"
     assert sandbox.code(sandbox.get("upload.checkTickets")) == "1"
@@ -55,13 +55,13 @@ def test_done_and_invalid_and_left_are_counted(sandbox: Caller) -> None:
     assert [ticket.get("doc_id") for ticket in tickets["ticket"]] == [None, "5412", None]
 
 
-def test_plain_tickets_become_done_in_their_turn(sandbox: Caller) -> None:
+def test_tickets_without_uploads_become_done_one_after_the_other(sandbox: Caller) -> None:
     first, last = plain_tickets(sandbox, 2, 0.05, 60)
     assert sandbox.wait(first)["done"] == "1"
     assert sandbox.ticket(last)["done"] == "0"
 
 
-def test_eta_seconds_is_told_whatever_is_true(sandbox: Caller) -> None:
+def test_eta_seconds_is_reported_instead_of_the_true_time(sandbox: Caller) -> None:
     sandbox.change(eta_seconds=360, processing_seconds=0.1)
     ticket = sandbox.replace(NEW)
     assert sandbox.ticket(ticket)["eta"] == "360"
@@ -79,7 +79,7 @@ def test_forgotten_tickets_are_unknown(sandbox: Caller) -> None:
     assert sandbox.ticket(pending)["done"] == "0"
 
 
-def test_questions_are_counted_and_those_after_the_last_word_as_well(sandbox: Caller) -> None:
+def test_checks_are_counted_also_after_the_end_was_reported(sandbox: Caller) -> None:
     (ticket,) = plain_tickets(sandbox, 1, 60, 60)
     sandbox.ticket(ticket)
     assert state(sandbox, ticket) == {
@@ -107,7 +107,7 @@ def test_ten_thousand_tickets_are_made_at_once(sandbox: Caller) -> None:
     assert sandbox.get("upload.checkTickets", tickets=",".join(ids[-50:]))["tickets"]["left"] == "50"
 
 
-def test_a_wrong_order_for_tickets_is_refused_with_a_sentence(sandbox: Caller) -> None:
+def test_a_wrong_request_for_tickets_is_refused_with_a_sentence(sandbox: Caller) -> None:
     for body in ({}, {"count": 0, "ready_in": [0, 1]}, {"count": 1, "ready_in": [2, 1]}, [1]):
         response = sandbox.http.post(f"{sandbox.root}/_sandbox/tickets", json=body)
         assert response.status_code == 400

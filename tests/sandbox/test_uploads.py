@@ -11,7 +11,7 @@ from tests.sandbox.caller import Caller, jpeg, md5_of, poll, signed
 NEW = jpeg("orange")
 
 
-def test_replace_puts_the_new_file_behind_the_document_asked_for(sandbox: Caller) -> None:
+def test_replace_puts_the_new_file_behind_the_requested_document(sandbox: Caller) -> None:
     before = sandbox.doc("5412")
     report = sandbox.wait(sandbox.replace(NEW))
     assert report["doc_id"] == "5412"
@@ -105,7 +105,7 @@ def test_the_form_may_be_sent_in_chunks_without_a_length(sandbox: Caller) -> Non
 
 @pytest.mark.parametrize("method", ["upload.replace", "upload.file"])
 @pytest.mark.parametrize("content", [None, b""])
-def test_error_1_no_file_or_an_empty_one(sandbox: Caller, method: str, content: bytes | None) -> None:
+def test_error_1_a_missing_or_empty_file(sandbox: Caller, method: str, content: bytes | None) -> None:
     reply = sandbox.send(method, content, doc_id="5412")
     assert reply["api"]["code"] == "1"
     assert reply["api"]["message"] == "File is missing or empty"
@@ -157,13 +157,13 @@ def test_error_4_a_document_that_is_missing_or_not_ours(sandbox: Caller, doc_id:
         ("5412", b"just text", "notes.txt"),
     ],
 )
-def test_error_5_another_media_class_whatever_the_name_says(
+def test_error_5_another_media_class_by_content(
     sandbox: Caller, doc_id: str, content: bytes, filename: str
 ) -> None:
     assert sandbox.code(sandbox.send("upload.replace", content, filename, doc_id=doc_id)) == "5"
 
 
-def test_a_file_of_unknown_content_is_taken_by_its_name(sandbox: Caller) -> None:
+def test_a_file_of_unknown_content_is_classified_by_its_name(sandbox: Caller) -> None:
     reply = sandbox.send("upload.replace", b"no real picture", "scan.jpg", doc_id="5412")
     assert sandbox.wait(reply["ticket"])["done"] == "1"
     assert "thumbs" not in sandbox.doc("5412")
