@@ -6,10 +6,12 @@ BIN    := $(VENV)/bin
 # Airflow starts seconds faster when Python may keep what it has compiled.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo ui test bench docs screenshots lint clean
+COVERAGE := 90
+
+.PHONY: help demo ui test test-fast bench docs screenshots lint clean
 
 help:  ## list the commands
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
 demo: $(VENV)/demo  ## replace a file through a real Airflow DAG, against the sandbox; then stop everything
 	@$(BIN)/python -m scripts.demo
@@ -18,7 +20,11 @@ ui: $(VENV)/demo  ## start the sandbox and Airflow's web UI, print their address
 	@$(BIN)/python -m scripts.ui
 
 test: $(VENV)/dev lint  ## run everything: style, types, unit tests, tests over sockets, real Airflow processes, a browser
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 -m "unit or socket" --cov --cov-report=term --cov-fail-under=$(COVERAGE)
+	$(BIN)/python -m pytest -n 2 -m "simulation or e2e"
+
+test-fast: $(VENV)/dev  ## run the pure tests alone
+	$(BIN)/python -m pytest -n 2 -m unit
 
 bench: $(VENV)/bench  ## measure against other ways to do the same, in tables of ratios
 	@for part in parsing uploading replacing waiting many; do \
@@ -32,9 +38,10 @@ docs: $(VENV)/docs  ## build the documentation into site/; warnings are errors
 screenshots: $(VENV)/dev  ## take the documentation's pictures anew, in the browser tests
 	IPERNITY_BROWSER_TESTS=required IPERNITY_SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/e2e/browser
 
-lint: $(VENV)/dev  ## ruff, ruff format, mypy --strict
+lint: $(VENV)/dev  ## ruff, ruff format, bandit, mypy --strict
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/bandit --quiet --recursive ipernity_provider
 	$(BIN)/mypy
 
 clean:  ## remove the virtual environment, all caches and what was built

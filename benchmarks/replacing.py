@@ -32,8 +32,9 @@ from benchmarks.measure import Usage, table
 from benchmarks.receiver import TICKET
 from benchmarks.ways import DOC_ID, KEY, SECRET, TOKEN
 from ipernity_provider.api.client import IpernityClient
-from ipernity_provider.replacement import Order, replace_file
-from ipernity_provider.replacement.source import examine
+from ipernity_provider.files.checksums import inspect_file
+from ipernity_provider.replacement.replace import replace_file
+from ipernity_provider.replacement.request import ReplaceRequest
 
 (SIZE,) = setting("BENCH_REPLACE_MIB", "1024")
 (UPLINK,) = setting("BENCH_UPLINK_MBIT", "1000")
@@ -48,13 +49,13 @@ def bare_upload(client: IpernityClient, file: Path) -> None:
 
 
 def replacement(client: IpernityClient, file: Path) -> None:
-    result = replace_file(client, Order(doc_id=DOC_ID, file=file))
-    if result.verified_by != "md5":
+    result = replace_file(client, ReplaceRequest(doc_id=DOC_ID, file=file))
+    if result.proof != "md5":
         raise RuntimeError(f"the replacement was not verified: {result}")
 
 
 def first_hash(_: IpernityClient, file: Path) -> None:
-    examine(file, None, [])
+    inspect_file(file)
 
 
 ACTS: dict[str, Act] = {

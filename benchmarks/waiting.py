@@ -45,20 +45,20 @@ async def coalesced(tickets: list[str], seen: Seen, sandbox: str) -> None:
 
 
 async def one_sensor(tickets: list[str], seen: Seen, sandbox: str) -> None:
-    from ipernity_provider.triggers.poller import Watch
+    from ipernity_provider.triggers.poller import Subscription
 
-    tell = Watch.tell
+    note = Subscription.note
 
-    def told(watch: Watch, ticket: Ticket, next_look: float) -> None:
-        tell(watch, ticket, next_look)
+    def noted(subscription: Subscription, ticket: Ticket, next_check: float) -> None:
+        note(subscription, ticket, next_check)
         if not ticket.pending:
             seen(ticket.id)
 
-    Watch.tell = told  # type: ignore[method-assign, assignment]
+    Subscription.note = noted  # type: ignore[method-assign, assignment]
     try:
         await _fire(tickets, seen, sandbox)
     finally:
-        Watch.tell = tell  # type: ignore[method-assign]
+        Subscription.note = note  # type: ignore[method-assign]
 
 
 async def _fire(tickets: list[str], seen: Seen, sandbox: str) -> None:

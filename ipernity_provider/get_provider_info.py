@@ -6,6 +6,8 @@ from typing import Any
 
 #: The form's section for what every connection needs.
 _ACCESS = "API key and token"
+#: What the form says of the field that Airflow calls `password`.
+_API_KEY_FIELD, _API_KEY_HINT = "API secret", "required: the secret of the API key"
 
 
 def get_provider_info() -> dict[str, Any]:
@@ -54,12 +56,12 @@ def get_provider_info() -> dict[str, Any]:
                     # and answers "Bad Request" before it asks the hook. No default can be given here, only words.
                     "hidden-fields": ["login", "schema"],
                     "relabeling": {
-                        "password": "API secret",
+                        "password": _API_KEY_FIELD,
                         "host": "Service address",
                         "port": "Port: type 0",
                     },
                     "placeholders": {
-                        "password": "required: the secret of the API key",
+                        "password": _API_KEY_HINT,
                         "host": "leave empty for https://api.ipernity.com",
                         "port": "type 0, or the Test button answers: Bad Request",
                     },
@@ -129,6 +131,21 @@ def get_provider_info() -> dict[str, Any]:
                     "upload_roots": {
                         "label": "Upload roots",
                         "description": "Folders or URIs that files may be sent from, one a line; none: from anywhere.",
+                        "schema": {"type": ["array", "null"], "items": {"type": "string"}},
+                    },
+                    "check_account": {
+                        "label": "Check the account",
+                        "description": "Ask for permissions, PRO account and quota before sending.",
+                        "schema": {"type": "boolean", "default": True},
+                    },
+                    "resend_grace": {
+                        "label": "Resend grace (s)",
+                        "description": "How long an upload without an answer has to show up before it is sent again.",
+                        "schema": {"type": ["number", "null"], "minimum": 1, "default": 600},
+                    },
+                    "media_hosts": {
+                        "label": "Media hosts",
+                        "description": "Hosts that originals may be fetched from, besides the service's own, one a line.",
                         "schema": {"type": ["array", "null"], "items": {"type": "string"}},
                     },
                 },

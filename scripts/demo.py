@@ -90,7 +90,7 @@ def tell(before: Document, after: Document, result: dict[str, Any], seconds: flo
     say(f"  document   {after.doc_id} ({after.title})")
     say(f"  old file   {before.filename}, {before.bytes} bytes, md5 {before.md5}")
     say(f"  new file   {after.filename}, {after.bytes} bytes, md5 {after.md5}")
-    say(f"  outcome    {result['outcome']}, proven by {result['verified_by']}")
+    say(f"  outcome    {result['outcome']}, proven by {result['proof']}")
     say(f"  page       {after.link} (while the sandbox runs: `make ui`)")
     say(f"  time       {seconds:.1f} s for the DAG run, each task at its first try")
     say("")

@@ -15,7 +15,7 @@ from ipernity_provider.api.client import IpernityClient
 from ipernity_provider.sandbox import running_sandbox
 
 if TYPE_CHECKING:
-    from tests.object_storage import Bucket, Storage
+    from tests.object_storage import Bucket, ObjectServer, Storage
 
 API_KEY, API_SECRET = "6fa87ba500002712bd4eed6020f3bd72", "e9a599f0cf6ce193"
 TOKEN = "12345-a0b1c2d3e4f5"
@@ -34,6 +34,32 @@ class OneAirflow(LoadScopeScheduling):  # type: ignore[misc]
 
     def _split_scope(self, nodeid: str) -> str:
         return "end to end" if nodeid.startswith("tests/e2e/") else nodeid
+
+
+#: What a test needs by its folder, where its fixtures do not say so.
+_LEVELS = {
+    "e2e": "e2e",
+    "simulation": "simulation",
+    "sandbox": "socket",
+    "cli": "socket",
+    "security": "socket",
+}
+
+
+#: Tests outside of tests/e2e that start real programs: Airflow's commands, a build of the site.
+_REAL_AIRFLOW = frozenset({"test_docs_commands", "test_docs_site"})
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test by its level: unit (pure), simulation, socket (the sandbox, or a server of its own), e2e."""
+    for item in items:
+        folder = item.nodeid.split("/")[1] if item.nodeid.count("/") > 1 else ""
+        sockets = {"running_service", "storage", "object_server"} & set(getattr(item, "fixturenames", ()))
+        level = _LEVELS.get(folder, "socket" if sockets else "unit")
+        if Path(item.nodeid.partition("::")[0]).stem in _REAL_AIRFLOW:
+            level = "e2e"
+        if item.get_closest_marker("socket") is None or level == "e2e":
+            item.add_marker(level)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneAirflow:
@@ -142,6 +168,15 @@ def bucket(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> Bucket:
     storage.client().create_bucket(Bucket=bucket.name)
     monkeypatch.setenv("AIRFLOW_CONN_MEDIA", storage.connection())
     return bucket
+
+
+@pytest.fixture(scope="session")
+def object_server() -> Iterator[ObjectServer]:
+    """A server for objects that moto cannot have: one for all tests, because Airflow keeps a connection's file system."""
+    from tests.object_storage import ObjectServer
+
+    with ObjectServer.running() as server:
+        yield server
 
 
 Connect = Callable[..., str]

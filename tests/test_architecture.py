@@ -1,4 +1,4 @@
-"""The one direction of imports: api <- replacement <- hooks <- triggers <- operators, sensors; and the sandbox alone."""
+"""One direction of imports: api, files <- replacement <- bulk <- the Airflow side; the sandbox stands alone."""
 
 from __future__ import annotations
 
@@ -10,16 +10,22 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "ipernity_provider"
 
-#: Room -> the rooms it may import from. Only those named `airflow` may know of Airflow.
+_CORE = {"text", "api", "files", "replacement", "bulk"}
+
+#: Room -> the rooms that it may import from. Only those named `airflow` may know of Airflow.
 MAY_IMPORT = {
-    "api": {"api"},
-    "replacement": {"api", "replacement"},
-    "hooks": {"api", "replacement", "hooks", "airflow"},
+    "text.py": set[str](),
+    "api": {"text", "api"},
+    "files": {"text", "files"},
+    "replacement": {"text", "api", "files", "replacement"},
+    "bulk": _CORE,
+    "state.py": {*_CORE, "airflow"},
+    "hooks": {*_CORE, "hooks", "airflow"},
     "links": {"links", "airflow"},
-    "triggers": {"api", "replacement", "hooks", "triggers", "airflow"},
-    "operators": {"api", "replacement", "hooks", "links", "triggers", "operators", "airflow"},
-    "sensors": {"api", "replacement", "hooks", "triggers", "sensors", "airflow"},
-    "cli": {"api", "hooks", "cli", "sandbox", "airflow"},
+    "triggers": {*_CORE, "hooks", "triggers", "airflow"},
+    "operators": {*_CORE, "state", "hooks", "links", "triggers", "operators", "airflow"},
+    "sensors": {*_CORE, "hooks", "triggers", "sensors", "airflow"},
+    "cli": {*_CORE, "hooks", "cli", "sandbox", "airflow"},
     "sandbox": {"sandbox"},
     "testing.py": {"api", "sandbox"},
     "__main__.py": {"cli"},

@@ -20,6 +20,7 @@ from ipernity_provider.api.errors import COMMON_CODES, METHOD_CODES
 from ipernity_provider.cli.definition import AUTHORIZE
 from ipernity_provider.get_provider_info import get_provider_info
 from ipernity_provider.hooks.settings import ConnectionSettings
+from ipernity_provider.operators.base import ReplacingOperator
 from ipernity_provider.operators.ipernity import ReplaceFileOperator, ReplaceFilesOperator
 from ipernity_provider.sandbox.settings import Settings
 from ipernity_provider.sensors.ipernity import IpernityQuotaSensor, TicketSensor
@@ -123,17 +124,21 @@ def test_each_field_of_the_connection_is_described_with_its_default(name: str, f
 
 
 @pytest.mark.parametrize(
-    ("page", "operator"),
+    ("page", "operator", "shared"),
     [
-        ("replacing.md", ReplaceFileOperator),
-        ("replacing.md", TicketSensor),
-        ("many.md", ReplaceFilesOperator),
-        ("many.md", IpernityQuotaSensor),
+        ("replacing.md", ReplaceFileOperator, [ReplacingOperator]),
+        ("replacing.md", TicketSensor, []),
+        ("many.md", ReplaceFilesOperator, []),
+        ("many.md", IpernityQuotaSensor, []),
     ],
 )
-def test_each_parameter_is_described_with_its_default(page: str, operator: Any) -> None:
-    every = inspect.signature(operator.__init__).parameters
-    parameters = {name: every[name].default for name in every if name not in {"self", "kwargs"}}
+def test_each_parameter_is_described_with_its_default(page: str, operator: Any, shared: list[Any]) -> None:
+    every = {
+        name: parameter.default
+        for kind in (*shared, operator)
+        for name, parameter in inspect.signature(kind.__init__).parameters.items()
+    }
+    parameters = {name: default for name, default in every.items() if name not in {"self", "kwargs"}}
     (rows,) = [rows for rows in tables(page, "parameter") if rows.keys() == parameters.keys()]
     for name, default in parameters.items():
         what, told = rows[name]
@@ -158,23 +163,55 @@ def test_each_option_of_authorize_is_described(argument: Any) -> None:
 # -- sentences -------------------------------------------------------------------------------------------------------
 
 
+def sentence_of(node: ast.AST) -> str | None:
+    """Text in the code, with an ellipsis for what is filled in."""
+    if isinstance(node, ast.JoinedStr):
+        parts = (part.value if isinstance(part, ast.Constant) else "…" for part in node.values)
+        return "".join(map(str, parts))
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
+
+
 def sentences() -> Iterator[str]:
-    """All text in the code of the package, with an ellipsis for what is filled in."""
+    """All text in the code of the package."""
     for file in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.JoinedStr):
-                parts = (part.value if isinstance(part, ast.Constant) else "…" for part in node.values)
-                yield "".join(map(str, parts))
-            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-                yield node.value
+            if (sentence := sentence_of(node)) is not None:
+                yield sentence
 
 
-@pytest.mark.parametrize(("page", "at_least"), [("troubleshooting.md", 50), ("storage.md", 15)])
+def failures() -> Iterator[str]:
+    """The sentences of all errors that a task can end with."""
+    raised = re.compile(
+        r"class (\w+)\((?:\w*Error|Refused|Cancelled|RuntimeError)\b"
+    )  # the rooms name their errors after what happened
+    sources = [
+        file.read_text(encoding="utf-8")
+        for file in PACKAGE.rglob("*.py")
+        if file.relative_to(PACKAGE).parts[0] not in {"cli", "sandbox"}
+    ]
+    kinds = {name for source in sources for name in raised.findall(source)} | {"kind", "error", "ValueError"}
+    for source in sources:
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Call) and node.args:
+                name = getattr(node.func, "id", getattr(node.func, "attr", ""))
+                if name in kinds and (sentence := sentence_of(node.args[0])):
+                    yield sentence
+
+
+@pytest.mark.parametrize(("page", "at_least"), [("troubleshooting.md", 100), ("storage.md", 12)])
 def test_each_sentence_that_is_explained_is_one_that_can_be_met(page: str, at_least: int) -> None:
     said = list(sentences())
     explained = table(page, "the sentence says")
     assert len(explained) >= at_least
     assert [words for words in explained if not any(words in sentence for sentence in said)] == []
+
+
+def test_each_sentence_of_a_failure_is_explained() -> None:
+    explained = [*table("troubleshooting.md", "the sentence says"), *table("storage.md", "the sentence says")]
+    # What is put together of others has few words of its own.
+    whole = [sentence for sentence in failures() if len(re.findall(r"\w+", sentence)) > 3]
+    assert len(whole) > 80
+    assert [sentence for sentence in whole if not any(words in sentence for words in explained)] == []
 
 
 # -- connections ---------------------------------------------------------------------------------------------------

@@ -26,7 +26,6 @@ PICTURES = (
     "pictures/meadow.png",
     "charts/boats.png",
     "ipernity/boat.jpg",
-    "ipernity-backups/5412-0123456789abcdef0123456789abcdef-20260101T030000Z.jpg",
 )
 BUCKETS = {"my-bucket": "my_connection", "my-other-bucket": "my_archive"}
 

@@ -16,6 +16,8 @@ from ipernity_provider.api.transport import Param, Timeouts, Transport
 DEFAULT_BASE_URL = "https://api.ipernity.com"
 MAX_TICKETS_PER_CALL = 50
 MAX_MD5_PER_CALL = 20
+#: The most that is fetched of a file whose size is not known.
+MAX_DOWNLOAD_BYTES = 4 << 30
 
 
 class IpernityClient:
@@ -40,6 +42,8 @@ class IpernityClient:
     :param stall_timeout: seconds within which the network must take each block (1 MiB) of an upload.
     :param verify: check the server's certificate: True, False, or the path of a CA file.
     :param proxy: address of a proxy for all calls; None takes the environment's.
+    :param media_hosts: hosts (``name`` or ``name:port``) that media files may be fetched from, besides the service's own:
+        its host, and for ``api.`` or ``www.`` all below its domain.
     :param attempts: how often a reading call is tried at most.
     """
 
@@ -59,6 +63,7 @@ class IpernityClient:
         stall_timeout: float = 60.0,
         verify: bool | str = True,
         proxy: str | None = None,
+        media_hosts: Sequence[str] = (),
         attempts: int = 4,
     ) -> None:
         self._oauth_token = token if auth == "oauth" else None
@@ -71,6 +76,7 @@ class IpernityClient:
             timeouts=Timeouts(connect_timeout, timeout, upload_timeout, stall_timeout),
             verify=verify,
             proxy=proxy,
+            media_hosts=media_hosts,
             attempts=attempts,
         )
 
@@ -284,15 +290,17 @@ class IpernityClient:
     # -- media files ---------------------------------------------------------------------------------------------
 
     def download(
-        self, url: str, *, max_bytes: int = 4 << 30, total_timeout: float = 3600.0
+        self, url: str, *, max_bytes: int = MAX_DOWNLOAD_BYTES, total_timeout: float = 3600.0
     ) -> Iterator[bytes]:
         """Yield the bytes of a media file, block by block.
 
-        Up to five redirects are followed; the request carries neither a signature nor a token.
+        Up to five redirects are followed; the request carries neither a signature nor a token. Each address must be one of
+        the media hosts, and must not lead into this machine or its network unless the service is there, too.
 
         :param url: from :meth:`get_medias`.
         :param max_bytes: the most that is fetched.
         :param total_timeout: seconds until all of it must be there.
+        :raises PermanentError: the address is not allowed, or the file is longer than ``max_bytes``.
         """
         return self._transport.download(url, max_bytes, total_timeout)
 

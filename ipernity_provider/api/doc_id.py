@@ -13,7 +13,7 @@ import reprlib
 from numbers import Integral
 from urllib.parse import urlsplit
 
-from ipernity_provider.api.storage import shown
+from ipernity_provider.text import display
 
 _DIGITS = 20
 #: Floats hold no whole numbers beyond this one exactly.
@@ -88,4 +88,4 @@ def _quoted(given: object) -> str:
     """Return a value for a sentence: cut short, and an address without its query."""
     if isinstance(given, int) and abs(given) >= 10**_DIGITS:
         return f"a number of more than {_DIGITS} digits"  # Python refuses to write the longest
-    return _brief.repr(shown(given) if isinstance(given, str) else given)
+    return _brief.repr(display(given) if isinstance(given, str) else given)

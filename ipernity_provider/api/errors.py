@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from ipernity_provider.api.sentences import clean_text
+from ipernity_provider.text import clean_text
 
 ErrorKind = Literal["transient", "permanent", "credential"]
 

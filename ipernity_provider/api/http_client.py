@@ -16,10 +16,17 @@ import requests
 
 from ipernity_provider import __version__
 from ipernity_provider.api.errors import AnswerLost, IpernityError, PermanentError
-from ipernity_provider.api.http_limits import AnswerLimits, AnswerTooLong, LimitedAdapter, answer_limits
+from ipernity_provider.api.http_limits import (
+    AnswerLimits,
+    AnswerTooLong,
+    LimitedAdapter,
+    answer_limits,
+    on_connect,
+)
+from ipernity_provider.api.media_hosts import MediaHosts
 from ipernity_provider.api.multipart import BLOCK_BYTES
 from ipernity_provider.api.network_errors import host_of, transport_error
-from ipernity_provider.api.parsing import MAX_REPLY_BYTES, Answer, inflate, is_http_url
+from ipernity_provider.api.parsing import MAX_REPLY_BYTES, Answer, as_int, inflate, is_http_url
 from ipernity_provider.api.replies import is_passing
 from ipernity_provider.api.signing import HttpMethod
 
@@ -32,11 +39,13 @@ class HttpClient:
 
     :param verify: True, False, or the path of a CA file.
     :param proxy: for all addresses; None takes the environment's.
+    :param media_hosts: where files may be fetched from.
     """
 
-    def __init__(self, verify: bool | str, proxy: str | None) -> None:
+    def __init__(self, verify: bool | str, proxy: str | None, media_hosts: MediaHosts) -> None:
         self._verify = verify
         self._proxies = {"http": proxy, "https": proxy} if proxy else {}
+        self._media_hosts = media_hosts
         self._adapter = LimitedAdapter()
         self._routes: dict[str, dict[str, Any]] = {}
         self._headers = {
@@ -64,7 +73,8 @@ class HttpClient:
         :raises Exception: whatever these libraries raise.
         """
         request = requests.Request(http, url, headers={**self._headers, **headers}, **content).prepare()
-        with answer_limits(AnswerLimits(timeout[1], MAX_REPLY_BYTES)):
+        addresses: list[str] = []
+        with answer_limits(AnswerLimits(timeout[1], MAX_REPLY_BYTES)), on_connect(addresses.append):
             # Not by a session, which follows redirects, reads all of their answers, and keeps cookies.
             response = self._adapter.send(request, stream=True, timeout=timeout, **self.route_to(url))
         try:
@@ -76,6 +86,8 @@ class HttpClient:
         body = inflate(b"".join(blocks), response.headers.get("Content-Encoding", ""))
         if body is None:
             raise AnswerTooLong
+        for address in addresses:
+            self._media_hosts.note_service(address)
         return Answer(response.status_code, body, response.headers)
 
     def route_to(self, url: str) -> dict[str, Any]:
@@ -116,17 +128,21 @@ class HttpClient:
             raise transport_error("download", host_of(url), failure)
 
     def _open(self, url: str, timeout: tuple[float, float], end: float) -> requests.Response:
-        """Return the response that has the file, after a few redirects at most."""
+        """Return the response that has the file, after a few redirects at most; each address is checked."""
+        before = ""
         for _ in range(_MOST_REDIRECTS + 1):
-            if not is_http_url(url):
+            # A backslash ends the host for some parsers, and not for others.
+            if not is_http_url(url) or "\\" in url:
                 raise PermanentError(
                     f"download: {host_of(url)} is not a valid address of a file.", method="download"
                 )
-            request = requests.Request("GET", url, headers={**self._headers, "Accept-Encoding": "identity"})
-            with answer_limits(AnswerLimits(end - time.monotonic())):
-                response = self._adapter.send(
-                    request.prepare(), stream=True, timeout=timeout, **self.route_to(url)
-                )
+            headers = {**self._headers, "Accept-Encoding": "identity"}
+            request = requests.Request("GET", url, headers=headers).prepare()
+            redirected_from, before = before, request.url or ""
+            self._media_hosts.require_allowed(before, redirected_from)
+            limits = answer_limits(AnswerLimits(end - time.monotonic()))
+            with limits, on_connect(self._media_hosts.require_outside):
+                response = self._adapter.send(request, stream=True, timeout=timeout, **self.route_to(url))
             if response.status_code == 200:
                 return response
             response.close()
@@ -144,15 +160,20 @@ class HttpClient:
 
 
 def _limited_blocks(response: requests.Response, max_bytes: int) -> Iterator[bytes]:
+    """Yield the bytes of a file, and not one more than ``max_bytes``."""
     left = max_bytes
-    while block := response.raw.read(BLOCK_BYTES, decode_content=False):
+    announced = as_int(response.headers.get("Content-Length"))
+    if announced is not None and announced > max_bytes:
+        left = -1
+    while left >= 0 and (block := response.raw.read(min(BLOCK_BYTES, left + 1), decode_content=False)):
         left -= len(block)
-        if left < 0:
-            raise PermanentError(
-                f"download: the file is larger than {max_bytes} bytes; the rest was not fetched.",
-                method="download",
-            )
-        yield block
+        if left >= 0:
+            yield block
+    if left < 0:
+        raise PermanentError(
+            f"download: the file is larger than {max_bytes} bytes; the rest was not fetched.",
+            method="download",
+        )
 
 
 def _no_file(answer: Answer) -> IpernityError:

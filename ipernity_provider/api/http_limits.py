@@ -3,6 +3,8 @@
 The time limit of an HTTP library holds for each read of the socket, so that a byte every few seconds keeps a call for ever:
 in the headers, in the body, or in any number of ``100 Continue``. Here every read of an answer goes through one object that
 knows when the whole answer must be there. It needs no thread, and costs one more Python call for each read.
+
+The same connections say which address they have reached, before anything is sent to it.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 import http.client
 import io
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -47,6 +49,24 @@ def answer_limits(limits: AnswerLimits) -> Iterator[None]:
         yield
     finally:
         _limits.reset(token)
+
+
+_on_connect: ContextVar[Callable[[str], None] | None] = ContextVar("on_connect", default=None)
+
+
+@contextmanager
+def on_connect(report: Callable[[str], None]) -> Iterator[None]:
+    """Report the IP address of each connection that is made in this context, before anything is sent over it.
+
+    Behind a proxy nothing is reported: the address is the proxy's, and which one that connects to is for the proxy to decide.
+
+    :param report: what it raises ends the connection, and comes out of the request unchanged unless it is an ``OSError``.
+    """
+    token = _on_connect.set(report)
+    try:
+        yield
+    finally:
+        _on_connect.reset(token)
 
 
 class _LimitedReader(io.RawIOBase):
@@ -127,7 +147,19 @@ def _limited_pool(pool: Any) -> Any:
     """Return the kind of pool whose connections read limited answers, whatever they connect to."""
     if getattr(pool.ConnectionCls, "response_class", None) is _LimitedResponse:
         return pool
-    connection = type(
-        pool.ConnectionCls.__name__, (pool.ConnectionCls,), {"response_class": _LimitedResponse}
-    )
-    return type(pool.__name__, (pool,), {"ConnectionCls": connection})
+
+    class LimitedConnection(pool.ConnectionCls):  # type: ignore[misc]
+        response_class = _LimitedResponse
+
+        def _new_conn(self) -> Any:
+            sock = super()._new_conn()
+            report = _on_connect.get()
+            if report and self.proxy is None and not hasattr(self, "_socks_options"):
+                try:
+                    report(sock.getpeername()[0])
+                except BaseException:
+                    sock.close()
+                    raise
+            return sock
+
+    return type(pool.__name__, (pool,), {"ConnectionCls": LimitedConnection})

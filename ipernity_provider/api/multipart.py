@@ -19,8 +19,7 @@ from urllib3.fields import RequestField
 from urllib3.filepost import encode_multipart_formdata
 
 from ipernity_provider.api.errors import SourceChanged, SourceUnreadable
-from ipernity_provider.api.sentences import clean_text
-from ipernity_provider.api.storage import fault_of, open_to_read
+from ipernity_provider.text import clean_text
 
 BLOCK_BYTES = 1 << 20
 
@@ -53,17 +52,15 @@ class BodyFailed(Exception):
 def reading(filename: str) -> Iterator[None]:
     """Turn a fault of the source into its own error, because an OSError would pass for one of the connection.
 
-    Its cause is not kept: its text can hold what must not be shown.
+    The text of what a storage raises can hold what must not be shown. It is transient, whatever it is: a moment ago the
+    file was there, and the next try looks at it again.
     """
     try:
         yield
     except Exception as error:  # noqa: BLE001 - storages raise what they like
-        fault, name = fault_of(error), clean_text(filename)
-        if fault.kind == "changed":
-            raise SourceChanged(f"{name} {fault.words}; nothing was replaced.") from None
-        # Transient, whatever it is: a moment ago the file was there. The next try examines it again.
-        gone = " any more" if fault.kind == "missing" else ""
-        raise SourceUnreadable(f"{name} {fault.words}{gone}; nothing was replaced.") from None
+        raise SourceUnreadable(
+            f"{clean_text(filename)} could not be read to its end ({type(error).__name__}); nothing was replaced."
+        ) from None
 
 
 @dataclass
@@ -128,11 +125,11 @@ class MultipartBody:
         return f"\r\n--{self.boundary}--\r\n".encode()
 
     def _blocks(self) -> Iterator[memoryview]:
-        digest = hashlib.md5() if self.expected_md5 or self.before_last_block else None
+        digest = hashlib.md5(usedforsecurity=False) if self.expected_md5 or self.before_last_block else None
         buffer = memoryview(bytearray(BLOCK_BYTES))
         sent = 0
         with reading(self.filename):
-            stream = open_to_read(self.file)
+            stream = self.file.open("rb")
         try:
             while sent < self.size:
                 count = self._read(stream, buffer)

@@ -36,7 +36,7 @@ _SETTINGS = (
     requests.exceptions.InvalidProxyURL,
     LocationParseError,
 )
-from ipernity_provider.api.sentences import clean_text
+from ipernity_provider.text import clean_text
 
 
 def upload_error(method: str, host: str, error: Exception, body: MultipartBody) -> IpernityError:

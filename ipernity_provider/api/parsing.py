@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-import xml.etree.ElementTree as ET
+import xml.etree.ElementTree as ET  # nosec B405  # what it parses declares no entity
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from ipernity_provider.api.errors import FILE_MAY_HAVE_ARRIVED, ReplyInvalid
-from ipernity_provider.api.sentences import clean_text
+from ipernity_provider.text import clean_text
 
 Payload = dict[str, Any]
 T = TypeVar("T")
@@ -110,7 +110,7 @@ def _decode_xml(text: str) -> Payload | None:
     if not re.match(r"(<\?xml[^>]*\?>\s*)?<api[\s/>]", text) or "<!" in text:
         return None
     try:
-        root = ET.fromstring(re.sub(r"^<\?xml[^>]*\?>", "", text))  # noqa: S314 - it declares no entity: see above
+        root = ET.fromstring(re.sub(r"^<\?xml[^>]*\?>", "", text))  # nosec B314  # noqa: S314 - no entity: see above
     except (SyntaxError, ValueError):
         return None
     children = {child.tag: child.text or "" for child in root if not len(child) and not child.attrib}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 
-from ipernity_provider.api.sentences import clean_text
+from ipernity_provider.text import clean_text
 
 # At DEBUG these write whole requests with their tokens and signatures.
 _LOGS_REQUESTS = ("oauthlib", "requests_oauthlib")

@@ -41,7 +41,7 @@ def api_sig(params: Mapping[str, str], method: str, secret: str) -> str:
     :param method: the method's name; empty for an authorization link.
     """
     signed = "".join(name + params[name] for name in sorted(params) if name not in {"file", "api_sig"})
-    return hashlib.md5(f"{signed}{method}{secret}".encode()).hexdigest()
+    return hashlib.md5(f"{signed}{method}{secret}".encode(), usedforsecurity=False).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import tenacity
 from ipernity_provider.api.clock import ahead_of_service, explain_stale_signature
 from ipernity_provider.api.errors import IpernityError, StaleSignature, TransientError
 from ipernity_provider.api.http_client import HttpClient
+from ipernity_provider.api.media_hosts import MediaHosts
 from ipernity_provider.api.multipart import BeforeLastBlock, FilePath, MultipartBody, Progress, reading
 from ipernity_provider.api.network_errors import host_of, transport_error, upload_error
 from ipernity_provider.api.parsing import Answer, Payload, decode
@@ -57,6 +58,7 @@ class Transport:
         timeouts: Timeouts,
         verify: bool | str,
         proxy: str | None,
+        media_hosts: Sequence[str],
         attempts: int,
     ) -> None:
         install_log_redaction()
@@ -65,7 +67,7 @@ class Transport:
         self._lg = lg
         self._timeouts = timeouts
         self._attempts = attempts
-        self._http = HttpClient(verify, proxy)
+        self._http = HttpClient(verify, proxy, MediaHosts(self._base_url, media_hosts))
         self._http.route_to(self._base_url)  # what is wrong with the address is said now
 
     def close(self) -> None:

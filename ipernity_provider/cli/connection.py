@@ -33,7 +33,7 @@ def require_valid_options(options: Namespace) -> None:
     """
     from airflow.sdk import Connection
 
-    connection = Connection(conn_id="", host=options.host, password="unread")  # noqa: S106
+    connection = Connection(conn_id="", host=options.host, password="unread")  # nosec B106  # noqa: S106 - not used
     extra = {"api_key": "unread", "proxy": options.proxy, "verify": options.verify}
     try:
         ConnectionSettings.of(connection, extra)

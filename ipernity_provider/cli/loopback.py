@@ -30,7 +30,7 @@ class LoopbackCallback(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Page)
         self.url = f"http://127.0.0.1:{self.server_port}/"
-        self.request_token = ""
+        self.request_token = ""  # nosec B105  # not known yet
         self.has_returned = threading.Event()
 
     def __enter__(self) -> Self:

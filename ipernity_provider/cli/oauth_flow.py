@@ -36,7 +36,7 @@ class OAuthFlow:
         self._settings = settings
         self._website = website_url(settings)
         self._session = OAuth1Session(settings.api_key, settings.api_secret, callback_uri=callback)
-        self.request_token = ""
+        self.request_token = ""  # nosec B105  # not fetched yet
 
     def start(self, permissions: dict[str, str]) -> str:
         """Fetch a request token and return the address of the consent page, which is not signed.

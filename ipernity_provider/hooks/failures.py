@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, cast
 from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, AirflowTaskTimeout
 
 from ipernity_provider.api.errors import IpernityError, PermanentError, TransientError
-from ipernity_provider.api.sentences import Log, log_lines
-from ipernity_provider.replacement.send import GivenUp
+from ipernity_provider.replacement.errors import Cancelled
+from ipernity_provider.text import Log, log_lines
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -42,7 +42,7 @@ def readable_failures(
     """
     try:
         yield
-    except (IpernityError, GivenUp, AirflowSensorTimeout, AirflowTaskTimeout) as error:
+    except (IpernityError, Cancelled, AirflowSensorTimeout, AirflowTaskTimeout) as error:
         context = context or _current_context()
         if context is not None and not hasattr(error, _LOGGED):
             _log_failure(log or logging.getLogger(__name__), context, error, skips=skips)

@@ -9,8 +9,9 @@ from typing import Any
 
 from airflow.sdk import BaseHook, ObjectStoragePath
 
-from ipernity_provider.api.storage import is_stored, local_path, shown
-from ipernity_provider.replacement.order import Refused
+from ipernity_provider.files.paths import is_stored, local_path
+from ipernity_provider.replacement.errors import Refused
+from ipernity_provider.text import display
 
 _LOCAL = frozenset({"", "file", "local"})
 
@@ -42,7 +43,7 @@ def as_path(file: Any, conn_id: str | None = None) -> Any:
         return _stored(text, conn_id) if local is None else local
     except (ValueError, RuntimeError, ImportError) as error:
         raise Refused(
-            f"{shown(text)} cannot be opened: {str(error).rstrip('.')}. Nothing was sent."
+            f"{display(text)} cannot be opened: {str(error).rstrip('.')}. Nothing was sent."
         ) from error
 
 
@@ -68,7 +69,7 @@ def _name_of(given: Any, what: str) -> str:
     """Return what was given as text. A fraction is refused: ``2024.10`` has become ``2024.1`` on its way."""
     if isinstance(given, bool) or not (isinstance(given, str | int | os.PathLike) or is_stored(given)):
         raise Refused(
-            f"{what} is {shown(repr(given)[:60])}, which is not a name: give text. In a DAG with "
+            f"{what} is {display(repr(given)[:60])}, which is not a name: give text. In a DAG with "
             "render_template_as_native_obj a template's value may need quotes. Nothing was sent."
         )
     return str(given)
@@ -104,7 +105,7 @@ def _stored(text: str, conn_id: str | None) -> ObjectStoragePath:
     _require_no_credentials(address, named)
     if address.endswith("/"):
         raise Refused(
-            f"{shown(address)} ends with a slash, so it is a folder; a replacement needs one file. Nothing was sent."
+            f"{display(address)} ends with a slash, so it is a folder; a replacement needs one file. Nothing was sent."
         )
     _require_storage(scheme, address)
     return _opened(address, named or conn_id)
@@ -135,7 +136,7 @@ def _require_whole(path: ObjectStoragePath, address: str) -> None:
     # A version is left out by the libraries themselves, unless they are told that the bucket has versions.
     if not whole or "?versionid=" in address.lower():
         raise Refused(
-            f"{shown(address)} cannot be opened: not all of its name would reach its storage (a ?, a # or a tab in it), and "
+            f"{display(address)} cannot be opened: not all of its name would reach its storage (a ?, a # or a tab in it), and "
             "another file might be read. Nothing was sent."
         )
 
@@ -151,7 +152,7 @@ def _require_no_credentials(address: str, named: str | None) -> None:
         )
     if named and ":" in named:
         raise Refused(
-            f"{shown(address)} is named together with credentials: keep them in a connection and name that. "
+            f"{display(address)} is named together with credentials: keep them in a connection and name that. "
             "Nothing was sent."
         )
 
@@ -167,7 +168,7 @@ def _require_storage(scheme: str, address: str) -> None:
             else "no provider that is installed brings one"
         )
         raise Refused(
-            f"{shown(address)} cannot be opened: Airflow has no storage for {scheme}://; {remedy}. Nothing was sent."
+            f"{display(address)} cannot be opened: Airflow has no storage for {scheme}://; {remedy}. Nothing was sent."
         )
 
 
@@ -175,7 +176,7 @@ def _require_known(address: str, conn_id: str | None) -> None:
     """Some storages take other credentials, or none, where their connection is unknown."""
     if conn_id and not _is_known(conn_id):
         raise Refused(
-            f"{shown(address)} cannot be opened: the connection {conn_id!r} is not known. Nothing was sent."
+            f"{display(address)} cannot be opened: the connection {conn_id!r} is not known. Nothing was sent."
         )
 
 

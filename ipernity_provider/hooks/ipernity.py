@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
+from dataclasses import fields
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +15,11 @@ if TYPE_CHECKING:
     from ipernity_provider.api.transport import Param
     from ipernity_provider.hooks.parameters import Seconds
     from ipernity_provider.hooks.settings import ConnectionSettings
+    from ipernity_provider.replacement.request import ReplaceOptions
 
 _TEST_SECONDS = 9.5
-_FLAGS = frozenset({"asynchronous", "check_account", "dry_run", "force", "require_backup"})
-_DURATIONS = frozenset({"resend_grace", "verify_seconds"})
+_FLAGS = frozenset({"asynchronous", "check_account", "dry_run"})
+_DURATIONS = frozenset({"poll_interval", "proof_seconds", "resend_grace", "timeout"})
 _TOLD_BY_TEST = {"token", "permission", "account", "quota"}
 
 
@@ -30,8 +32,8 @@ class IpernityHook(BaseHook):
 
     :param ipernity_conn_id: the connection: password = API secret, extra = ``api_key``, ``auth`` (``signature`` or
         ``oauth``), ``token``, ``token_secret``, ``lg``, ``verify``, ``proxy``, ``connect_timeout``, ``timeout``,
-        ``upload_timeout``, ``stall_timeout``, ``upload_roots``; host = another address of the service, such as the
-        sandbox's.
+        ``upload_timeout``, ``stall_timeout``, ``upload_roots``, ``media_hosts``, ``check_account``, ``resend_grace``;
+        host = another address of the service, such as the sandbox's.
     """
 
     conn_name_attr = "ipernity_conn_id"
@@ -116,36 +118,54 @@ class IpernityHook(BaseHook):
         :param file_conn_id: the connection to the storage of ``file`` and ``backup_to``, where their URIs name none.
         :param poll_interval: longest pause between two looks at the ticket, in seconds or as timedelta.
         :param timeout: how long to wait for the service to process the file, in seconds or as timedelta.
-        :param options: more of :class:`~ipernity_provider.replacement.order.Order`: ``verify``, ``if_unchanged``, ...
-        :return: the result as a dict: ``outcome``, ``doc_id``, ``ticket``, ``md5``, ``verified_by``, ...
+        :param options: more of :class:`~ipernity_provider.replacement.request.ReplaceOptions`: ``proof``, ``if_unchanged``, ...
+        :return: the result as a dict: ``outcome``, ``doc_id``, ``ticket``, ``md5``, ``proof``, ...
         :raises ParameterError: a flag is not a bool, or a duration is not one.
         """
         from ipernity_provider.hooks.failures import readable_failures
-        from ipernity_provider.hooks.files import as_filename, as_folder, as_path
-        from ipernity_provider.hooks.parameters import require_flag, require_seconds
-        from ipernity_provider.replacement import Order, replace_file
+        from ipernity_provider.hooks.files import as_filename, as_path
         from ipernity_provider.replacement.progress import ProgressLog
+        from ipernity_provider.replacement.replace import replace_file
+        from ipernity_provider.replacement.request import ReplaceRequest
 
         with readable_failures(self.log), self.get_conn() as client:
-            poll_interval = require_seconds("poll_interval", poll_interval, positive=True)
-            timeout = require_seconds("timeout", timeout)
-            for name in options.keys() & _FLAGS:
-                options[name] = require_flag(name, options[name])
-            for name in options.keys() & _DURATIONS:
-                options[name] = require_seconds(name, options[name])
-            if "backup_to" in options:
-                options["backup_to"] = as_folder(options["backup_to"], file_conn_id)
-            order = Order(
+            request = ReplaceRequest(
                 doc_id=self.document_id(doc_id),
                 file=as_path(file, file_conn_id),
                 filename=as_filename(filename),
-                upload_roots=self.upload_roots(options.pop("upload_roots", None)),
+            )
+            how = self.replace_options(
+                file_conn_id=file_conn_id, poll_interval=poll_interval, timeout=timeout, **options
+            )
+            return replace_file(client, request, how, progress=ProgressLog()).as_dict()
+
+    def replace_options(self, *, file_conn_id: str | None = None, **options: Any) -> ReplaceOptions:
+        """Return how to replace: what is given, and what the connection says of the account and the place.
+
+        :raises Refused: something is not possible.
+        :raises ParameterError: a flag is not a bool, or a duration is not one.
+        """
+        from ipernity_provider.hooks.files import as_folder
+        from ipernity_provider.hooks.parameters import ParameterError, require_flag, require_seconds
+        from ipernity_provider.replacement.request import ReplaceOptions
+
+        known = {field.name for field in fields(ReplaceOptions)} - {"upload_roots"}
+        if unknown := sorted(options.keys() - known):
+            raise ParameterError(f"There is no parameter {', '.join(unknown)}. Nothing was sent.")
+        for name in options.keys() & _FLAGS:
+            options[name] = require_flag(name, options[name])
+        for name in options.keys() & _DURATIONS:
+            options[name] = require_seconds(name, options[name], positive=name == "poll_interval")
+        settings = self.settings
+        return ReplaceOptions(
+            **{
+                "check_account": settings.check_account,
+                "resend_grace": settings.resend_grace,
                 **options,
-            )
-            result = replace_file(
-                client, order, poll_interval=poll_interval, timeout=timeout, progress=ProgressLog()
-            )
-            return result.as_dict()
+                "backup_to": as_folder(options.get("backup_to"), file_conn_id),
+                "upload_roots": settings.upload_roots,
+            }
+        )
 
     def document_id(self, given: object) -> str:
         """Return the number of the document that is meant by a number, or by the address of its page.
@@ -153,31 +173,12 @@ class IpernityHook(BaseHook):
         :raises Refused: it is neither, or a page of another site than the connection's.
         """
         from ipernity_provider.api.doc_id import read_doc_id
-        from ipernity_provider.replacement.order import Refused
+        from ipernity_provider.replacement.errors import Refused
 
         try:
             return read_doc_id(given, self.settings.base_url)
         except ValueError as error:
             raise Refused(f"doc_id {error}. Nothing was sent.") from None
-
-    def upload_roots(self, narrower: Sequence[str] | str | None) -> list[tuple[str, ...]]:
-        """The sets of roots of which each must hold a file: the connection's, and a task's own.
-
-        :raises Refused: the task's own are given, but name nothing.
-        """
-        from ipernity_provider.hooks.settings import read_roots
-        from ipernity_provider.replacement.order import Refused
-
-        sets = [self.settings.upload_roots] if self.settings.upload_roots else []
-        if narrower is None:
-            return sets
-        try:
-            own = read_roots(narrower)
-        except (TypeError, ValueError) as error:
-            raise Refused(f"upload_roots {error}. Nothing was sent.") from None
-        if not own:
-            raise Refused("upload_roots names no folder or URI. Nothing was sent.")
-        return [*sets, own]
 
     def test_connection(self) -> tuple[bool, str]:
         """Return whether the connection can replace files, and what ``airflow ipernity check`` says about it.

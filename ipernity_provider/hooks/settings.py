@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -11,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 from urllib.parse import unquote, urlsplit
 
 from ipernity_provider.api.errors import CredentialError
-from ipernity_provider.api.local_files import require_regular
-from ipernity_provider.api.storage import fault_of, shown
+from ipernity_provider.files.errors import classify_error
+from ipernity_provider.files.paths import require_regular
+from ipernity_provider.text import display
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -23,6 +25,7 @@ T = TypeVar("T")
 D = TypeVar("D")
 
 _BRIEF_SECONDS = 3.0
+_HOST = re.compile(r"([a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 _TRUE, _FALSE = frozenset({"true", "1", "yes", "on"}), frozenset({"false", "0", "no", "off"})
 
 
@@ -51,6 +54,9 @@ class ConnectionSettings:
     verify: bool | str
     proxy: str | None = field(repr=False)
     upload_roots: tuple[str, ...]
+    media_hosts: tuple[str, ...]
+    check_account: bool
+    resend_grace: float
 
     @classmethod
     def of(cls, connection: Connection, extra_fields: dict[str, Any]) -> ConnectionSettings:
@@ -87,6 +93,9 @@ class ConnectionSettings:
             verify=extra.get("verify", _verify, True),
             proxy=extra.get("proxy", _url, None),
             upload_roots=extra.get("upload_roots", read_roots, ()),
+            media_hosts=extra.get("media_hosts", _hosts, ()),
+            check_account=extra.get("check_account", _flag, True),
+            resend_grace=extra.get("resend_grace", _seconds, 600.0),
         )
 
     @property
@@ -115,6 +124,7 @@ class ConnectionSettings:
             "stall_timeout": self.stall_timeout,
             "verify": self.verify,
             "proxy": self.proxy,
+            "media_hosts": self.media_hosts,
         }
         return IpernityClient(self.api_key, self.api_secret, **{**options, **changes})
 
@@ -182,6 +192,13 @@ def _seconds(value: Any) -> float:
     return seconds
 
 
+def _flag(value: Any) -> bool:
+    word = str(value).strip().lower()
+    if word not in _TRUE | _FALSE:
+        raise ValueError("must be true or false")
+    return word in _TRUE
+
+
 def _verify(value: Any) -> bool | str:
     if isinstance(value, bool):
         return value
@@ -194,8 +211,8 @@ def _verify(value: Any) -> bool | str:
         if not path.is_dir():  # of CA files, which is as good
             require_regular(status)
     except OSError as error:
-        words = fault_of(error).words
-        raise ValueError(f"must be true, false or the path of a CA file; {shown(text)} {words}") from None
+        words, _ = classify_error(error)
+        raise ValueError(f"must be true, false or the path of a CA file; {display(text)} {words}") from None
     return text
 
 
@@ -221,6 +238,18 @@ def read_roots(value: Any) -> tuple[str, ...]:
     named = tuple(root.strip() for root in roots if root.strip())
     if roots and not named:
         raise ValueError("names no folder or URI")  # it must not come to mean: any
+    return named
+
+
+def _hosts(value: Any) -> tuple[str, ...]:
+    """Return the hosts of a list, or of text with one host a line (or separated by commas)."""
+    hosts = value.replace(",", "\n").splitlines() if isinstance(value, str) else value
+    if not isinstance(hosts, list | tuple) or not all(isinstance(host, str) for host in hosts):
+        raise TypeError("must be a list of hosts such as cdn.example.org")
+    named = tuple(host.strip().lower() for host in hosts if host.strip())
+    for host in named:
+        if not _HOST.fullmatch(host):
+            raise ValueError(f"names {display(host)!r}, which is not a host such as cdn.example.org")
     return named
 
 

@@ -3,49 +3,106 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
+from airflow.sdk import BaseOperator, conf
 
 from ipernity_provider.hooks.ipernity import IpernityHook
-from ipernity_provider.hooks.parameters import read_flag
+from ipernity_provider.hooks.parameters import (
+    Seconds,
+    check_choice,
+    check_flag,
+    read_flag,
+    require_flag,
+    require_seconds,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from airflow.sdk import Context, ObjectStoragePath, XComArg
+    from airflow.sdk import ObjectStoragePath, XComArg
 
+    from ipernity_provider.replacement.request import (
+        IfUnchanged,
+        OnNewDocument,
+        OnUncertain,
+        Proof,
+        ReplaceOptions,
+    )
     from ipernity_provider.triggers.deadline import Deadline
 
-_AS_THEY_ARE = (
-    "if_unchanged",
-    "check_account",
-    "on_uncertain",
-    "resend_grace",
-    "require_backup",
-    "verify",
-    "on_new_document",
-)
+_CHOICES = ("if_unchanged", "proof", "on_new_document", "on_uncertain")
 
 
 class ReplacingOperator(BaseOperator):
-    """Reads what its subclasses keep under the names of their parameters."""
+    """The shared parameters, and the waiting in the triggerer.
 
-    file_conn_id: str | None
-    backup_to: str | Path | ObjectStoragePath | None
-    upload_roots: Sequence[str] | str | None
-    poll_interval: float
-    timeout: float
-    force: bool | str | XComArg
-    ipernity_conn_id: str
+    On Airflow 3.3 rate limits and maintenance are waited for longer than ``retry_delay`` says, by
+    :class:`~ipernity_provider.operators.retries.PatientRetryPolicy`; a ``retry_policy`` of your own takes its place.
 
-    #: Set by :meth:`on_kill`; made when the task begins, for an operator that waits to be run is copied.
-    given_up: threading.Event | None = None
+    :param file_conn_id: the connection to the storage of files and backups whose URIs name none
+        (``s3://conn@bucket/key`` does); local files need none (templated).
+    :param deferrable: wait in the triggerer, without a worker slot. Uploads are always sent by a worker.
+    :param poll_interval: longest pause between two checks of a ticket, in seconds or as timedelta.
+    :param timeout: how long to wait for the service, in seconds or as timedelta; a retry continues to wait. A deferred
+        task also stops waiting at the task's ``execution_timeout``.
+    :param if_unchanged: what to do if a document already carries the bytes: ``succeed`` (outcome ``unchanged``),
+        ``skip`` the task, or ``replace`` it anyway (templated).
+    :param dry_run: check everything, send nothing: outcome ``planned`` (templated: true, 1, yes, false, 0 or no).
+    :param proof: what a document must show before its replacement counts as done: ``best`` (the strongest level that
+        the service shows), ``md5``, ``bytes`` (or better), ``changed`` (or better), ``none`` (templated).
+    :param on_new_document: ``fail``, or ``keep`` a document that the service created instead of replacing (outcome
+        ``new_document``, its id in ``new_doc_id``) (templated).
+    :param on_uncertain: ``fail``, or ``send`` (perhaps a second time) if the service does not show whether an earlier
+        try's upload arrived (templated).
+    :param backup_to: folder or object storage URI in which to keep the previous originals (templated).
+    :param ipernity_conn_id: the connection (templated).
+    """
 
-    def __init__(self, **kwargs: Any) -> None:
+    template_fields: Sequence[str] = (
+        "file_conn_id",
+        "backup_to",
+        *_CHOICES,
+        "plan_only",  # what `dry_run` is kept as
+        "ipernity_conn_id",
+    )
+
+    #: Set by :meth:`on_kill`; created in execute(): operators are deep-copied before they run.
+    cancelled: threading.Event | None = None
+
+    def __init__(
+        self,
+        *,
+        file_conn_id: str | None = None,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        poll_interval: Seconds = 30.0,
+        timeout: Seconds = 3600.0,
+        if_unchanged: IfUnchanged | str | XComArg = "succeed",
+        dry_run: bool | str | XComArg = False,
+        proof: Proof | str | XComArg = "best",
+        on_new_document: OnNewDocument | str | XComArg = "fail",
+        on_uncertain: OnUncertain | str | XComArg = "fail",
+        backup_to: str | Path | ObjectStoragePath | None = None,
+        ipernity_conn_id: str = IpernityHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
+        self.file_conn_id = file_conn_id
+        self.deferrable = require_flag("deferrable", deferrable)
+        self.poll_interval = require_seconds("poll_interval", poll_interval, positive=True)
+        self.timeout = require_seconds("timeout", timeout)
+        self.if_unchanged = if_unchanged
+        self.plan_only = dry_run  # `dry_run` is a method of every operator
+        self.proof = proof
+        self.on_new_document = on_new_document
+        self.on_uncertain = on_uncertain
+        self.backup_to = backup_to
+        self.ipernity_conn_id = ipernity_conn_id
+        check_flag("dry_run", dry_run)
+        for name in _CHOICES:
+            check_choice(name, getattr(self, name))
         if getattr(self, "retry_policy", self) is None:  # Airflow 3.3, and the user has not chosen one
             from ipernity_provider.operators.retries import PatientRetryPolicy
 
@@ -57,21 +114,19 @@ class ReplacingOperator(BaseOperator):
     def hook(self) -> IpernityHook:
         return IpernityHook(self.ipernity_conn_id)
 
-    def asked(self, context: Context) -> dict[str, Any]:
-        """The parts of an order that are the same for one file and for many.
+    def options(self) -> ReplaceOptions:
+        """Return how to replace, with the templates rendered.
 
-        :raises Refused: one of them is impossible.
+        :raises Refused: something is not possible.
         """
-        from ipernity_provider.hooks.files import as_folder
-
-        return {
-            **{name: getattr(self, name) for name in _AS_THEY_ARE},
-            "force": read_flag("force", self.force),
-            "upload_roots": self.hook.upload_roots(self.upload_roots),
-            "backup_to": as_folder(self.backup_to, self.file_conn_id),
-            # Airflow raises it when a task is cleared and leaves it alone when it retries one.
-            "run": str(getattr(context["ti"], "max_tries", "")),
-        }
+        return self.hook.replace_options(
+            file_conn_id=self.file_conn_id,
+            backup_to=self.backup_to,
+            dry_run=read_flag("dry_run", self.plan_only),
+            poll_interval=self.poll_interval,
+            timeout=self.timeout,
+            **{name: getattr(self, name) for name in _CHOICES},
+        )
 
     def failure_xcoms(self, error: BaseException) -> dict[str, Any]:
         """Return what a failed task leaves behind for callbacks and downstream tasks, under the keys of its result."""
@@ -81,9 +136,9 @@ class ReplacingOperator(BaseOperator):
         return {"reason": str(error), **known}
 
     def on_kill(self) -> None:
-        """What is being sent breaks off before its last byte, so that the next try need not ask what became of it."""
-        if self.given_up:
-            self.given_up.set()
+        """Abort what is being sent before its last block, so that the next try need not ask what became of it."""
+        if self.cancelled:
+            self.cancelled.set()
 
     def wait_in_triggerer(
         self,
@@ -93,11 +148,11 @@ class ReplacingOperator(BaseOperator):
         until_all: bool = False,
         state: dict[str, Any],
     ) -> None:
-        """Go on with ``execute_complete`` once the tickets are settled, or the time is over.
+        """Continue with ``execute_complete`` once the tickets are finished, or the time is over.
 
         :param tickets: ticket -> the document that it should lead to.
         :param deadline: when the time is over.
-        :param until_all: go on only when all are settled, even if one cannot end well.
+        :param until_all: continue only when all are finished, even if one has failed.
         :param state: what ``execute_complete`` finds in its event, beside the deadline.
         """
         from ipernity_provider.triggers.ipernity import TicketTrigger

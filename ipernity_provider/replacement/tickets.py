@@ -10,19 +10,21 @@ from typing import Any
 from ipernity_provider.api.doc_id import read_doc_id
 from ipernity_provider.api.errors import TicketNotFound
 from ipernity_provider.api.models import Ticket
-from ipernity_provider.api.pace import next_delay
-from ipernity_provider.replacement.order import NewDocument, Refused, TicketInvalid
+from ipernity_provider.replacement.decisions import TicketMeaning, interpret_ticket
+from ipernity_provider.replacement.errors import NewDocument, Refused, TicketInvalid
+from ipernity_provider.replacement.schedule import next_poll_delay
+from ipernity_provider.text import summarize
 
-_NAMED = 10
 #: Documented are digits with a dash among them. No list that became text, and no two tickets in one.
 _TICKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:~-]*", re.ASCII)
+_LARGEST_FLOAT = 2**53
 
 _brief = reprlib.Repr()
 _brief.maxstring = _brief.maxother = 60
 
 
 class Tickets:
-    """What is known of each ticket, and when to look again.
+    """What is known of each ticket, and when to check again.
 
     :param tickets: ticket -> the document that it should lead to; None where that is not known.
     :param finished: ticket -> the document it led to, as found in earlier rounds.
@@ -62,84 +64,84 @@ class Tickets:
         :raises NewDocument: a ticket has led to another document than expected.
         """
         self._rounds += 1
-        by_state: dict[str, list[Ticket]] = {"pending": [], "done": [], "invalid": [], "unknown": []}
+        by_meaning: dict[TicketMeaning, list[Ticket]] = {meaning: [] for meaning in TicketMeaning}
         for ticket in states:
-            by_state[ticket.state].append(ticket)
-        self._finished |= {ticket.id: ticket.doc_id or "" for ticket in by_state["done"]}
-        self._eta = min(
-            (ticket.eta for ticket in by_state["pending"] if ticket.eta is not None), default=None
-        )
-        if by_state["invalid"]:
+            by_meaning[interpret_ticket(self._expected[ticket.id] or ticket.doc_id or "", ticket)].append(
+                ticket
+            )
+        for ticket in by_meaning[TicketMeaning.IN_PLACE]:
+            self._finished[ticket.id] = ticket.doc_id or ""
+        etas = [ticket.eta for ticket in by_meaning[TicketMeaning.PENDING] if ticket.eta is not None]
+        self._eta = min(etas, default=None)
+        if invalid := by_meaning[TicketMeaning.INVALID]:
             raise TicketInvalid(
-                f"Invalid: {named(t.id for t in by_state['invalid'])}. The service took the file but could not use it; it "
-                "gives no reason. Check that the file opens and is of the document's kind."
+                f"Invalid: {_ids(invalid)}. The service accepted the file but could not use it; it gives no reason. Check "
+                "that the file opens and is of the document's kind."
             )
-        if by_state["unknown"]:
+        if forgotten := by_meaning[TicketMeaning.FORGOTTEN]:
             raise TicketNotFound(
-                f"Unknown to the service: {named(t.id for t in by_state['unknown'])}. A ticket may be too old, mistyped, or "
-                "of another account."
+                f"Unknown to the service: {_ids(forgotten)}. A ticket may be too old, mistyped, or of another account."
             )
-        self._require_expected()
-
-    def _require_expected(self) -> None:
-        strays = [
-            f"{doc_id} instead of {self._expected[ticket]} (ticket {ticket})"
+        led_elsewhere = {t.id: t.doc_id for t in by_meaning[TicketMeaning.NEW_DOCUMENT]} | {
+            ticket: doc_id  # as found in an earlier round, before it was known what to expect
             for ticket, doc_id in self._finished.items()
-            if doc_id and self._expected.get(ticket) not in {None, doc_id}
-        ]
-        if strays:
+            if doc_id and self._expected[ticket] not in {None, doc_id}
+        }
+        if led_elsewhere:
+            found = (
+                f"{new} instead of {self._expected[id_]} (ticket {id_})" for id_, new in led_elsewhere.items()
+            )
             raise NewDocument(
-                f"The service made new documents instead of replacing: {named(strays)}. Nothing was deleted."
+                f"The service created new documents instead of replacing: {summarize(found)}. Nothing was deleted.",
+                new_doc_id=str(next(iter(led_elsewhere.values()))),
             )
 
     def next_delay(self, poll_interval: float) -> float:
-        """Seconds until the next round."""
-        return next_delay(self._rounds - 1, self._eta, poll_interval)
+        """Return the seconds until the next round."""
+        return next_poll_delay(max(0, self._rounds - 1), self._eta, poll_interval)
+
+
+def _ids(tickets: Iterable[Ticket]) -> str:
+    return summarize(ticket.id for ticket in tickets)
 
 
 def read_tickets(given: Any) -> dict[str, str | None]:
-    """What users pass for tickets: one, many, results of the operator, and None where nothing was sent.
+    """Read what users pass for tickets: one, many, results of the operator, and None where nothing was sent.
 
-    :return: ticket -> the document it should lead to, where that is known.
-    :raises Refused: something is no ticket.
+    :return: ticket -> the document that it should lead to, where that is known.
+    :raises Refused: something is not a ticket, or one ticket should lead to two documents.
     """
-    if given is None or isinstance(given, str | int | float | Mapping):
+    if given is None or isinstance(given, str | bytes | int | float | Mapping):
         given = [given]
-    read = (_read(ticket) for ticket in given)
-    return {ticket: doc_id for ticket, doc_id in read if ticket}
+    expected: dict[str, str | None] = {}
+    for ticket, doc_id in map(_read_ticket, given):
+        if ticket is None:
+            continue
+        known = expected.get(ticket)
+        if known and doc_id and known != doc_id:
+            raise Refused(
+                f"Ticket {ticket} is listed for document {known} and for document {doc_id}; it can lead to one only. Give "
+                "the outputs of ReplaceFileOperator as they are."
+            )
+        expected[ticket] = known or doc_id
+    return expected
 
 
-def _read(given: Any) -> tuple[str | None, str | None]:
+def _read_ticket(given: Any) -> tuple[str | None, str | None]:
+    """Return a ticket and the document that it should lead to, as far as they are known."""
     if given is None:
         return None, None
     if isinstance(given, Mapping) and "ticket" in given:
-        ticket, _ = _read(given["ticket"])
-        return ticket, _document(given["doc_id"]) if ticket and given.get("doc_id") else None
-    whole = isinstance(given, float) and given.is_integer() and 0 < given < 2**53
+        ticket, _ = _read_ticket(given["ticket"])
+        try:
+            return ticket, read_doc_id(given["doc_id"]) if ticket and given.get("doc_id") else None
+        except ValueError as error:
+            raise Refused(f"doc_id of a ticket {error}. Give the output of ReplaceFileOperator.") from None
+    # A template may have made a number of a ticket.
+    whole = isinstance(given, float) and given.is_integer() and 0 < given < _LARGEST_FLOAT
     text = str(int(given) if whole else given).strip()
     if (whole or isinstance(given, str | int)) and not isinstance(given, bool) and _TICKET.fullmatch(text):
         return text, None
     raise Refused(
         f"{_brief.repr(given)} is not a ticket: give tickets such as 12345445-98829, or the output of ReplaceFileOperator."
     )
-
-
-def _document(given: object) -> str:
-    try:
-        return read_doc_id(given)
-    except ValueError as error:
-        raise Refused(f"doc_id of a ticket {error}. Give the output of ReplaceFileOperator.") from None
-
-
-def listed(items: Iterable[str]) -> str:
-    """The first few of many, each on a line of its own."""
-    all_items = list(items)
-    more = [f"and {len(all_items) - _NAMED} more"] if len(all_items) > _NAMED else []
-    return "\n".join([*all_items[:_NAMED], *more])
-
-
-def named(items: Iterable[str]) -> str:
-    """The first few of many, for a sentence."""
-    all_items = list(items)
-    more = f" and {len(all_items) - _NAMED} more" if len(all_items) > _NAMED else ""
-    return ", ".join(all_items[:_NAMED]) + more

@@ -18,7 +18,7 @@ def api_sig(params: Mapping[str, str], secret: str, method: str = "") -> str:
     """Return the signature of these parameters, in hexadecimal digits."""
     names = sorted(name for name in params if name not in ("api_sig", "file"))
     signed = "".join(f"{name}{params[name]}" for name in names)
-    return hashlib.md5(f"{signed}{method}{secret}".encode()).hexdigest()
+    return hashlib.md5(f"{signed}{method}{secret}".encode(), usedforsecurity=False).hexdigest()
 
 
 def verify_api_sig(params: Mapping[str, str], secret: str, method: str = "") -> None:

@@ -14,10 +14,10 @@ from functools import partial
 from ipernity_provider.sandbox.documents import User
 
 API_KEY = "6fa87ba500002712bd4eed6020f3bd72"
-API_SECRET = "e9a599f0cf6ce193"  # noqa: S105 - a documented example
-TOKEN = "12345-a0b1c2d3e4f5"  # noqa: S105 - made up
-OAUTH_TOKEN = "98765-0a1b2c3d4e5f"  # noqa: S105 - made up
-OAUTH_TOKEN_SECRET = "feedc0ffee012345"  # noqa: S105 - made up
+API_SECRET = "e9a599f0cf6ce193"  # nosec B105  # noqa: S105 - a documented example
+TOKEN = "12345-a0b1c2d3e4f5"  # nosec B105  # noqa: S105 - made up
+OAUTH_TOKEN = "98765-0a1b2c3d4e5f"  # nosec B105  # noqa: S105 - made up
+OAUTH_TOKEN_SECRET = "feedc0ffee012345"  # nosec B105  # noqa: S105 - made up
 
 ACCOUNT = User("1234", "Superman", "superman", "Kal-El")
 OTHER_USER = User("5678", "Lois", "lois", "Lois Lane")

@@ -37,7 +37,7 @@ def probe(path: Path, filename: str) -> Probe:
         with Image.open(path) as image:
             if image.format not in _NOT_PHOTOS:
                 return Probe("photo", *image.size)
-    except Exception:  # noqa: BLE001, S110 - Pillow raises many errors for what is not a picture
+    except Exception:  # nosec B110  # noqa: BLE001, S110 - Pillow raises many errors for what is not a picture
         pass
     with path.open("rb") as file:
         head = file.read(16)

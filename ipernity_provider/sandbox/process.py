@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
+import subprocess  # nosec B404  # it starts our own interpreter alone
 import sys
 import threading
 from contextlib import contextmanager
@@ -79,7 +79,7 @@ def running_sandbox(
     for host in allow_hosts:
         command += ["--allow-host", host]
     pipe = subprocess.PIPE
-    with subprocess.Popen(  # noqa: S603 - our own interpreter and module
+    with subprocess.Popen(  # nosec B603  # noqa: S603 - our own interpreter and module
         command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True
     ) as process:
         try:
@@ -104,13 +104,13 @@ def _wait_until_ready(process: subprocess.Popen[str], seconds: float) -> str:
     timer = threading.Timer(seconds, process.kill)  # a killed process ends the wait for its line
     timer.start()
     try:
-        assert process.stdout is not None  # noqa: S101 - it is a pipe
+        assert process.stdout is not None  # nosec B101  # noqa: S101 - it is a pipe
         line = process.stdout.readline().strip()
     finally:
         timer.cancel()
     if line.startswith(READY):
         return line.removeprefix(READY)
-    assert process.stderr is not None  # noqa: S101 - it is a pipe
+    assert process.stderr is not None  # nosec B101  # noqa: S101 - it is a pipe
     process.kill()
     error = process.stderr.read().strip()
     raise SandboxDidNotStart(error or f"The sandbox was not ready after {seconds:g} seconds.")
@@ -118,6 +118,6 @@ def _wait_until_ready(process: subprocess.Popen[str], seconds: float) -> str:
 
 def _forward_stderr(process: subprocess.Popen[str]) -> None:
     """Copy the server's stderr: a pipe that is not read would fill up and block the server."""
-    assert process.stderr is not None  # noqa: S101 - it is a pipe
+    assert process.stderr is not None  # nosec B101  # noqa: S101 - it is a pipe
     for line in process.stderr:
         sys.stderr.write(line)

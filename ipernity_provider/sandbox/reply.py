@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
-from xml.etree.ElementTree import Element, SubElement, tostring
+from xml.etree.ElementTree import Element, SubElement, tostring  # nosec B405  # nothing is parsed
 
 from aiohttp import web
 

@@ -159,7 +159,7 @@ async def _read_field(part: BodyPartReader) -> str:
 
 
 async def _read_file(part: BodyPartReader, path: Path, limits: UploadLimits) -> ReceivedFile:
-    md5 = hashlib.md5()
+    md5 = hashlib.md5(usedforsecurity=False)
     size = 0
     with path.open("wb", buffering=0) as target:
         while block := await part.read_chunk(BLOCK):

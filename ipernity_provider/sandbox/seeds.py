@@ -94,7 +94,7 @@ def _make_file(seed: Seed, folder: Path) -> StoredFile:
     file = StoredFile(
         path,
         seed.filename,
-        hashlib.md5(content).hexdigest(),
+        hashlib.md5(content, usedforsecurity=False).hexdigest(),
         len(content),
         found.media,
         extension(seed.filename),

@@ -127,9 +127,9 @@ class TicketSensor(BaseSensorOperator):
         return tickets.finished
 
     def _not_finished(self) -> str:
-        from ipernity_provider.replacement.tickets import named
+        from ipernity_provider.text import summarize
 
-        pending = named(self._known.pending if self._known else [])
+        pending = summarize(self._known.pending if self._known else [])
         return f"Not finished: {pending}. The uploads are safe: clear the task to wait longer, or raise its timeout."
 
     def poke(self, context: Context) -> PokeReturnValue:
@@ -150,7 +150,7 @@ class TicketSensor(BaseSensorOperator):
 
     def _look(self, tickets: Tickets) -> None:
         from ipernity_provider.api.errors import TransientError
-        from ipernity_provider.api.sentences import log_lines
+        from ipernity_provider.text import log_lines
 
         if not tickets.pending:
             return

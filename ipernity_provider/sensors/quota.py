@@ -129,8 +129,8 @@ class IpernityQuotaSensor(BaseSensorOperator):
     def _enough(self) -> bool:
         """Whether enough is left, as far as the service can be asked."""
         from ipernity_provider.api.errors import TransientError
-        from ipernity_provider.api.sentences import log_lines
         from ipernity_provider.hooks.failures import readable_failures
+        from ipernity_provider.text import log_lines
         from ipernity_provider.triggers.quota import UNLIMITED, ask_quota, bytes_left
 
         with readable_failures(self.log, skips=self.soft_fail or self.never_fail):

@@ -14,7 +14,7 @@ from ipernity_provider.triggers.poller import poller_of
 
 if TYPE_CHECKING:
     from ipernity_provider.api.models import Ticket
-    from ipernity_provider.triggers.poller import Watch
+    from ipernity_provider.triggers.poller import Subscription
 
 _FIRST_QUIET = 10.0
 _LONGEST_QUIET = 300.0
@@ -69,61 +69,63 @@ class TicketTrigger(BaseTrigger):
         from ipernity_provider.hooks.ipernity import IpernityHook
 
         poller = poller_of(self.ipernity_conn_id, IpernityHook(self.ipernity_conn_id).aget_conn_maker)
-        async with poller.watching(self.tickets, self.poll_interval) as watch:
-            event = await self._wait(watch)
+        async with poller.subscribe(self.tickets, self.poll_interval) as subscription:
+            event = await self._wait(subscription)
         yield event
 
-    async def _wait(self, watch: Watch) -> TriggerEvent:
+    async def _wait(self, subscription: Subscription) -> TriggerEvent:
         from ipernity_provider.api.errors import PermanentError
-        from ipernity_provider.api.sentences import log_lines
+        from ipernity_provider.text import log_lines
         from ipernity_provider.triggers import events
 
         self.log.info("Waiting for %s.", _count(len(self.tickets)))
         self._quiet = _FIRST_QUIET
-        self._sign_of_life = asyncio.get_running_loop().time() + self._quiet
+        self._next_line = asyncio.get_running_loop().time() + self._quiet
         try:
             async with asyncio.timeout(self.deadline - time.time()):
-                while watch.pending and not self._is_lost(watch):
-                    await self._news_or_sign_of_life(watch)
+                while subscription.pending and not self._has_failed(subscription):
+                    await self._wait_for_news(subscription)
         except TimeoutError:
-            self.log.info("The time limit has come; %s not finished.", _count(len(watch.pending)))
-            return TriggerEvent(events.timed_out(watch.states.values(), self.state))
+            self.log.info("The time limit has come; %s not finished.", _count(len(subscription.pending)))
+            return TriggerEvent(events.timed_out(subscription.states.values(), self.state))
         except PermanentError as error:
             log_lines(self.log, logging.ERROR, str(error))
             return TriggerEvent(events.failed(error))
-        self.log.info("%s settled, %d pending.", _count(len(watch.states)), len(watch.pending))
-        return TriggerEvent(events.settled(watch.states.values(), self.state))
+        self.log.info("%s settled, %d pending.", _count(len(subscription.states)), len(subscription.pending))
+        return TriggerEvent(events.settled(subscription.states.values(), self.state))
 
-    def _is_lost(self, watch: Watch) -> bool:
-        return not self.until_all and any(map(self._cannot_end_well, watch.states.values()))
+    def _has_failed(self, subscription: Subscription) -> bool:
+        return not self.until_all and any(map(self._is_failed, subscription.states.values()))
 
-    def _cannot_end_well(self, ticket: Ticket) -> bool:
-        expected = self.tickets[ticket.id]
-        return ticket.state != "done" or (expected is not None and ticket.doc_id not in {None, expected})
+    def _is_failed(self, ticket: Ticket) -> bool:
+        from ipernity_provider.replacement.decisions import TicketMeaning, interpret_ticket
 
-    async def _news_or_sign_of_life(self, watch: Watch) -> None:
+        meaning = interpret_ticket(self.tickets[ticket.id], ticket)
+        return meaning not in {TicketMeaning.IN_PLACE, TicketMeaning.PENDING}
+
+    async def _wait_for_news(self, subscription: Subscription) -> None:
         """Wait for news, and say now and then that the task is alive: rarer and rarer, not to fill its log."""
         loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout_at(self._sign_of_life):
-                await watch.news()
+            async with asyncio.timeout_at(self._next_line):
+                await subscription.news()
         except TimeoutError:
             self._quiet = min(2 * self._quiet, _LONGEST_QUIET)
         else:
-            if not watch.trouble:
+            if not subscription.trouble:
                 return
-        self._sign_of_life = loop.time() + self._quiet
-        self._tell(watch, max(0.0, watch.next_look - loop.time()))
+        self._next_line = loop.time() + self._quiet
+        self._log_progress(subscription, max(0.0, subscription.next_check - loop.time()))
 
-    def _tell(self, watch: Watch, in_seconds: float) -> None:
-        from ipernity_provider.api.sentences import log_lines
+    def _log_progress(self, subscription: Subscription, in_seconds: float) -> None:
+        from ipernity_provider.text import log_lines
 
-        if watch.trouble:
-            told = f"{watch.trouble} The uploads are safe; next look in {in_seconds:.0f} s."
-            log_lines(self.log, logging.WARNING, told)
+        if subscription.trouble:
+            trouble = f"{subscription.trouble} The uploads are safe; next check in {in_seconds:.0f} s."
+            log_lines(self.log, logging.WARNING, trouble)
         else:
-            pending, done = len(watch.pending), len(watch.states)
-            self.log.info("Waiting for %s, %d done; next look in %.0f s.", _count(pending), done, in_seconds)
+            pending, done = len(subscription.pending), len(subscription.states)
+            self.log.info("Waiting for %s, %d done; next check in %.0f s.", _count(pending), done, in_seconds)
 
 
 def _count(tickets: int) -> str:

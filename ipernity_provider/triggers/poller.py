@@ -1,7 +1,7 @@
 """TicketPoller: one status call for all tickets that wait on a connection.
 
 A triggerer runs a thousand triggers in one event loop. If each asked for its own ticket, the service would see a
-thousand calls a round; here those of one connection share a poller, which asks for 50 tickets a call, through the same
+thousand calls a round; here those of one connection share a poller, which checks 50 tickets a call, through the same
 synchronous client as everything else, in a thread.
 """
 
@@ -9,20 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import heapq
 import logging
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from functools import partial
-from itertools import count
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from ipernity_provider.api.errors import IpernityError, TransientError
-from ipernity_provider.api.pace import next_delay
+from ipernity_provider.replacement.schedule import TicketSchedule
 
 if TYPE_CHECKING:
     from ipernity_provider.api.client import IpernityClient
@@ -32,21 +29,20 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-TICKETS_PER_CALL = 50
 CALLS_AT_A_TIME = 2
 _THREADS = "ipernity-tickets"
 _FIRST_PAUSE = 2.0
 _LONGEST_PAUSE = 120.0
 
 
-class Watch:
-    """What one waiter sees of its tickets.
+class Subscription:
+    """What one trigger sees of its tickets.
 
-    It is woken for news only, not for each look.
+    It is woken for news only, not for each check.
 
     :ivar states: the tickets that are no longer pending.
     :ivar trouble: why the last status call failed; empty after one that succeeded.
-    :ivar next_look: loop time of the next look at any of the tickets.
+    :ivar next_check: loop time of the next check of any of the tickets.
     """
 
     def __init__(self, tickets: Iterable[str], poll_interval: float) -> None:
@@ -54,30 +50,30 @@ class Watch:
         self.poll_interval = poll_interval
         self.states: dict[str, Ticket] = {}
         self.trouble = ""
-        self.next_look = 0.0
+        self.next_check = 0.0
         self._error: BaseException | None = None
         self._news = asyncio.Event()
 
     async def news(self) -> None:
         """Wait until a ticket is finished, or there is trouble.
 
-        :raises IpernityError: a permanent one: looking again would not help.
+        :raises IpernityError: a permanent one: checking again would not help.
         """
         await self._news.wait()
         self._news.clear()
         if self._error:
             raise self._error
 
-    def tell(self, ticket: Ticket, next_look: float) -> None:
-        self.next_look = next_look
+    def note(self, ticket: Ticket, next_check: float) -> None:
+        self.next_check = next_check
         self.trouble = ""
         if not ticket.pending:
             self.states[ticket.id] = ticket
             self.pending.discard(ticket.id)
             self._news.set()
 
-    def tell_trouble(self, trouble: str, next_look: float) -> None:
-        self.next_look = next_look
+    def note_trouble(self, trouble: str, next_check: float) -> None:
+        self.next_check = next_check
         self.trouble = trouble
         self._news.set()
 
@@ -86,30 +82,11 @@ class Watch:
         self._news.set()
 
 
-@dataclass
-class _Waited:
-    """A ticket that somebody waits for.
-
-    :ivar asked: loop time of the last look, or of the start.
-    :ivar due: loop time of the next one; None while it is being looked at.
-    """
-
-    ticket: str
-    asked: float
-    due: float | None
-    looks: int = 0
-    watches: set[Watch] = field(default_factory=set)
-
-    @property
-    def poll_interval(self) -> float:
-        return min(watch.poll_interval for watch in self.watches)
-
-
 class TicketPoller:
-    """Looks at the tickets of all watches, each at its own pace, in as few calls as possible.
+    """Checks the tickets of all subscriptions, each at its own pace, in as few calls as possible.
 
-    A call is filled up with the tickets that are due next, so that tickets come to be asked for together. Transient
-    errors are survived with growing pauses, for as long as the waiters wait; permanent ones are told to all of them.
+    Transient errors are survived with growing pauses, for as long as the subscribers wait; permanent ones go to all of
+    them. When is checked what is up to :class:`~ipernity_provider.replacement.schedule.TicketSchedule`.
 
     :param connect: awaited when the poller starts, for what makes the client in a thread.
     """
@@ -117,14 +94,13 @@ class TicketPoller:
     def __init__(self, connect: Connect) -> None:
         self._connect = connect
         self._loop = asyncio.get_running_loop()
-        self._waited: dict[str, _Waited] = {}
-        self._queue: list[tuple[float, int, _Waited]] = []
-        self._order = count()
+        self._schedule = TicketSchedule()
+        self._subscribers: dict[str, set[Subscription]] = {}
         self._changed = asyncio.Event()
-        self._asking: set[asyncio.Task[None]] = set()
+        self._calls: set[asyncio.Task[None]] = set()
         self._quiet_until = 0.0
         self._pause = 0.0
-        # A context of its own: in that of the first waiter its log lines would all go to that one's task.
+        # A context of its own: in that of the first trigger its log lines would all go to that one's task.
         self._task = self._loop.create_task(self._run(), context=contextvars.Context())
 
     @property
@@ -135,39 +111,32 @@ class TicketPoller:
         self._task.add_done_callback(call)
 
     @asynccontextmanager
-    async def watching(self, tickets: Iterable[str], poll_interval: float) -> AsyncIterator[Watch]:
-        """Look at these tickets for as long as the block lasts."""
-        watch = Watch(tickets, poll_interval)
-        self._add(watch)
+    async def subscribe(self, tickets: Iterable[str], poll_interval: float) -> AsyncIterator[Subscription]:
+        """Check these tickets for as long as the block lasts."""
+        subscription = Subscription(tickets, poll_interval)
+        now = self._loop.time()
+        for ticket in subscription.pending:
+            self._subscribers.setdefault(ticket, set()).add(subscription)
+            subscription.next_check = self._schedule.add(ticket, poll_interval, now)
+        self._changed.set()
         try:
-            yield watch
+            yield subscription
         finally:
-            self._remove(watch)
+            self._unsubscribe(subscription)
 
-    def _add(self, watch: Watch) -> None:
-        now, delay = self._loop.time(), next_delay(0, None, watch.poll_interval)
-        for ticket in watch.pending:
-            waited = self._waited.setdefault(ticket, _Waited(ticket, now, None))
-            new = not waited.watches
-            waited.watches.add(watch)
-            # Who joins with less patience makes the next look an earlier one.
-            if new or (waited.due is not None and waited.due > now + delay):
-                self._schedule(waited, delay)
-        watch.next_look = now + delay
+    def _unsubscribe(self, subscription: Subscription) -> None:
+        for ticket in subscription.pending:
+            subscribers = self._subscribers.get(ticket, set())
+            subscribers.discard(subscription)
+            if subscribers:
+                self._schedule.set_pace(ticket, min(other.poll_interval for other in subscribers))
+            else:
+                self._forget_ticket(ticket)
         self._changed.set()
 
-    def _remove(self, watch: Watch) -> None:
-        for ticket in watch.pending:
-            if waited := self._waited.get(ticket):
-                waited.watches.discard(watch)
-                if not waited.watches:
-                    del self._waited[ticket]
-        self._changed.set()
-
-    def _schedule(self, waited: _Waited, delay: float) -> float:
-        waited.due = self._loop.time() + delay
-        heapq.heappush(self._queue, (waited.due, next(self._order), waited))
-        return waited.due
+    def _forget_ticket(self, ticket: str) -> set[Subscription]:
+        self._schedule.remove(ticket)
+        return self._subscribers.pop(ticket, set())
 
     # -- the poller's own task -----------------------------------------------------------------------------------
 
@@ -177,19 +146,20 @@ class TicketPoller:
         try:
             make_client = await self._connect()
             client = await self._loop.run_in_executor(threads, make_client)
-            while self._waited:
-                batch = self._next_batch() if len(self._asking) < CALLS_AT_A_TIME else []
-                if batch:
-                    asking = self._loop.create_task(self._ask(client, threads, batch))
-                    self._asking.add(asking)
-                    asking.add_done_callback(self._asked)
+            while self._subscribers:
+                now = self._loop.time()
+                free = len(self._calls) < CALLS_AT_A_TIME and now >= self._quiet_until
+                if tickets := self._schedule.next_call(now) if free else []:
+                    call = self._loop.create_task(self._check(client, threads, tickets))
+                    self._calls.add(call)
+                    call.add_done_callback(self._checked)
                 else:
                     await self._sleep()
         except asyncio.CancelledError:
             self._fail_all(TransientError("The ticket poller was cancelled."))
             raise
         except Exception as error:
-            # Nobody awaits this task: its waiters must hear of it, or they would wait for ever.
+            # This task is not awaited: without this its subscribers would wait for ever.
             self._fail_all(error)
             if not isinstance(error, IpernityError):
                 log.exception("The ticket poller has ended.")
@@ -197,93 +167,59 @@ class TicketPoller:
             closing = threading.Thread(target=_close, args=(threads, client), name=_THREADS, daemon=True)
             closing.start()
 
-    def _next_batch(self) -> list[_Waited]:
-        """The tickets that are due, filled up with those that are due soonest; empty if none is due."""
-        now = self._loop.time()
-        batch: list[_Waited] = []
-        if now < self._quiet_until:
-            return batch
-        while self._queue and len(batch) < TICKETS_PER_CALL:
-            due, _, waited = self._queue[0]
-            if not self._is_current(waited, due):
-                heapq.heappop(self._queue)
-                continue
-            # Not before half of its pause is over: filling up must not turn a slow pace into a fast one.
-            early = batch and now >= (waited.asked + due) / 2
-            if due > now and not early:
-                break
-            heapq.heappop(self._queue)
-            waited.due = None
-            batch.append(waited)
-        return batch
-
-    def _is_current(self, waited: _Waited, due: float) -> bool:
-        return waited.due == due and self._waited.get(waited.ticket) is waited
-
     async def _sleep(self) -> None:
-        """Until the next ticket is due, an answer has come, or a waiter has come or gone."""
+        """Sleep until the next ticket is due, an answer has come, or a subscription has begun or ended."""
         self._changed.clear()
-        full = len(self._asking) >= CALLS_AT_A_TIME
-        until = None if full or not self._queue else max(self._queue[0][0], self._quiet_until)
+        due = self._schedule.next_due()
+        full = len(self._calls) >= CALLS_AT_A_TIME
+        until = None if full or due is None else max(due, self._quiet_until)
         try:
             async with asyncio.timeout_at(until):
                 await self._changed.wait()
         except TimeoutError:
             return
 
-    async def _ask(self, client: IpernityClient, threads: ThreadPoolExecutor, batch: list[_Waited]) -> None:
-        tickets = [waited.ticket for waited in batch]
+    async def _check(self, client: IpernityClient, threads: ThreadPoolExecutor, tickets: list[str]) -> None:
         try:
             states = await self._loop.run_in_executor(threads, client.check_tickets, tickets)
         except TransientError as error:
-            self._put_off(batch, error)
+            self._postpone(tickets, error)
             return
         self._pause = 0.0
         now = self._loop.time()
-        for waited, state in zip(batch, states, strict=True):
-            self._note(waited, state, now)
+        for state in states:
+            next_check = self._schedule.note_pending(state.id, state.eta, now) if state.pending else now
+            subscribers = self._subscribers.get(state.id) if state.pending else self._forget_ticket(state.id)
+            for subscription in subscribers or ():
+                subscription.note(state, next_check or now)
 
-    def _asked(self, asking: asyncio.Task[None]) -> None:
-        self._asking.discard(asking)
-        if not asking.cancelled() and (error := asking.exception()):
+    def _checked(self, call: asyncio.Task[None]) -> None:
+        self._calls.discard(call)
+        if not call.cancelled() and (error := call.exception()):
             self._fail_all(error)
         self._changed.set()
 
-    def _note(self, waited: _Waited, state: Ticket, now: float) -> None:
-        if self._waited.get(waited.ticket) is not waited:
-            return  # nobody waits any more
-        waited.asked = now
-        waited.looks += 1
-        next_look = now
-        if state.pending:
-            next_look = self._schedule(waited, next_delay(waited.looks, state.eta, waited.poll_interval))
-        else:
-            del self._waited[waited.ticket]
-        for watch in waited.watches:
-            watch.tell(state, next_look)
-
-    def _put_off(self, batch: list[_Waited], error: TransientError) -> None:
-        """After a transient error nobody calls for a while, and for longer each time."""
+    def _postpone(self, tickets: list[str], error: TransientError) -> None:
+        """Make no calls for a while after a transient error, and for longer each time."""
         now = self._loop.time()
         if now >= self._quiet_until:  # of two calls that fail together only one makes the pause grow
             self._pause = min(self._pause * 2 or _FIRST_PAUSE, _LONGEST_PAUSE)
             self._quiet_until = now + self._pause
             log.warning("%s No status calls for %.0f s.", error, self._pause)
-        for waited in batch:
-            if waited.watches and self._waited.get(waited.ticket) is waited:
-                next_look = self._schedule(waited, self._quiet_until - now)
-                for watch in waited.watches:
-                    watch.tell_trouble(str(error), next_look)
+        self._schedule.postpone(tickets, self._quiet_until)
+        for ticket in tickets:
+            for subscription in self._subscribers.get(ticket, ()):
+                subscription.note_trouble(str(error), self._quiet_until)
 
     def _fail_all(self, error: BaseException) -> None:
-        for watch in {watch for waited in self._waited.values() for watch in waited.watches}:
-            watch.fail(error)
-        self._waited.clear()
-        self._queue.clear()
+        for subscription in set().union(*self._subscribers.values()):
+            subscription.fail(error)
+        self._subscribers.clear()
+        self._schedule = TicketSchedule()
 
 
 def _close(threads: ThreadPoolExecutor, client: IpernityClient | None) -> None:
-    """Behind the calls that are still under way, for which the event loop does not wait."""
+    """Close behind the calls that are still under way, for which the event loop does not wait."""
     threads.shutdown(wait=True)
     if client:
         client.close()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from ipernity_provider.api.errors import PermanentError, TransientError
-from ipernity_provider.api.sentences import log_lines
+from ipernity_provider.text import log_lines
 from ipernity_provider.triggers import events
 
 if TYPE_CHECKING:

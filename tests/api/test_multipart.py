@@ -132,7 +132,9 @@ def test_a_file_that_cannot_be_opened_is_not_taken_for_a_broken_connection(
 
     file = tmp_path / "chart.jpg"
     file.write_bytes(b"original")
-    with pytest.raises(SourceUnreadable, match=r"chart\.jpg does not exist any more"):
+    with pytest.raises(
+        SourceUnreadable, match=r"chart\.jpg could not be read to its end \(FileNotFoundError\)"
+    ):
         client.upload_replace(BOAT, Vanishing(file))
     assert service.ledger() == []
 

@@ -10,7 +10,7 @@ import pytest
 from ipernity_provider.api.errors import ReplyInvalid
 from ipernity_provider.api.models import Document, Medias, Quota, Ticket, Token, Upload
 from ipernity_provider.api.parsing import Members, as_flag, as_int, as_text, decode
-from ipernity_provider.api.sentences import clean_text
+from ipernity_provider.text import clean_text
 
 MD5 = "9e107d9d372bb6826bd81d3542a419d6"
 

@@ -64,6 +64,10 @@ def make_env(tmp_path_factory: pytest.TempPathFactory, e2e_service: Service, upl
             AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC="2",
             AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD="8",
             AIRFLOW_CONN_IPERNITY_DEFAULT=connection_json(e2e_service.url, upload_roots=[str(uploads)]),
+            # For tasks that die while they send: ten minutes of grace for what did not arrive would be long.
+            AIRFLOW_CONN_IPERNITY_IMPATIENT=connection_json(
+                e2e_service.url, upload_roots=[str(uploads)], resend_grace=8.0
+            ),
             **settings,
         )
 

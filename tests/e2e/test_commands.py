@@ -30,7 +30,7 @@ def test_the_demo_replaces_the_file_and_leaves_nothing_behind(tmp_path: Path) ->
     assert done.returncode == 0, done.stderr
     *story, last = done.stdout.strip().splitlines()
     result = json.loads(last)
-    assert (result["outcome"], result["doc_id"], result["verified_by"]) == ("replaced", "5412", "md5")
+    assert (result["outcome"], result["doc_id"], result["proof"]) == ("replaced", "5412", "md5")
     assert any(f"md5 {result['md5']}" in line for line in story)
     assert running_below(tmp_path) == []
     assert list(tmp_path.iterdir()) == []

@@ -17,7 +17,7 @@ from tests.e2e.conftest import assert_green, make_pairs, replacements
 
 pytestmark = pytest.mark.timeout(900)
 
-RESULT = ("outcome", "doc_id", "ticket", "new_doc_id", "filename", "bytes", "md5", "verified_by", "url")
+RESULT = ("outcome", "doc_id", "ticket", "new_doc_id", "filename", "bytes", "md5", "proof", "url")
 
 
 def test_the_file_of_a_document_is_replaced_from_the_trigger_button(
@@ -31,7 +31,7 @@ def test_the_file_of_a_document_is_replaced_from_the_trigger_button(
     md5 = hashlib.md5(file.read_bytes()).hexdigest()
     assert (accepted["method"], accepted["doc_id"], accepted["md5"]) == ("upload.replace", BOAT, md5)
     result = airflow.xcom("ipernity_replace_file", run, "replace")
-    assert (result["outcome"], result["verified_by"], result["md5"]) == ("replaced", "md5", md5)
+    assert (result["outcome"], result["proof"], result["md5"]) == ("replaced", "md5", md5)
     # Airflow's REST API shows text of digits as a number.
     single = {key: airflow.xcom("ipernity_replace_file", run, "replace", key) for key in RESULT}
     assert {key: str(value) for key, value in single.items()} == {key: str(result[key]) for key in RESULT}

@@ -22,9 +22,10 @@ BOUNDARIES = (
     "between intent and POST",
     "mid-body",
     "accepted, before the answer",
+    "before the last block",
     "before the ticket is stored",
     "while waiting",
-    "before verify",
+    "before the proof",
 )
 RANDOM_RUNS = 60
 RANDOM_KILLS = 50

@@ -99,7 +99,7 @@ def test_no_secret_is_left_behind_by_runs_that_end_well_or_badly(
     remote.set(replace_mode="new_document")
     lost = {"method": "upload.replace", "times": 1, "kind": "drop_after_accepting"}
     remote.set(faults=[lost])
-    late = airflow.trigger(DAG_ID, runs=[{**runs[0], "force": True}], calls=[])
+    late = airflow.trigger(DAG_ID, runs=[{**runs[0], "if_unchanged": "replace"}], calls=[])
     assert airflow.wait_for_run(DAG_ID, late, seconds=300) == "failed"
 
     endings = {task["map_index"]: task["state"] for task in airflow.tasks(DAG_ID, run)}

@@ -34,7 +34,7 @@ def test_a_task_marked_as_failed_stops_sending_and_once_cleared_sends_at_once(
 
     wait_for("the upload", lambda: "MiB (" in log(), 60)
     airflow.send("PATCH", f"/dags/{DAG_ID}/dagRuns/{run}/taskInstances/replace", {"new_state": "failed"})
-    wait_for("the upload to break off", lambda: "the upload was broken off" in log(), 60)
+    wait_for("the upload to be aborted", lambda: "the upload was aborted" in log(), 60)
     assert replacements(remote) == []
     assert airflow.wait_for_run(DAG_ID, run) == "failed"
     remote.set(receive_bytes_per_second=None)

@@ -16,7 +16,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, A
 from ipernity_provider.api.errors import DocumentNotFound, PermanentError, RateLimited, TransientError
 from ipernity_provider.hooks.failures import readable_failures, retry_note
 from ipernity_provider.hooks.ipernity import IpernityHook
-from ipernity_provider.replacement.order import NewDocument, NotFinished
+from ipernity_provider.replacement.errors import NewDocument, NotFinished
 from tests.conftest import BOAT, Connect, Service
 
 log = logging.getLogger("tests.failures")

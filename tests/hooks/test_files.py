@@ -12,7 +12,7 @@ from airflow.sdk import ObjectStoragePath
 
 from ipernity_provider.hooks.files import as_folder, as_path
 from ipernity_provider.hooks.ipernity import IpernityHook
-from ipernity_provider.replacement.order import Refused
+from ipernity_provider.replacement.errors import Refused
 from tests.conftest import BOAT, Connect, Service
 from tests.object_storage import Bucket, connection_to
 

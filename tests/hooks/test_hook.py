@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ipernity_provider.api.errors import PermanentError, Unreachable
 from ipernity_provider.api.transport import Timeouts
 from ipernity_provider.hooks.ipernity import IpernityHook
 from ipernity_provider.hooks.settings import ConnectionSettingError
@@ -33,7 +34,19 @@ def test_a_hook_reads_nothing_before_it_is_used() -> None:
 
 def test_what_is_missing_or_null_has_a_default(monkeypatch: pytest.MonkeyPatch) -> None:
     timeouts = ("connect_timeout", "timeout", "upload_timeout", "stall_timeout")
-    names = ("auth", "token", "token_secret", "lg", "verify", "proxy", "upload_roots", *timeouts)
+    facts = ("check_account", "resend_grace")
+    names = (
+        "auth",
+        "token",
+        "token_secret",
+        "lg",
+        "verify",
+        "proxy",
+        "upload_roots",
+        "media_hosts",
+        *timeouts,
+        *facts,
+    )
     blanks = dict.fromkeys(names, " ") | {"upload_roots": ""}
     for values in ({}, dict.fromkeys(names), dict.fromkeys(names, ""), blanks):
         read = settings(monkeypatch, extra(**values))
@@ -44,7 +57,8 @@ def test_what_is_missing_or_null_has_a_default(monkeypatch: pytest.MonkeyPatch) 
             True,
             None,
         )
-        assert (read.upload_roots, read.base_url) == ((), None)
+        assert (read.upload_roots, read.media_hosts, read.base_url) == ((), (), None)
+        assert (read.check_account, read.resend_grace) == (True, 600.0)
         assert tuple(getattr(read, name) for name in timeouts) == (10.0, 30.0, 300.0, 60.0)
 
 
@@ -56,6 +70,15 @@ def test_text_stands_for_numbers_and_flags(monkeypatch: pytest.MonkeyPatch) -> N
         None,
         ("/a", "/b", "s3://c"),
     )
+
+
+def test_facts_of_the_account_and_the_place_become_options(connect: Connect) -> None:
+    conn_id = connect(check_account="no", resend_grace="90", upload_roots="/data")
+    options = IpernityHook(conn_id).replace_options(proof="md5", timeout="30")
+    assert (options.check_account, options.resend_grace, options.upload_roots) == (False, 90.0, ("/data",))
+    assert (options.proof, options.timeout) == ("md5", 30.0)
+    given = IpernityHook(conn_id).replace_options(check_account=True, resend_grace=5)
+    assert (given.check_account, given.resend_grace) == (True, 5.0)
 
 
 def test_a_secret_that_was_pasted_with_its_line_end_is_taken_without(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,11 +154,24 @@ def test_what_leads_to_no_ca_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
             extra(verify="/no/ca.pem"),
             "verify in the extra must be true, false or the path of a CA file; /no/ca.pem does not exist.",
         ),
+        (extra(check_account="perhaps"), "check_account in the extra must be true or false."),
+        (extra(resend_grace=0), "resend_grace in the extra must be a number of seconds above 0."),
         (
             extra(proxy="proxy:3128"),
             "proxy in the extra must be an address such as http://proxy.example.org:3128.",
         ),
         (extra(upload_roots={"a": 1}), "upload_roots in the extra must be a list of folders or URIs."),
+        (extra(media_hosts=7), "media_hosts in the extra must be a list of hosts such as cdn.example.org."),
+        (
+            extra(media_hosts=["https://cdn.example.org/"]),
+            "media_hosts in the extra names 'https://cdn.example.org/', which is not a host such as cdn.example.org.",
+        ),
+        (
+            extra(media_hosts="*.example.org"),
+            "media_hosts in the extra names '*.example.org', which is not a host such as cdn.example.org.",
+        ),
+        (extra(upload_roots=" "), "upload_roots in the extra names no folder or URI."),
+        (extra(upload_roots=[""]), "upload_roots in the extra names no folder or URI."),
         (
             {**extra(), "host": "ftp://ipernity.com"},
             "the host must be an address such as https://api.ipernity.com.",
@@ -208,7 +244,7 @@ def test_a_task_function_can_replace_a_file(
 ) -> None:
     hook = IpernityHook(connect(upload_roots=[str(tmp_path)]))
     result = hook.replace_file(BOAT, str(picture), poll_interval=0.1, backup_to=str(tmp_path / "backups"))
-    assert (result["outcome"], result["verified_by"]) == ("replaced", "md5")
+    assert (result["outcome"], result["proof"]) == ("replaced", "md5")
     assert Path(result["backup"]).exists()
     (ticket,) = hook.check_tickets([result["ticket"]])
     assert ticket.doc_id == BOAT
@@ -277,3 +313,29 @@ def test_a_connection_that_is_not_there_is_a_failed_test_and_not_an_exception() 
     works, sentence = IpernityHook("not_there").test_connection()
     assert not works
     assert sentence
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ("cdn.example.org", ("cdn.example.org",)),
+        ("CDN.example.org:8443\n\n [::1]:80 ,10.0.0.7", ("cdn.example.org:8443", "[::1]:80", "10.0.0.7")),
+        (["cdn.example.org"], ("cdn.example.org",)),
+        ([], ()),
+        (None, ()),
+        ("", ()),
+    ],
+)
+def test_media_hosts_are_names_with_or_without_a_port(
+    monkeypatch: pytest.MonkeyPatch, given: Any, read: tuple[str, ...]
+) -> None:
+    assert settings(monkeypatch, extra(media_hosts=given)).media_hosts == read
+
+
+def test_media_hosts_reach_the_client(connect: Connect) -> None:
+    listed = f"localhost:{free_port()}"
+    with IpernityHook(connect(media_hosts=[listed])).get_conn() as client:
+        with pytest.raises(PermanentError, match="is not a media host of 127"):
+            list(client.download("http://cdn.example.org/"))
+        with pytest.raises(Unreachable, match="refuses connections"):
+            list(client.download(f"http://{listed}/"))

@@ -52,7 +52,7 @@ def test_a_flag_that_is_not_templated_is_a_bool_and_nothing_else(given: Any) -> 
 def test_a_template_is_left_alone_until_it_is_rendered() -> None:
     check_flag("dry_run", "{{ params.dry_run }}")
     check_flag("dry_run", "{% if params.x %}true{% endif %}")
-    check_choice("verify", "{{ params.verify }}")
+    check_choice("proof", "{{ params.proof }}")
     assert not is_template("succeed")
 
 

@@ -21,8 +21,7 @@ from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 from ipernity_provider.api.errors import RateLimited, ServiceDown, TransientError
 from ipernity_provider.operators.ipernity import ReplaceFilesOperator
 from ipernity_provider.operators.retries import PatientRetryPolicy
-from ipernity_provider.replacement.order import NotFinished
-from ipernity_provider.replacement.send import GivenUp
+from ipernity_provider.replacement.errors import Cancelled, NotFinished
 from ipernity_provider.triggers.ipernity import TicketTrigger
 from scripts.rig import wait_for
 from tests.conftest import Connect, Service, draw
@@ -33,7 +32,7 @@ COUNT = 6
 
 @pytest.fixture(autouse=True)
 def connection(connect: Connect) -> None:
-    connect()
+    connect(resend_grace=1.0)
 
 
 @pytest.fixture
@@ -58,7 +57,7 @@ def manifest(rows: list[dict[str, str]], folder: Path, kind: str) -> Any:
 
 
 def operator(given: Any, **options: Any) -> ReplaceFilesOperator:
-    options = {"poll_interval": 0.2, "resend_grace": 1.0, "timeout": 20, **options}
+    options = {"poll_interval": 0.2, "timeout": 20, **options}
     return ReplaceFilesOperator(task_id="replace", manifest=given, **options)
 
 
@@ -106,7 +105,7 @@ def test_all_errors_of_a_manifest_are_told_before_anything_is_sent(
     ("given", "words"),
     [
         ("/no/such/manifest.csv", "does not exist"),
-        ("/tmp", "told by its ending"),
+        ("/tmp", "must end in one of"),
         ("", "No file is named"),
         ([], "no"),
     ],
@@ -352,7 +351,7 @@ def test_a_report_that_fails_at_the_end_hides_no_new_document(
     folder = tmp_path / "reports"
     service.set(replace_mode="new_document", processing_seconds=1.5)
     losing = lose_the_report_of(folder)
-    with pytest.raises(AirflowFailException, match="The service made a new document") as caught:
+    with pytest.raises(AirflowFailException, match="The service created document") as caught:
         operator(rows, report_to=folder / "report.jsonl").execute(context())
     losing.join()
     assert "All of them are in" not in str(caught.value)
@@ -398,7 +397,7 @@ def test_being_killed_breaks_uploads_off(
     around, report = context(), tmp_path / "report.jsonl"
     task = operator(rows, report_to=report)
     threading.Timer(2.0, task.on_kill).start()
-    with pytest.raises(GivenUp):
+    with pytest.raises(Cancelled):
         task.execute(around)
     assert accepted(service) == []
     assert {json.loads(row)["outcome"] for row in report.read_text().splitlines()} == {"not_sent"}
@@ -462,7 +461,8 @@ def test_time_that_runs_out_is_told_and_a_retry_goes_on(service: Service, rows: 
         operator(rows, deferrable=True).execute(around)
     service.set(processing_seconds=600)
     with pytest.raises(
-        NotFinished, match=r"not finished in time: \d\. A retry goes on.*The limit was the timeout of 0\.3 s"
+        NotFinished,
+        match=r"not finished in time: \d\..*A retry continues.*The limit was the timeout of 0\.3 s",
     ):
         operator(rows[:1], timeout=0.3, if_unchanged="replace").execute(context())
     with pytest.raises(AirflowFailException, match="no good"):
@@ -484,11 +484,13 @@ def test_what_was_left_to_a_later_try_is_not_forgotten_in_the_triggerer(
         task.execute(around)
     time.sleep(2.2)
     event = resumption(deferred.value)
-    assert "upload volume" in event["state"]["stopped"]
+    assert event["state"]["stop"]["reason"] == "volume"
     with pytest.raises(TransientError, match="cannot be read"):
         operator(rows).execute_complete(around, event)
-    event["state"]["trouble"] = None
-    with pytest.raises(AirflowFailException, match="Nothing more was sent, because of this month's"):
+    event["state"]["last_error"] = None
+    with pytest.raises(
+        AirflowFailException, match=r"Nothing more was sent, because .* upload volume are left"
+    ):
         operator(rows).execute_complete(around, event)
     assert len(accepted(service)) == 3
 

@@ -20,7 +20,7 @@ from airflow.sdk.exceptions import (
 
 from ipernity_provider.api.errors import TransientError
 from ipernity_provider.operators.ipernity import ReplaceFileOperator
-from ipernity_provider.replacement.order import NotFinished
+from ipernity_provider.replacement.errors import NotFinished
 from ipernity_provider.sensors.ipernity import TicketSensor
 from ipernity_provider.triggers.ipernity import TicketTrigger
 from scripts.rig import wait_for
@@ -30,14 +30,13 @@ from tests.operators.test_operator import context
 
 @pytest.fixture(autouse=True)
 def connection(connect: Connect) -> None:
-    connect()
+    connect(resend_grace=1.0)
 
 
 def operator(file: Path, **options: Any) -> ReplaceFileOperator:
     options = {
         "doc_id": BOAT,
         "poll_interval": 0.1,
-        "resend_grace": 1.0,
         "timeout": 20,
         "deferrable": True,
         **options,
@@ -73,9 +72,14 @@ def test_a_deferred_replacement_gives_the_result_of_one_that_waits(
 ) -> None:
     deferred = run(lambda: operator(picture), context())
     waited = operator(other_picture, deferrable=False).execute(context())
-    assert (deferred["outcome"], deferred["verified_by"]) == ("replaced", "md5")
+    assert (deferred["outcome"], deferred["proof"]) == ("replaced", "md5")
     assert list(deferred) == list(waited)
-    assert {key for key in deferred if deferred[key] != waited[key]} == {"ticket", "filename", "md5"}
+    assert {key for key in deferred if deferred[key] != waited[key]} == {
+        "ticket",
+        "filename",
+        "md5",
+        "reason",
+    }
     assert len(service.ledger()) == 2
 
 
@@ -119,7 +123,7 @@ def test_a_time_limit_that_passes_is_left_to_a_retry_which_does_not_send_again(
 ) -> None:
     service.set(processing_seconds=3)
     there = context()
-    with pytest.raises(NotFinished, match="a retry waits for it again"):
+    with pytest.raises(NotFinished, match="A retry continues to wait for it"):
         run(lambda: operator(picture, timeout=0.3), there)
     assert run(lambda: operator(picture), there)["outcome"] == "replaced"
     assert len(service.ledger()) == 1
@@ -160,8 +164,8 @@ def test_a_resumed_task_does_not_need_its_file_any_more(service: Service, pictur
     with pytest.raises(TaskDeferred) as deferred:
         operator(picture).execute(context())
     event = asyncio.run(first_event(deferred.value))
-    resumed = operator(Path(), upload_roots=[""])  # as templates may render by then
-    resumed.file = None  # type: ignore[assignment]
+    resumed = operator(Path())
+    resumed.file = None  # type: ignore[assignment]  # as templates may render by then
     assert resumed.execute_complete(context(), event)["outcome"] == "replaced"
 
 

@@ -13,7 +13,7 @@ from airflow.sdk.exceptions import AirflowSensorTimeout, TaskDeferred
 
 from ipernity_provider.api.errors import TransientError
 from ipernity_provider.operators.ipernity import ReplaceFileOperator, ReplaceFilesOperator
-from ipernity_provider.replacement.order import NotFinished
+from ipernity_provider.replacement.errors import NotFinished
 from ipernity_provider.sensors.ipernity import IpernityQuotaSensor, TicketSensor
 from ipernity_provider.triggers.ipernity import TicketTrigger
 from ipernity_provider.triggers.quota import QuotaTrigger
@@ -32,6 +32,23 @@ def deferral(task: Any, there: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         task.execute(there)
     arguments = json.loads(json.dumps(deferred.value.trigger.serialize()[1]))
     return arguments, arguments.pop("state")
+
+
+def entry_of(record: dict[str, Any]) -> dict[str, Any]:
+    """The upload as an older version stored it."""
+    shown = {name: record["before"][name] for name in ("md5", "bytes", "replaced_at")}
+    same = ("doc_id", "filename", "bytes", "md5", "owner_id", "url", "backup", "ticket", "result_id")
+    return {
+        **{name: record[name] for name in same},
+        "before": {**shown, "asked_at": record["before"]["observed_at"], "title": "", "filename": ""},
+        "twins": [],
+        "run": record["intent"],
+        "at": "2026-01-01T00:00:00Z",
+        "alive_at": record["heartbeat_at"],
+        "claim": None,
+        "proven": None,
+        "verified_by": None,
+    }
 
 
 def event_of(trigger: TicketTrigger | QuotaTrigger, *, with_state: bool) -> Any:
@@ -59,12 +76,13 @@ def test_a_replacement_takes_its_upload_from_the_keyword(
         )
 
     arguments, state = deferral(task(), there)
+    entry = entry_of(state["record"])
     event = event_of(TicketTrigger(**arguments), with_state=with_state)
-    result = task().resume_execution("execute_complete", {"event": event, "entry": state["entry"]}, there)
-    assert (result["outcome"], result["verified_by"]) == ("replaced", "md5")
+    result = task().resume_execution("execute_complete", {"event": event, "entry": entry}, there)
+    assert (result["outcome"], result["proof"]) == ("replaced", "md5")
     late = {"status": "timed_out", "tickets": []}
     with pytest.raises(NotFinished, match="within the timeout of 3600 s"):
-        task().resume_execution("execute_complete", {"event": late, "entry": state["entry"]}, there)
+        task().resume_execution("execute_complete", {"event": late, "entry": entry}, there)
 
 
 def test_a_batch_takes_deadline_reason_and_trouble_from_the_keywords(service: Service, picture: Path) -> None:
@@ -77,7 +95,7 @@ def test_a_batch_takes_deadline_reason_and_trouble_from_the_keywords(service: Se
 
     arguments, state = deferral(task(), there)
     event = event_of(TicketTrigger(**arguments), with_state=False)
-    kwargs = {"deadline": state["deadline"]["at"], "stopped": state["stopped"], "trouble": state["trouble"]}
+    kwargs = {"deadline": state["deadline"]["at"], "stopped": "", "trouble": None}
     with pytest.raises(TransientError, match="unexpected event"):
         task().resume_execution("execute_complete", {"event": event}, there)
     result = task().resume_execution("execute_complete", {"event": event, **kwargs}, there)

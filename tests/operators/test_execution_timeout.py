@@ -19,7 +19,7 @@ from airflow.sdk.exceptions import (
 )
 
 from ipernity_provider.operators.ipernity import ReplaceFileOperator, ReplaceFilesOperator
-from ipernity_provider.replacement.order import NotFinished
+from ipernity_provider.replacement.errors import NotFinished
 from ipernity_provider.sensors.ipernity import IpernityQuotaSensor, TicketSensor
 from tests.conftest import BOAT, Connect, Service
 from tests.operators.test_operator import TaskInstance, context
@@ -44,10 +44,10 @@ def make(kind: str, service: Service, picture: Path, **options: Any) -> Any:
     service.set(processing_seconds=600, quota_left_bytes=7 if kind == "volume" else None)
     options = {"task_id": "wait", "deferrable": True, **options}
     if kind == "file":
-        return ReplaceFileOperator(doc_id=BOAT, file=picture, check_account=False, **options)
+        return ReplaceFileOperator(doc_id=BOAT, file=picture, **options)
     if kind == "files":
         rows = [{"doc_id": BOAT, "file": str(picture)}]
-        return ReplaceFilesOperator(manifest=rows, check_account=False, **options)
+        return ReplaceFilesOperator(manifest=rows, **options)
     if kind == "tickets":
         return TicketSensor(tickets=service.make_tickets(1, (600, 600)), **options)
     return IpernityQuotaSensor(min_bytes=1000, **options)

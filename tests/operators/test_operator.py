@@ -15,8 +15,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from ipernity_provider.api.errors import PermanentError, RateLimited
 from ipernity_provider.hooks.ipernity import IpernityHook
 from ipernity_provider.operators.ipernity import ReplaceFileOperator
-from ipernity_provider.replacement.order import NotFinished, Refused
-from ipernity_provider.replacement.send import GivenUp
+from ipernity_provider.replacement.errors import Cancelled, NotFinished, Refused
 from tests.conftest import BOAT, Connect, Service
 
 
@@ -45,13 +44,13 @@ def context(**parts: Any) -> Context:
 
 
 def operator(file: Any, **options: Any) -> ReplaceFileOperator:
-    options = {"doc_id": BOAT, "poll_interval": 0.1, "resend_grace": 1.0, "timeout": 20, **options}
+    options = {"doc_id": BOAT, "poll_interval": 0.1, "timeout": 20, **options}
     return ReplaceFileOperator(task_id="replace", file=file, **options)
 
 
 @pytest.fixture(autouse=True)
 def connection(connect: Connect) -> None:
-    connect()
+    connect(resend_grace=1.0)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +58,7 @@ def connection(connect: Connect) -> None:
 )
 def test_a_file_is_named_in_many_ways(service: Service, picture: Path, as_file: Any) -> None:
     result = operator(as_file(picture)).execute(context())
-    assert (result["outcome"], result["verified_by"], result["doc_id"]) == ("replaced", "md5", BOAT)
+    assert (result["outcome"], result["proof"], result["doc_id"]) == ("replaced", "md5", BOAT)
     assert len(service.ledger()) == 1
 
 
@@ -120,7 +119,7 @@ def test_what_is_not_a_name(service: Service, picture: Path, options: dict[str, 
 def test_not_waiting_returns_the_ticket(service: Service, picture: Path) -> None:
     result = operator(picture, wait_for_completion=False).execute(context())
     (accepted,) = service.ledger()
-    assert (result["outcome"], result["ticket"], result["verified_by"]) == ("sent", accepted["ticket"], None)
+    assert (result["outcome"], result["ticket"], result["proof"]) == ("sent", accepted["ticket"], None)
     assert service.calls().get("upload.checkTickets") is None
 
 
@@ -129,7 +128,7 @@ def test_the_link_is_known_even_if_the_task_fails_later(service: Service, pictur
     there = context()
     with pytest.raises(
         AirflowFailException,
-        match=f"new document, 1000\\d.* instead of replacing the file of document {BOAT}",
+        match=rf"created document 1000\d instead of replacing the file of document {BOAT}",
     ):
         operator(picture).execute(there)
     assert cast("Any", there)["ti"].pushed["url"] == f"{service.url}/doc/1234/{BOAT}"
@@ -193,10 +192,9 @@ def test_a_transient_error_is_left_to_airflows_retries(service: Service, picture
             "doc_id is 'boat', which is not a document's number such as 5412. Nothing was sent.",
         ),
         (
-            {"verify": "sure"},
-            "verify is 'sure': choose one of 'md5', 'size', 'changed', 'none'. Nothing was sent.",
+            {"proof": "sure"},
+            "proof is 'sure'; it must be one of 'best', 'md5', 'bytes', 'changed', 'none'. Nothing was sent.",
         ),
-        ({"file": "/etc/passwd", "upload_roots": ["/data"]}, "/etc/passwd lies outside the folders"),
     ],
 )
 def test_bad_input_is_one_sentence_and_nothing_is_sent(
@@ -208,10 +206,13 @@ def test_bad_input_is_one_sentence_and_nothing_is_sent(
     assert service.ledger() == []
 
 
-def test_the_connections_roots_hold_for_every_task(service: Service, picture: Path, connect: Connect) -> None:
-    connect(upload_roots=["/data"])
-    with pytest.raises(AirflowFailException, match="lies outside the folders"):
-        operator(picture, upload_roots=[str(picture.parent)]).execute(context())
+@pytest.mark.parametrize("roots", [["/data"], "/data"])
+def test_the_connections_roots_hold_for_every_task(
+    service: Service, picture: Path, connect: Connect, roots: Any
+) -> None:
+    connect(upload_roots=roots)
+    with pytest.raises(AirflowFailException, match=r"lies outside the folders .* \(/data\)"):
+        operator(picture).execute(context())
     assert service.ledger() == []
 
 
@@ -219,32 +220,20 @@ def test_a_number_from_an_upstream_task_will_do_as_a_document(service: Service, 
     assert operator(picture, doc_id=int(BOAT)).execute(context())["doc_id"] == BOAT
 
 
-def test_roots_given_as_text_are_folders_and_not_letters(service: Service, picture: Path) -> None:
-    with pytest.raises(AirflowFailException, match=r"lies outside the folders .* \(/data\)"):
-        operator(picture, upload_roots="/data").execute(context())
-    assert service.ledger() == []
-
-
-@pytest.mark.parametrize("nothing", ["", " ", [], [""]])
-def test_roots_that_name_nothing_do_not_mean_anywhere(service: Service, picture: Path, nothing: Any) -> None:
-    with pytest.raises(AirflowFailException, match="upload_roots names no folder or URI"):
-        operator(picture, upload_roots=nothing).execute(context())
-    assert service.ledger() == []
-
-
-def test_being_killed_breaks_the_upload_off_and_the_next_try_sends_at_once(
-    service: Service, picture: Path
+def test_being_killed_aborts_the_upload_and_the_next_try_sends_at_once(
+    service: Service, picture: Path, connect: Connect
 ) -> None:
     os.truncate(picture, 64_000_000)  # more than the buffers on the way take in at once
     service.set(receive_bytes_per_second=4_000_000)
+    connect(resend_grace=60.0)
     around = context()
-    task = operator(picture, resend_grace=60.0)
+    task = operator(picture)
     threading.Timer(1.5, task.on_kill).start()
-    with pytest.raises(GivenUp, match="nothing was replaced"):
+    with pytest.raises(Cancelled, match="nothing was replaced"):
         task.execute(around)
     assert service.ledger() == []
     service.set(receive_bytes_per_second=None)
     begun = time.monotonic()
-    assert operator(picture, resend_grace=60.0).execute(around)["outcome"] == "replaced"
+    assert operator(picture).execute(around)["outcome"] == "replaced"
     assert time.monotonic() - begun < 30
     assert len(service.ledger()) == 1

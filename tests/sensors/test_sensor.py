@@ -87,7 +87,7 @@ def test_an_invalid_ticket_fails_at_once_and_is_named(
     with pytest.raises(AirflowSkipException if soft_fail else AirflowFailException) as caught:
         sensor([pending, bad], soft_fail=soft_fail).execute(context())
     failure = caught.value.__cause__ if soft_fail else caught.value
-    assert str(failure).startswith(f"Invalid: {bad}. The service took the file but could not use it")
+    assert str(failure).startswith(f"Invalid: {bad}. The service accepted the file but could not use it")
 
 
 def test_an_unknown_ticket_fails_and_is_named(service: Service) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, ViewportSize, expect
 
-from ipernity_provider.api.sentences import lines_of
+from ipernity_provider.text import lines_of
 from scripts.rig import AirflowApi
 from tests.conftest import BOAT, Service, draw
 from tests.e2e.browser.conftest import Snap

@@ -22,7 +22,7 @@ with DAG(
         on_error="continue",
         deferrable=True,
         poll_interval=1.0,
-        resend_grace=8.0,
+        ipernity_conn_id="ipernity_impatient",
         retries=4,
         retry_delay=timedelta(seconds=1),
     )

@@ -17,8 +17,8 @@ from airflow.sdk import DAG, Context, task
 from ipernity_provider.api.client import IpernityClient
 from ipernity_provider.api.multipart import MultipartBody
 from ipernity_provider.operators.ipernity import ReplaceFileOperator
-from ipernity_provider.operators.journal import TaskStateJournal
-from ipernity_provider.replacement import life
+from ipernity_provider.replacement.prove import Prover
+from ipernity_provider.state import TaskStateJournal
 
 
 def die(*_: Any, **__: Any) -> Any:
@@ -74,9 +74,10 @@ BOUNDARIES: dict[str, Callable[[str, str, float], Any]] = {
     "between intent and POST": lambda *_: before(IpernityClient, "upload_replace", die),
     "mid-body": kill_mid_body,
     "accepted, before the answer": kill_when_accepted,
-    "before the ticket is stored": lambda *_: before(TaskStateJournal, "write", die, call=2),
+    "before the last block": lambda *_: before(TaskStateJournal, "write", die, call=2),
+    "before the ticket is stored": lambda *_: before(TaskStateJournal, "write", die, call=3),
     "while waiting": lambda *_: before(IpernityClient, "check_tickets", die),
-    "before verify": lambda *_: before(life, "verify", die),
+    "before the proof": lambda *_: before(Prover, "finish", die),
     "at random": lambda _service, _doc_id, delay: threading.Timer(delay, die).start(),
 }
 
@@ -105,7 +106,7 @@ with DAG("kill_matrix", schedule=None, catchup=False, max_active_tasks=64, param
     KilledOperator.partial(
         task_id="replace",
         poll_interval=0.5,
-        resend_grace=8.0,
+        ipernity_conn_id="ipernity_impatient",
         retries=3,
         retry_delay=timedelta(seconds=1),
         map_index_template="{{ task.doc_id }}",

@@ -1,0 +1,1 @@
+"""A file to send or to write, wherever it lies: on this machine or on object storage."""

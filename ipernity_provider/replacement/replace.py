@@ -1,0 +1,345 @@
+"""One replacement from top to bottom: resume, check, back up, send, wait, prove."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass, field, replace
+from uuid import uuid4
+
+from ipernity_provider.api.client import IpernityClient
+from ipernity_provider.api.errors import AnswerLost, DocumentNotFound, TransientError
+from ipernity_provider.api.models import Document, Ticket
+from ipernity_provider.api.multipart import Progress
+from ipernity_provider.files.checksums import SourceFile, with_checksum
+from ipernity_provider.replacement.backup import back_up
+from ipernity_provider.replacement.clock import Clock, SystemClock
+from ipernity_provider.replacement.decisions import (
+    SENDER_TIMEOUT,
+    Arrival,
+    Resume,
+    decide_resume,
+)
+from ipernity_provider.replacement.errors import (
+    Cancelled,
+    NewDocument,
+    NotFinished,
+    NotVerified,
+    OtherUploadPending,
+    TicketInvalid,
+    unclaimed_document,
+)
+from ipernity_provider.replacement.observe import locate, observe
+from ipernity_provider.replacement.preflight import (
+    Account,
+    Preflight,
+    check_before_sending,
+    inspect_source,
+    source_errors,
+)
+from ipernity_provider.replacement.prove import Describe, Prover, result_lines, result_of
+from ipernity_provider.replacement.record import DocumentSnapshot, Journal, MemoryJournal, UploadRecord
+from ipernity_provider.replacement.request import Intent, ReplaceOptions, ReplaceRequest, Result
+from ipernity_provider.replacement.schedule import next_poll_delay
+from ipernity_provider.replacement.upload import Uploader
+from ipernity_provider.text import printable
+
+log = logging.getLogger(__name__)
+
+_SENDS_PER_TRY = 2
+_SENDER_POLL_SECONDS = 2.0
+
+
+def replace_file(
+    client: IpernityClient,
+    request: ReplaceRequest,
+    options: ReplaceOptions | None = None,
+    journal: Journal | None = None,
+    *,
+    progress: Progress | None = None,
+) -> Result:
+    """Replace a document's file and prove it.
+
+    :param journal: lets a later call continue where this one was cut off; by default there is none.
+    :param progress: called after each block that is sent, with the bytes sent and the size.
+    :raises IpernityError: typed by what can be done about it.
+    """
+    return Replacement(
+        client, request, options or ReplaceOptions(), journal or MemoryJournal(), progress=progress
+    ).run()
+
+
+@dataclass
+class Replacement:
+    """One replacement: :meth:`start`, then, if its ticket is pending, :meth:`wait` and :meth:`finish`.
+
+    :param cancelled: once it is set, by a signal handler or another thread, an upload is aborted before its last block.
+    :param account: as loaded before, for many documents.
+    :param describe: makes the lines of the log for a proven replacement.
+    """
+
+    client: IpernityClient
+    request: ReplaceRequest
+    options: ReplaceOptions
+    journal: Journal
+    intent: Intent = field(default_factory=Intent)
+    progress: Progress | None = None
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    account: Account | None = None
+    clock: Clock = field(default_factory=SystemClock)
+    describe: Describe = result_lines
+    #: What was in the journal when it was decided to send: it must still be there when the intent is written.
+    _known: UploadRecord | None = field(default=None, init=False)
+
+    def run(self) -> Result:
+        """Replace the file, wait for the service, and prove it."""
+        while True:
+            started = self.start()
+            if isinstance(started, Result):
+                return started
+            if result := self.finish_earlier(started, self.wait(started)):
+                return result
+
+    def finish(self, record: UploadRecord, ticket: Ticket | None) -> Result:
+        """Prove what an upload has led to, see :meth:`Prover.finish`."""
+        return self._prover().finish(record, ticket)
+
+    # -- start ---------------------------------------------------------------------------------------------------------
+
+    def start(self, file: SourceFile | None = None) -> Result | UploadRecord:
+        """Send the file, or resume what an earlier try has sent.
+
+        :param file: if it was inspected before.
+        :return: the result; or the record of an upload whose ticket is pending.
+        """
+        file = file or inspect_source(self.request, self.options)
+        if self.options.dry_run:
+            return self._check(file).result("planned")
+        if resumed := self.resume(file):
+            return resumed
+        check = self._check(file)
+        if check.unchanged:
+            return check.result("unchanged")
+        backup = back_up(
+            self.client, self.options.backup_to, self.request.doc_id, check.document, check.account
+        )
+        return self._finish_unless_pending(self._send(check, backup))
+
+    def inspect(self, file: SourceFile) -> Result | UploadRecord | Preflight | None:
+        """Find out what :meth:`start` will do, and send nothing.
+
+        :return: the result, if the request was fulfilled before; the record of an upload that it continues; what was found
+            before sending; None if it first asks what became of an earlier upload.
+        :raises Refused: the replacement cannot succeed.
+        """
+        record = self.journal.read()
+        step = decide_resume(record, self.request.doc_id, file, self.intent, self.options, self.clock.time())
+        if record and step is Resume.RETURN:
+            return result_of(record)
+        if record and step is Resume.CONTINUE:
+            return record
+        check = check_before_sending(self.client, self.request, self.options, file, self.account)
+        return check if step is Resume.START else None
+
+    def resume(self, file: SourceFile) -> Result | UploadRecord | None:
+        """Settle what an earlier try of this task left behind.
+
+        :return: as for :meth:`start`; None if the file is to be sent.
+        """
+        record = self._known = self.journal.read()
+        step = decide_resume(record, self.request.doc_id, file, self.intent, self.options, self.clock.time())
+        if step in {Resume.ASSUME, Resume.LOOK}:
+            grace = self.options.resend_grace if step is Resume.ASSUME else 0.0
+            return self._resume_unrecorded(file, grace)
+        if record is None:
+            return None
+        if step is Resume.RETURN:
+            return self._prover().result(record)
+        if step is Resume.CONTINUE:
+            log.info("Continuing with the upload of an earlier try, ticket %s.", record.ticket or "unknown")
+            return self._continue(record)
+        if step is Resume.RECONCILE:
+            log.info("An earlier try sent this file; asking the service whether it arrived.")
+            found = self._uploader().reconcile(record)
+            return found and self._finish_unless_pending(found)
+        if step is Resume.WAIT_FOR_SENDER:
+            self._wait_for_sender(record)
+            return self.resume(file)
+        if step is Resume.WAIT_FOR_OTHER:
+            self._require_settled(record)
+        return None
+
+    def _check(self, file: SourceFile) -> Preflight:
+        check = check_before_sending(self.client, self.request, self.options, file, self.account)
+        log.info("%s", check.reason)
+        return check
+
+    def _send(self, check: Preflight, backup: str | None) -> UploadRecord:
+        """Send the file, and once more if it provably did not arrive.
+
+        :raises AnswerLost: it did not arrive then either.
+        """
+        uploader = self._uploader()
+        for _ in range(_SENDS_PER_TRY):
+            intent = self._new_record(check.file, check.document, check.shown, backup)
+            if sent := uploader.send(check.file, intent):
+                return sent
+        uploader.forget()
+        raise AnswerLost(
+            f"{printable(check.file.name)} was sent to document {self.request.doc_id} {_SENDS_PER_TRY} times and did not arrive; "
+            "the document is as before. A retry may succeed.",
+            method="upload.replace",
+        )
+
+    def _new_record(
+        self, file: SourceFile, document: Document, shown: DocumentSnapshot, backup: str | None = None
+    ) -> UploadRecord:
+        now = self.clock.time()
+        return UploadRecord(
+            doc_id=self.request.doc_id,
+            filename=file.name,
+            bytes=file.size,
+            md5=file.md5,
+            marker=file.marker,
+            before=shown,
+            owner_id=document.owner_id,
+            title=document.title,
+            old_filename=document.filename or "",
+            url=document.link,
+            intent=self.intent.id,
+            attempt=uuid4().hex,
+            started_at=now,
+            heartbeat_at=now,
+            backup=backup,
+        )
+
+    def _finish_unless_pending(self, record: UploadRecord) -> Result | UploadRecord:
+        return record if record.pending_ticket else self.finish(record, None)
+
+    # -- what an earlier try left behind -------------------------------------------------------------------------------
+
+    def _resume_unrecorded(self, file: SourceFile, grace: float) -> Result | UploadRecord | None:
+        """Ask for an upload that no record tells of: the document as it was before it is not known.
+
+        :param grace: seconds that it has to show up.
+        """
+        with source_errors():
+            file = with_checksum(file)
+        document, shown = observe(self.client, self.request.doc_id, file.md5)
+        if shown.carries(file.md5) and self.options.if_unchanged != "replace":
+            return None  # the preflight says so
+        since = int(self.intent.since or self.clock.time())
+        log.info("The file may have been sent by an earlier try; asking the service whether it arrived.")
+        # A replacement since then shows as a change; the rest of the document is taken for what it was.
+        before = replace(shown, replaced_at=min(shown.replaced_at, since - 1), observed_at=since)
+        assumed = replace(self._new_record(file, document, before), complete=True)
+        found = self._uploader().reconcile(assumed, until=self.clock.time() + grace)
+        return found and self._finish_unless_pending(found)
+
+    def _continue(self, record: UploadRecord) -> Result | UploadRecord | None:
+        """Go on with an upload that has an answer."""
+        if record.intent == self.intent.id:
+            return self._finish_unless_pending(record)
+        ticket = self.check_ticket(record.ticket) if record.ticket else None
+        if ticket and ticket.pending:
+            return record
+        result = self.finish_earlier(record, ticket)
+        self._known = self.journal.read()  # the verdict was written there
+        if result is None and self._known and self._known.attempt != record.attempt:
+            raise Cancelled("Another process of this task has taken over; this one sends nothing more.")
+        return result
+
+    def finish_earlier(self, record: UploadRecord, ticket: Ticket | None) -> Result | None:
+        """Finish what an earlier try has sent; if it was for an earlier intent and ended badly, it gives way to a new one.
+
+        :return: None if the file is to be sent.
+        """
+        if record.intent == self.intent.id:
+            return self.finish(record, ticket)
+        try:
+            return self._prover().finish(record, ticket, patient=False)
+        except NewDocument as error:
+            if self._exists(error.new_doc_id):
+                raise
+            log.info("The task was cleared, and document %s is gone: starting again.", error.new_doc_id)
+        except NotVerified as error:
+            if not record.rejected:
+                raise
+            log.info("The task was cleared: starting again. Its earlier upload ended so: %s", error)
+        except TicketInvalid as error:
+            log.info("The task was cleared: starting again. Its earlier upload ended so: %s", error)
+        return None
+
+    def _exists(self, doc_id: str) -> bool:
+        try:
+            self.client.get_document(doc_id)
+        except DocumentNotFound:
+            return False
+        return True
+
+    def _wait_for_sender(self, record: UploadRecord) -> None:
+        """Wait until the process that is sending has finished, gives a sign of life, or counts as dead."""
+        log.info("Another process of this task may still be sending; waiting for a sign of life.")
+        timeout = min(SENDER_TIMEOUT, self.options.resend_grace)
+        left = max(0.1, record.heartbeat_at + timeout - self.clock.time())
+        self.clock.sleep(min(_SENDER_POLL_SECONDS, left))
+
+    def _require_settled(self, record: UploadRecord) -> None:
+        """Require that an upload of other bytes to this document is settled: they could come last otherwise.
+
+        :raises OtherUploadPending: it is not. It is given ``resend_grace``; what takes longer may never end.
+        :raises NewDocument: it has led to one, and another would follow.
+        """
+        if record.ticket:
+            ticket = self.check_ticket(record.ticket)
+            if not ticket.pending:
+                self._prover().report_new_document(record, ticket)
+                return
+        else:
+            arrival, resulting = locate(self.client, record)
+            if arrival is Arrival.NEW_DOCUMENT:
+                raise unclaimed_document(record, resulting, self.options)
+            if arrival is Arrival.ARRIVED:
+                return
+        if self.clock.time() < record.heartbeat_at + self.options.resend_grace:
+            raise OtherUploadPending(
+                f"An earlier upload of other bytes to document {record.doc_id} (ticket {record.ticket or 'unknown'}) is not "
+                "settled yet; sent now, this file could be overwritten by it. Nothing was sent. A retry checks again."
+            )
+        log.warning("Gave up waiting for the earlier upload, ticket %s.", record.ticket or "unknown")
+
+    # -- wait ----------------------------------------------------------------------------------------------------------
+
+    def wait(self, record: UploadRecord) -> Ticket:
+        """Wait for the ticket of an upload, through transient errors, until it is no longer pending.
+
+        :raises NotFinished: the time limit passed.
+        """
+        ticket = str(record.pending_ticket)
+        end = self.clock.monotonic() + self.options.timeout
+        attempts = 0
+        while (state := self.check_ticket(ticket)).pending:
+            left = end - self.clock.monotonic()
+            if left <= 0:
+                raise NotFinished.after(f"the timeout of {self.options.timeout:g} s", ticket)
+            delay = min(left, next_poll_delay(attempts, state.eta, self.options.poll_interval))
+            log.info("Ticket %s is being processed; next check in %.0f s.", ticket, delay)
+            self.clock.sleep(delay)
+            attempts += 1
+        return state
+
+    def check_ticket(self, ticket: str) -> Ticket:
+        """Return the ticket as it is now; pending if the service cannot say."""
+        try:
+            return self.client.check_tickets([ticket])[0]
+        except TransientError as error:
+            log.warning("%s The upload is safe; still waiting.", error)
+            return Ticket(ticket, "pending")
+
+    def _uploader(self) -> Uploader:
+        return Uploader(
+            self.client, self.options, self.journal, self.progress, self.cancelled, self.clock, self._known
+        )
+
+    def _prover(self) -> Prover:
+        return Prover(self.client, self.options, self.journal, self.clock, self.describe)

@@ -1,0 +1,160 @@
+"""The journals of replacements in Airflow's task state store (3.3)."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from ipernity_provider.bulk.journal import BulkJournal, JournalLost
+from ipernity_provider.bulk.rows import Row
+from ipernity_provider.replacement.errors import UploadAborted
+from ipernity_provider.replacement.record import Journal, MemoryJournal, UploadRecord
+from ipernity_provider.replacement.request import Intent
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+log = logging.getLogger(__name__)
+
+_KEY = "ipernity_replacement"
+_BULK_KEY = "ipernity_batch"
+# Some twenty kilobytes a page: a row changes about four times, and each time its page is written.
+_ROWS_PER_PAGE = 32
+
+
+def task_state_store(context: Context) -> Any:
+    """Return the task's state store; None before Airflow 3.3, which is logged."""
+    store = _store_of(context)
+    if store is None:
+        log.info("This Airflow has no task state store (3.3 has): a retry can only ask the service.")
+    return store
+
+
+def _store_of(context: Context) -> Any:
+    return cast("dict[str, Any]", context).get("task_state_store")
+
+
+def journal_of(context: Context) -> Journal:
+    """Return the task's journal: it survives retries, killed workers, and clearing the task.
+
+    Before Airflow 3.3 there is none; the questions to the service still guard a retry.
+    """
+    store = task_state_store(context)
+    return MemoryJournal() if store is None else TaskStateJournal(store)
+
+
+def bulk_journal_of(context: Context) -> BulkJournal:
+    """Return the task's journal of many uploads; see :func:`journal_of`."""
+    store = task_state_store(context)
+    return BulkJournal() if store is None else TaskStateBulkJournal(store)
+
+
+def intent_of(context: Context) -> Intent:
+    """Return on whose behalf a task replaces: retries share an intent, clearing the task begins another one."""
+    ti, run, task = context["ti"], context.get("dag_run"), context.get("task")
+    # Airflow raises max_tries when a task is cleared, and leaves it alone when it retries one.
+    max_tries = getattr(ti, "max_tries", None)
+    retries = getattr(task, "retries", None)
+    cleared = isinstance(max_tries, int) and isinstance(retries, int) and max_tries > retries
+    mapped = getattr(ti, "map_index", -1) not in {None, -1}
+    # A cleared run gets a new start date: only the time that it was created for is older than all of its uploads.
+    began = getattr(run, "run_after", None) or getattr(run, "start_date", None)
+    return Intent(
+        id="" if max_tries is None else str(max_tries),
+        since=began.timestamp() if began else None,
+        without_journal=_store_of(context) is None and getattr(ti, "try_number", 1) > 1,
+        others_cleared=cleared and mapped,
+    )
+
+
+def keep(store: Any, key: str, value: Any) -> None:
+    """Store a value for as long as the task instance exists."""
+    from airflow.sdk.execution_time.context import NEVER_EXPIRE
+
+    store.set(key, value, retention=NEVER_EXPIRE)
+
+
+class TaskStateJournal:
+    """Keeps the record under one key."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+
+    def read(self) -> UploadRecord | None:
+        stored = self._store.get(_KEY)
+        return UploadRecord.from_json(stored) if stored else None
+
+    def write(self, record: UploadRecord) -> None:
+        keep(self._store, _KEY, record.to_json())
+
+    def delete(self) -> None:
+        self._store.delete(_KEY)
+
+
+class TaskStateBulkJournal(BulkJournal):
+    """Keeps rows in pages: a single value would be written anew, whole, at each change of one row.
+
+    One key, the contents, says how many pages there are, and in which book. Each try writes a book of its own and that key
+    last: a process that dies over it leaves the old book as it was, and what a process writes that was overtaken is not
+    read by any other.
+    """
+
+    durable = True
+
+    def __init__(self, store: Any) -> None:
+        super().__init__()
+        self._store = store
+        self._lock = threading.Lock()
+        self._book = 0
+        self._pages: list[dict[str, Any]] = []
+        self._page_of: dict[str, int] = {}
+
+    def load(self) -> None:
+        contents = self._store.get(_BULK_KEY) or {"book": 0, "pages": 0, "items": 0}
+        self._book = contents["book"]
+        self._open([self._store.get(self._key(page)) or {} for page in range(contents["pages"])])
+        if len(self._page_of) != contents["items"]:
+            raise JournalLost(
+                f"Of the {contents['items']} rows that were stored in the task state, {len(self._page_of)} are left: some "
+                "was deleted. Nothing was sent. Look at the report, then start a new run."
+            )
+        self.rows = {doc_id: Row.from_json(row) for page in self._pages for doc_id, row in page.items()}
+
+    def begin(self, rows: Sequence[Row]) -> None:
+        super().begin(rows)
+        old = [self._key(page) for page in range(len(self._pages))]
+        self._book += 1
+        stored = [(row.doc_id, row.to_json()) for row in rows]
+        starts = range(0, len(stored), _ROWS_PER_PAGE)
+        self._open([dict(stored[start : start + _ROWS_PER_PAGE]) for start in starts])
+        for page, content in enumerate(self._pages):
+            keep(self._store, self._key(page), content)
+        keep(self._store, _BULK_KEY, {"book": self._book, "pages": len(self._pages), "items": len(stored)})
+        for key in old:
+            self._store.delete(key)
+
+    def save(self, *rows: Row) -> None:
+        with self._lock:
+            changed = set()
+            for row in rows:
+                page, stored = self._page_of[row.doc_id], row.to_json()
+                if self._pages[page][row.doc_id] != stored:
+                    self._pages[page][row.doc_id] = stored
+                    changed.add(page)
+            for page in sorted(changed):
+                keep(self._store, self._key(page), self._pages[page])
+        super().save(*rows)
+
+    def require_current(self) -> None:
+        contents = self._store.get(_BULK_KEY)
+        if contents is None or contents["book"] != self._book:
+            raise UploadAborted("Another process of this task has taken over; nothing more is sent.")
+
+    def _open(self, pages: list[dict[str, Any]]) -> None:
+        self._pages = pages
+        self._page_of = {doc_id: number for number, page in enumerate(pages) for doc_id in page}
+
+    def _key(self, page: int) -> str:
+        return f"{_BULK_KEY}_{self._book}_{page}"
