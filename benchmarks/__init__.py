@@ -1,3 +1,6 @@
-"""`make bench`: figures as ratios within one run, printed as tables. They are no tests: machines differ."""
+"""`make bench`: figures as ratios within one run, printed as tables.
+
+They are not tests: machines differ.
+"""
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""What the upload benchmarks stand on: the receiver's process, certificates, files to send, a clean environment."""
+"""The base of the upload benchmarks: receiver, certificates, files, a clean environment.
+
+The receiver is a process of its own.
+"""
 
 from __future__ import annotations
 
@@ -49,11 +52,15 @@ def workplace() -> Iterator[Path]:
 
 @contextmanager
 def file_of(folder: Path, mib: int, name: str = "photo.jpg") -> Iterator[Path]:
-    """A file of that size, removed at the end: one random block again and again, for nobody compresses it."""
+    """Make a file of that size, which is removed at the end.
+
+    It repeats one random block, because nothing here compresses it.
+    """
     free = shutil.disk_usage(folder).free
     if free < mib * MIB + _SPARE_BYTES:
         sys.exit(
-            f"{folder.parent} has {free // MIB} MiB left, this needs {mib + _SPARE_BYTES // MIB}: set TMPDIR or smaller sizes."
+            f"{folder.parent} has {free // MIB} MiB left, this needs {mib + _SPARE_BYTES // MIB}:"
+            " set TMPDIR or smaller sizes."
         )
     file, block = folder / name, secrets.token_bytes(MIB)
     try:
@@ -75,7 +82,7 @@ def into_the_page_cache(file: Path) -> None:
 
 @dataclass
 class Calm:
-    """Waits a little for other programs to rest before a run, and counts the runs that began all the same."""
+    """Waits a little for other programs to rest before a run, and counts the disturbed runs."""
 
     runs: int = 0
     disturbed: int = 0
@@ -88,14 +95,19 @@ class Calm:
         self.disturbed += busy
 
     def __str__(self) -> str:
-        return f"{self.disturbed} of {self.runs} runs began while other programs were using the processors."
+        return (
+            f"{self.disturbed} of {self.runs} runs began while other programs were using the"
+            " processors."
+        )
 
 
 def _busy_share(seconds: float) -> float:
     """The share of all processors that was in use meanwhile."""
 
     def ticks() -> tuple[int, int]:
-        fields = [int(field) for field in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+        fields = [
+            int(field) for field in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
+        ]
         idle, waiting = fields[3:5]
         return idle + waiting, sum(fields)
 
@@ -117,15 +129,25 @@ class Certificates:
         made = cls(folder / "authority.pem", folder / "server.pem")
         authority = trustme.CA()
         authority.cert_pem.write_to_path(str(made.authority))
-        authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(made.server))
+        authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(
+            str(made.server)
+        )
         return made
 
 
 def client_env(certificates: Certificates) -> dict[str, str]:
-    """For the clients: no proxy, and the authority trusted under the names that curl and requests read."""
+    """Return the environment of the clients: no proxy, and the authority is trusted.
+
+    Its variables have the names that curl and requests read.
+    """
     env = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
     trusted = str(certificates.authority)
-    return env | {"NO_PROXY": "*", "no_proxy": "*", "CURL_CA_BUNDLE": trusted, "REQUESTS_CA_BUNDLE": trusted}
+    return env | {
+        "NO_PROXY": "*",
+        "no_proxy": "*",
+        "CURL_CA_BUNDLE": trusted,
+        "REQUESTS_CA_BUNDLE": trusted,
+    }
 
 
 class Receiving:
@@ -140,7 +162,10 @@ class Receiving:
         self.url = line.removeprefix(READY)
 
     def busy_with(self, size: int) -> float:
-        """The share of the time that the receiver computed, during the next upload of at least this size."""
+        """Return the share of time that the receiver computed in the next upload of this size.
+
+        Smaller uploads are skipped, larger ones are not.
+        """
         while line := self._said.readline():
             upload = json.loads(line)
             if upload["bytes"] >= size:

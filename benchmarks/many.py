@@ -1,7 +1,10 @@
-"""Many small files: one batch, mapped tasks, and a loop by hand, in a real Airflow against the sandbox.
+"""Many small files in a real Airflow: one batch, mapped tasks, and a loop by hand.
 
-Wall time is that of the DAG run; CPU seconds are those of all of Airflow's processes meanwhile, the sandbox's apart.
-How many files: BENCH_FILES (2000); how long the service works on each: BENCH_PROCESSING_SECONDS (0.2).
+All of them run against the sandbox.
+
+Wall time is that of the DAG run; CPU seconds are those of all of Airflow's processes meanwhile, the
+sandbox's apart. How many files: BENCH_FILES (2000); how long the service works on each:
+BENCH_PROCESSING_SECONDS (0.2).
 """
 
 from __future__ import annotations
@@ -48,7 +51,10 @@ def main() -> None:
 
 
 def measured(home: Path, dag_id: str) -> list[str]:
-    """Wall seconds, CPU seconds, accepted replacements: each way with a sandbox and an Airflow of its own."""
+    """Return wall seconds, CPU seconds and accepted replacements of one way.
+
+    Each way has a sandbox and an Airflow of its own.
+    """
     home.mkdir()
     with running_sandbox(settings={"processing_seconds": 0, "require_lg": False}) as sandbox:
         manifest = make_manifest(sandbox, home)
@@ -71,7 +77,9 @@ def measured(home: Path, dag_id: str) -> list[str]:
         ledger = requests.get(f"{sandbox}/_sandbox/ledger", timeout=60).json()
     accepted = sum(entry["method"] == "upload.replace" for entry in ledger)
     if accepted != FILES:
-        raise SystemExit(f"{dag_id} is green, but the service has accepted {accepted} files of {FILES}.")
+        raise SystemExit(
+            f"{dag_id} is green, but the service has accepted {accepted} files of {FILES}."
+        )
     return [f"{used['wall']:.1f}", f"{used['cpu']:.1f}", str(accepted)]
 
 
@@ -104,7 +112,10 @@ def counted(apart: set[int]) -> Iterator[dict[str, float]]:
 
 
 def cpu_of_children(apart: set[int]) -> float:
-    """CPU seconds of all processes below this one, with those of their own children that have ended."""
+    """Return the CPU seconds of all processes below this one.
+
+    Those of their own children that have ended are included.
+    """
     seconds = 0.0
     for process in psutil.Process().children(recursive=True):
         if process.pid not in apart:

@@ -11,7 +11,10 @@ from typing import Self
 
 @dataclass(frozen=True)
 class Usage:
-    """CPU seconds, user and system, and resident memory in MiB: now, and at its highest since the last reset."""
+    """CPU seconds (user and system), and resident memory in MiB: now, and its peak.
+
+    The peak is the highest value since the last reset.
+    """
 
     cpu: float
     resident: float
@@ -20,13 +23,18 @@ class Usage:
     @classmethod
     def now(cls) -> Self:
         used = resource.getrusage(resource.RUSAGE_SELF)
-        status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+        status = dict(
+            line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines()
+        )
         resident, peak = (int(status[name].split()[0]) / 1024 for name in ("VmRSS", "VmHWM"))
         return cls(used.ru_utime + used.ru_stime, resident, peak)
 
     @classmethod
     def baseline(cls) -> Self:
-        """The usage from which to count: garbage collected, the peak reset to what is resident now."""
+        """Return the usage from which to count.
+
+        Garbage is collected, and the peak is reset to what is resident now.
+        """
         gc.collect()
         Path("/proc/self/clear_refs").write_text("5")
         return cls.now()

@@ -1,7 +1,10 @@
-"""A stand-in for the service that takes uploads as fast as this machine can, and forgets them: a process of its own.
+"""A stand-in for the service: takes uploads as fast as this machine can, and drops them.
 
-It answers each call of the API with a fixed reply, reads an upload's body without looking at it, and says on its
-standard output what each upload has cost it. One call a connection, one thread a connection.
+It is a process of its own.
+
+It answers each call of the API with a fixed reply, reads an upload's body without looking at it,
+and says on its standard output what each upload has cost it. One call a connection, one thread a
+connection.
 """
 
 from __future__ import annotations
@@ -29,11 +32,14 @@ _SECONDS_OF_SILENCE = 120.0
 class Receiver:
     """Answers on a port of 127.0.0.1.
 
-    :param replies: API method -> its payload before any upload, and after one; other methods get a bare ``ok``.
+    :param replies: API method -> its payload before any upload, and after one; other methods get a
+        bare ``ok``.
     :param rate: bytes per second that an upload is read at; 0 reads as fast as it comes.
     """
 
-    def __init__(self, tls: ssl.SSLContext | None, replies: dict[str, list[Any]], rate: float) -> None:
+    def __init__(
+        self, tls: ssl.SSLContext | None, replies: dict[str, list[Any]], rate: float
+    ) -> None:
         self._tls = tls
         self._replies = replies
         self._rate = rate
@@ -66,7 +72,8 @@ class Receiver:
         lines = head.decode("latin-1").split("\r\n")
         method = lines[0].split()[1].split("?")[0].removeprefix("/api/").removesuffix("/json")
         headers = {
-            name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])
+            name.lower(): value.strip()
+            for name, _, value in (line.partition(":") for line in lines[1:])
         }
         if "100-continue" in headers.get("expect", ""):
             connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -111,20 +118,29 @@ def _read_head(connection: socket.socket) -> tuple[bytes, bytes]:
 
 def _reply(connection: socket.socket, payload: dict[str, Any]) -> None:
     body = json.dumps(payload).encode()
-    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    head = (
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length:"
+        f" {len(body)}\r\nConnection: close\r\n\r\n"
+    )
     connection.sendall(head.encode() + body)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--certificate", type=Path, help="PEM file with key and certificate, for https")
+    parser.add_argument(
+        "--certificate", type=Path, help="PEM file with key and certificate, for https"
+    )
     parser.add_argument(
         "--replies", type=json.loads, default={}, help="JSON: method -> [before, after an upload]"
     )
-    parser.add_argument("--rate", type=float, default=0.0, help="bytes per second that an upload is read at")
+    parser.add_argument(
+        "--rate", type=float, default=0.0, help="bytes per second that an upload is read at"
+    )
     parser.add_argument("--core", type=int, help="the processor to run on")
     options = parser.parse_args()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the benchmark, which then ends this process
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C is for the benchmark, which then ends this process
     if options.core is not None:
         os.sched_setaffinity(0, {options.core})
     tls = None

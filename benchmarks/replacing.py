@@ -1,9 +1,9 @@
 """A whole verified replacement beside the bare upload, at an uplink of 1 Gbit/s over TLS.
 
-The bare upload sends the file and takes the ticket. The replacement hashes the file, asks whether it may be sent, sends
-it and hashes it again on the way, waits for the ticket and compares the checksums; the service needs no time to process
-it. Both run in turn, in this process. In the environment: BENCH_REPLACE_MIB (1024), BENCH_UPLINK_MBIT (1000),
-BENCH_ROUNDS (5).
+The bare upload sends the file and takes the ticket. The replacement hashes the file, asks whether
+it may be sent, sends it and hashes it again on the way, waits for the ticket and compares the
+checksums; the service needs no time to process it. Both run in turn, in this process. In the
+environment: BENCH_REPLACE_MIB (1024), BENCH_UPLINK_MBIT (1000), BENCH_ROUNDS (5).
 """
 
 from __future__ import annotations
@@ -66,7 +66,10 @@ ACTS: dict[str, Act] = {
 
 
 def service_with(md5: str, size: int) -> dict[str, list[Any]]:
-    """What the service says of the document before and after the file has come, and of the account."""
+    """Return the service's replies about the document, before and after, and the account.
+
+    Before and after: the file has not arrived yet, and it has.
+    """
 
     def document(replaced_at: int, **original: Any) -> dict[str, Any]:
         dates = {"posted_at": "1700000000", "replaced_at": str(replaced_at)}
@@ -128,7 +131,9 @@ def main() -> None:
 def _report(taken: dict[str, list[tuple[float, float]]]) -> None:
     bare = [seconds for seconds, _ in taken["bare upload"]]
     ratios = {
-        name: statistics.median(seconds / beside for (seconds, _), beside in zip(runs, bare, strict=True))
+        name: statistics.median(
+            seconds / beside for (seconds, _), beside in zip(runs, bare, strict=True)
+        )
         for name, runs in taken.items()
     }
     rows = [
@@ -144,7 +149,8 @@ def _report(taken: dict[str, list[tuple[float, float]]]) -> None:
     ratio, hashing = ratios["verified replacement"], ratios["of it: the hash before"]
     verdict = "holds " if ratio <= MOST_TIME else "MISSED"
     print(
-        f"  {verdict}  {ratio:.2f} of the bare upload's time, at most {MOST_TIME}; the hash before is {hashing:.2f} of it"
+        f"  {verdict}  {ratio:.2f} of the bare upload's time, at most {MOST_TIME}; the hash before"
+        f" is {hashing:.2f} of it"
     )
 
 

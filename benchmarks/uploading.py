@@ -1,8 +1,11 @@
-"""Uploading one large file: speed, CPU and memory of five clients, over plain HTTP and TLS on the loopback.
+"""Uploading one large file: speed, CPU and memory of five clients.
 
-A round runs every client between two runs of ``curl -F``; its ratios are to the mean of those two. Rounds go forwards
-and backwards in turn. The tables hold medians of rounds. Sizes, in MiB: BENCH_SIZES_MIB (256,2048); the rounds of each:
-BENCH_ROUNDS (5); the size with which memory is measured once more: BENCH_MEMORY_MIB (2560).
+They upload over plain HTTP and over TLS on the loopback.
+
+A round runs every client between two runs of ``curl -F``; its ratios are to the mean of those two.
+Rounds go forwards and backwards in turn. The tables hold medians of rounds. Sizes, in MiB:
+BENCH_SIZES_MIB (256,2048); the rounds of each: BENCH_ROUNDS (5); the size with which memory is
+measured once more: BENCH_MEMORY_MIB (2560).
 """
 
 from __future__ import annotations
@@ -147,17 +150,22 @@ class Place:
     def course(self, scheme: str, file: Path, names: list[str]) -> Iterator[Course]:
         env = client_env(self.certificates)
         certificates = self.certificates if scheme == "https" else None
-        with file_of(self.folder, 0, "small.jpg") as small, receiving(certificates, self.core) as receiver:
+        with (
+            file_of(self.folder, 0, "small.jpg") as small,
+            receiving(certificates, self.core) as receiver,
+        ):
             small.write_bytes(bytes(1024))
-            yield Course(receiver, Curl(receiver.url, small, env), names, small, file, env, self.calm)
+            yield Course(
+                receiver, Curl(receiver.url, small, env), names, small, file, env, self.calm
+            )
 
 
 def main() -> None:
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, cores[:1])  # clients inherit it; the receiver moves to another one
     print(
-        f"Uploading one file on the loopback, {ROUNDS} rounds. Memory is what the client's process grows by; a receiver busy "
-        "all the time would be what limits the speed."
+        f"Uploading one file on the loopback, {ROUNDS} rounds. Memory is what the client's process"
+        " grows by; a receiver busy all the time would be what limits the speed."
     )
     with workplace() as folder:
         place = Place(folder, Certificates.made_in(folder), cores[-1], Calm())
@@ -179,7 +187,8 @@ def _tables(place: Place, mib: int) -> Iterator[tuple[str, Row]]:
                 samples = course.sample(ROUNDS)
             rows = {name: Row.of(name, mib, of_name) for name, of_name in samples.items()}
             print(
-                f"\n{mib} MiB over {scheme}\n{table(COLUMNS, [row.cells() for row in rows.values()])}",
+                f"\n{mib} MiB over"
+                f" {scheme}\n{table(COLUMNS, [row.cells() for row in rows.values()])}",
                 flush=True,
             )
             yield scheme, rows[OURS]
@@ -192,7 +201,8 @@ def _fitting(mib: int) -> Iterator[str]:
     for name in ways.WAYS:
         if name in ways.HOLDING and 3.5 * mib > available:
             print(
-                f"{name} is left out at {mib} MiB: it holds the file twice, and {available:.0f} MiB are free."
+                f"{name} is left out at {mib} MiB: it holds the file twice, and {available:.0f} MiB"
+                " are free."
             )
         else:
             yield name
@@ -207,13 +217,25 @@ def _memory_once_more(place: Place) -> float:
 def _judge_row(scheme: str, mib: int, row: Row) -> None:
     least = LEAST_SPEED[scheme]
     where = f"{mib} MiB over {scheme}"
-    _judge(row.speed_ratio >= least, f"speed, {where}: {row.speed_ratio:.2f} of curl's, at least {least}")
-    _judge(row.cpu_ratio <= MOST_CPU, f"CPU, {where}: {row.cpu_ratio:.2f} of curl's, at most {MOST_CPU}")
-    _judge(row.memory < MOST_MEMORY, f"memory, {where}: {row.memory:.1f} MiB, less than {MOST_MEMORY:.0f}")
+    _judge(
+        row.speed_ratio >= least,
+        f"speed, {where}: {row.speed_ratio:.2f} of curl's, at least {least}",
+    )
+    _judge(
+        row.cpu_ratio <= MOST_CPU,
+        f"CPU, {where}: {row.cpu_ratio:.2f} of curl's, at most {MOST_CPU}",
+    )
+    _judge(
+        row.memory < MOST_MEMORY,
+        f"memory, {where}: {row.memory:.1f} MiB, less than {MOST_MEMORY:.0f}",
+    )
 
 
 def _judge_memory(smallest: float, largest: float) -> None:
-    what = f"memory, {MEMORY_SIZE} MiB over https: {largest:.1f} MiB, less than {MOST_MEMORY:.0f} and as at {min(SIZES)} MiB"
+    what = (
+        f"memory, {MEMORY_SIZE} MiB over https: {largest:.1f} MiB, less than {MOST_MEMORY:.0f} and"
+        f" as at {min(SIZES)} MiB"
+    )
     _judge(largest < MOST_MEMORY and abs(largest - smallest) < MOST_MEMORY / 2, what)
 
 

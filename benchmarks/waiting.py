@@ -5,11 +5,12 @@ Three ways to wait, each in a process of its own, against the same sandbox:
 - ``coalesced``: N TicketTriggers of one ticket each, as a triggerer runs them for mapped tasks;
 - ``one sensor``: one TicketTrigger with all of them, as a deferred TicketSensor;
 - ``one call a ticket``: the same client, a loop for each ticket, calls in 32 threads;
-- ``http sensor's pattern``: a loop for each ticket with an aiohttp session for each poll, as the deferrable sensor of
-  Airflow's http provider does it, signed by the same code.
+- ``http sensor's pattern``: a loop for each ticket with an aiohttp session for each poll, as the
+  deferrable sensor of Airflow's http provider does it, signed by the same code.
 
-The poll interval is 5 s unless the environment's BENCH_POLL_SECONDS says otherwise (the operator's default is 30 s).
-The tickets become ready one after the other over a minute; lag is from then until the waiter knows.
+The poll interval is 5 s unless the environment's BENCH_POLL_SECONDS says otherwise (the operator's
+default is 30 s). The tickets become ready one after the other over a minute; lag is from then until
+the waiter knows.
 """
 
 from __future__ import annotations
@@ -108,8 +109,13 @@ async def http_sensors_pattern(tickets: list[str], seen: Seen, sandbox: str) -> 
     async def wait(ticket: str) -> None:
         while True:
             await asyncio.sleep(POLL_SECONDS)
-            call = signature.sign("POST", url, "upload.checkTickets", {"tickets": ticket, "lg": "en"})
-            async with aiohttp.ClientSession() as session, session.post(url, data=call.fields) as answer:
+            call = signature.sign(
+                "POST", url, "upload.checkTickets", {"tickets": ticket, "lg": "en"}
+            )
+            async with (
+                aiohttp.ClientSession() as session,
+                session.post(url, data=call.fields) as answer,
+            ):
                 reply = json.loads(await answer.text())
             if reply["tickets"]["ticket"][0]["done"] == "1":
                 return seen(ticket)
@@ -176,7 +182,10 @@ def _time_the_calls() -> list[float]:
 
 
 def stall(count: int, sandbox: str) -> dict[str, float]:
-    """The longest time for which the event loop was held up while the service answers each call after 2 s."""
+    """Return the longest time for which the event loop was blocked.
+
+    The service answers each call after 2 s meanwhile.
+    """
     asyncio.run(_to_end(coalesced, make_tickets(sandbox, 1, (0, 0)), sandbox))
     fault = {"method": "upload.checkTickets", "times": 10 * count, "kind": "slow:2"}
     requests.put(f"{sandbox}/_sandbox/settings", json={"faults": [fault]}, timeout=30)
@@ -200,20 +209,25 @@ def stall(count: int, sandbox: str) -> dict[str, float]:
     return {"stall": longest}
 
 
-async def _to_end(way: Callable[..., Awaitable[None]], tickets: list[str], sandbox: str) -> dict[str, float]:
+async def _to_end(
+    way: Callable[..., Awaitable[None]], tickets: list[str], sandbox: str
+) -> dict[str, float]:
     known: dict[str, float] = {}
     await way(tickets, lambda ticket: known.setdefault(ticket, time.monotonic()), sandbox)
     return known
 
 
 def calls(sandbox: str) -> int:
-    return int(requests.get(f"{sandbox}/_sandbox/calls", timeout=30).json().get("upload.checkTickets", 0))
+    return int(
+        requests.get(f"{sandbox}/_sandbox/calls", timeout=30).json().get("upload.checkTickets", 0)
+    )
 
 
 def in_a_process(what: str, count: int) -> dict[str, float]:
     with running_sandbox() as sandbox:
         command = [sys.executable, "-m", "benchmarks.waiting", "--child", what, str(count), sandbox]
-        # The triggers' lines for their tasks' logs are Airflow's matter: three a ticket, at 0.2 ms each.
+        # The triggers' lines for their tasks' logs are Airflow's matter: three a ticket, at 0.2 ms
+        # each.
         env = {**os.environ, "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR"}
         done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
     return dict(json.loads(done.stdout.splitlines()[-1]))
@@ -221,8 +235,8 @@ def in_a_process(what: str, count: int) -> dict[str, float]:
 
 def main(counts: list[int]) -> None:
     print(
-        f"Waiting for N tickets that become ready over {SPREAD[1] - SPREAD[0]:.0f} s, poll interval {POLL_SECONDS:.0f} s; "
-        "ratios are to the coalesced run above them."
+        f"Waiting for N tickets that become ready over {SPREAD[1] - SPREAD[0]:.0f} s, poll interval"
+        f" {POLL_SECONDS:.0f} s; ratios are to the coalesced run above them."
     )
     columns = [
         "N, way",
@@ -260,7 +274,8 @@ def main(counts: list[int]) -> None:
     print(table(columns, rows))
     held = in_a_process("stall", 1000)["stall"]
     print(
-        f"1,000 coalesced while each status call takes 2 s: the event loop was held up for {held * 1000:.0f} ms at most."
+        "1,000 coalesced while each status call takes 2 s: the event loop was held up for"
+        f" {held * 1000:.0f} ms at most."
     )
 
 
@@ -273,6 +288,10 @@ if __name__ == "__main__":
     options: Any = parser.parse_args()
     if options.child:
         what, n, address = options.child
-        print(json.dumps(stall(int(n), address) if what == "stall" else measure(what, int(n), address)))
+        print(
+            json.dumps(
+                stall(int(n), address) if what == "stall" else measure(what, int(n), address)
+            )
+        )
     else:
         main(options.counts)

@@ -1,4 +1,7 @@
-"""Ways to upload a file, each measured in a process of its own: seconds, CPU seconds, growth of memory."""
+"""Ways to upload a file: seconds, CPU seconds, growth of memory.
+
+Each is measured in a process of its own.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ class Run:
     memory: float
 
 
-# -- in a process of its own: imports belong to the way --------------------------------------------------------------
+# -- in a process of its own: imports belong to the way --------------------------------------------
 
 
 def our_client(url: str) -> Send:
@@ -71,7 +74,9 @@ def toolbelt(url: str) -> Send:
 
     def send(file: Path) -> None:
         with file.open("rb") as stream:
-            form = MultipartEncoder({**FIELDS, "file": (file.name, stream, "application/octet-stream")})
+            form = MultipartEncoder(
+                {**FIELDS, "file": (file.name, stream, "application/octet-stream")}
+            )
             headers = {"Content-Type": form.content_type}
             answer = session.post(_address(url), data=form, headers=headers, timeout=600)
         _require(answer.json()["ticket"])
@@ -99,7 +104,10 @@ def _require(ticket: Any) -> None:
 
 
 def measure(way: str, url: str, small: Path, file: Path) -> Run:
-    """Send the small file, which pays for imports and the first connection, and then the one that counts."""
+    """Send the small file, and then the one that counts.
+
+    The small one pays for imports and the first connection.
+    """
     send = WAYS[way](url)
     send(small)
     before = Usage.baseline()
@@ -110,7 +118,7 @@ def measure(way: str, url: str, small: Path, file: Path) -> Run:
     return Run(seconds, after.cpu - before.cpu, after.peak - before.resident)
 
 
-# -- from the benchmark ----------------------------------------------------------------------------------------------
+# -- from the benchmark ----------------------------------------------------------------------------
 
 
 def run(way: str, url: str, small: Path, file: Path, env: Mapping[str, str]) -> Run:
@@ -120,7 +128,8 @@ def run(way: str, url: str, small: Path, file: Path, env: Mapping[str, str]) -> 
     return Run(*json.loads(done.stdout.splitlines()[-1]))
 
 
-# Whatever starts curl bequeaths it its own peak of memory: an interpreter without anything is smaller than curl.
+# Whatever starts curl bequeaths it its own peak of memory: an interpreter without anything is
+# smaller than curl.
 _WITH_USAGE = """
 import os, sys
 pid = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ)
@@ -131,20 +140,28 @@ sys.exit(os.waitstatus_to_exitcode(status))
 
 
 class Curl:
-    """``curl -F``, above what its process takes for a small upload: Python's start does not count here either."""
+    """``curl -F``, above what its process takes for a small upload.
+
+    So Python's start does not count here either.
+    """
 
     def __init__(self, url: str, small: Path, env: Mapping[str, str]) -> None:
         if shutil.which("curl") is None:
             sys.exit(
-                "curl is not installed. It is what the uploads are compared with: install it and try again."
+                "curl is not installed. It is what the uploads are compared with: install it and"
+                " try again."
             )
         self._url, self._env = url, env
         self._small = Run(0.0, 0.0, 0.0)
         starts = [self.run(small) for _ in range(3)]
-        self._small = Run(0.0, min(start.cpu for start in starts), max(start.memory for start in starts))
+        self._small = Run(
+            0.0, min(start.cpu for start in starts), max(start.memory for start in starts)
+        )
 
     def run(self, file: Path) -> Run:
-        form = [word for name, value in FIELDS.items() for word in ("--form-string", f"{name}={value}")]
+        form = [
+            word for name, value in FIELDS.items() for word in ("--form-string", f"{name}={value}")
+        ]
         command = [
             sys.executable,
             "-I",
@@ -166,7 +183,9 @@ class Curl:
             "%{time_total}",
             _address(self._url),
         ]
-        done = subprocess.run(command, env=dict(self._env), stdout=subprocess.PIPE, text=True, check=True)
+        done = subprocess.run(
+            command, env=dict(self._env), stdout=subprocess.PIPE, text=True, check=True
+        )
         seconds, cpu, memory = map(float, done.stdout.split())
         return Run(seconds, cpu - self._small.cpu, memory - self._small.memory)
 

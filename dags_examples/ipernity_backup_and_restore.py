@@ -1,4 +1,7 @@
-"""Replace a file with a way back: the previous original is kept, and restoring is replacing with it."""
+"""Replace a file and keep its previous original, so that it can be restored.
+
+Restoring is replacing with the backup.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,8 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from ipernity_provider.operators.ipernity import ReplaceFileOperator
 
-# Where the files of the examples are, unless the form says otherwise. The DAG processor's environment decides.
+# Where the files of the examples are, unless the form says otherwise. The DAG processor's
+# environment decides.
 FOLDER = os.environ.get("IPERNITY_FOLDER", "/data/ipernity")
 DEFAULTS = {"retries": 2, "retry_delay": timedelta(minutes=1)}
 DOCUMENT = Param(
@@ -36,7 +40,10 @@ with DAG(
         "file": Param(f"{FOLDER}/mountains.jpg", type="string", title="New file", pattern=r"\S"),
         "backups": BACKUPS,
     },
-    doc_md="Nothing is sent unless the previous original is safe; the result's `backup` names the file.",
+    doc_md=(
+        "Nothing is sent unless the previous original is safe; the result's `backup` names the"
+        " file."
+    ),
 ) as dag:
     ReplaceFileOperator(
         task_id="replace",
@@ -53,7 +60,10 @@ with DAG(
     tags=["ipernity", "example"],
     default_args=DEFAULTS,
     params={"document": DOCUMENT, "backups": BACKUPS},
-    doc_md="Puts the newest backup of a document back. An older one: replace the file with it, as with any other.",
+    doc_md=(
+        "Puts the newest backup of a document back. An older one: replace the file with it, as with"
+        " any other."
+    ),
 ) as restore:
 
     @task
@@ -63,7 +73,9 @@ with DAG(
         backups = Path(folder).glob(f"{doc_id}-*-*")
         newest = max(backups, key=lambda backup: backup.name.split("-")[2], default=None)
         if newest is None:
-            raise AirflowFailException(f"{folder} holds no backup of document {doc_id}. Nothing was sent.")
+            raise AirflowFailException(
+                f"{folder} holds no backup of document {doc_id}. Nothing was sent."
+            )
         return str(newest)
 
     ReplaceFileOperator(

@@ -9,7 +9,8 @@ from airflow.sdk import DAG, Param
 
 from ipernity_provider.operators.ipernity import ReplaceFilesOperator
 
-# Where the files of the examples are, unless the form says otherwise. The DAG processor's environment decides.
+# Where the files of the examples are, unless the form says otherwise. The DAG processor's
+# environment decides.
 FOLDER = os.environ.get("IPERNITY_FOLDER", "/data/ipernity")
 
 with DAG(
@@ -26,12 +27,14 @@ with DAG(
             f"{FOLDER}/manifest.csv",
             type="string",
             title="Manifest",
-            description="A CSV file with the columns doc_id and file; relative files lie beside it.",
+            description=(
+                "A CSV file with the columns doc_id and file; relative files lie beside it."
+            ),
         ),
     },
     doc_md="""
-Sends the files that have changed, two at a time, and proves each. An unchanged file costs one cheap question, and
-waiting holds no worker slot. Before the first run, make the pool:
+Sends the files that have changed, two at a time, and proves each. An unchanged file costs one cheap
+question, and waiting holds no worker slot. Before the first run, make the pool:
 `airflow pools set ipernity_uploads 2 "Uploads to ipernity at a time"`.
 """,
 ) as dag:

@@ -9,7 +9,8 @@ from airflow.sdk import DAG, Param
 
 from ipernity_provider.operators.ipernity import ReplaceFileOperator
 
-# Where the files of the examples are, unless the form says otherwise. The DAG processor's environment decides.
+# Where the files of the examples are, unless the form says otherwise. The DAG processor's
+# environment decides.
 FOLDER = os.environ.get("IPERNITY_FOLDER", "/data/ipernity")
 
 with DAG(
@@ -25,14 +26,20 @@ with DAG(
             type="string",
             title="Document",
             pattern=r"^\s*(\d+|https?://\S+/doc/[^/\s]+/\d+([/?#]\S*)?)\s*$",
-            description="The address of its page, https://www.ipernity.com/doc/<user>/5412, or the number in it.",
+            description=(
+                "The address of its page, https://www.ipernity.com/doc/<user>/5412, or the number"
+                " in it."
+            ),
         ),
         "file": Param(
             f"{FOLDER}/boat.jpg",
             type="string",
             title="New file",
             pattern=r"\S",
-            description="A path on the worker or an object storage URI; of the same kind (photo, video, ...) as before.",
+            description=(
+                "A path on the worker or an object storage URI; of the same kind (photo, video,"
+                " ...) as before."
+            ),
             examples=[f"{FOLDER}/boat.jpg", "s3://my_connection@my-bucket/boat.jpg"],
         ),
     },

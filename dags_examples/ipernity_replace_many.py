@@ -10,7 +10,8 @@ from airflow.sdk import DAG, Param
 from ipernity_provider.operators.ipernity import ReplaceFilesOperator
 from ipernity_provider.sensors.ipernity import IpernityQuotaSensor
 
-# Where the files of the examples are, unless the form says otherwise. The DAG processor's environment decides.
+# Where the files of the examples are, unless the form says otherwise. The DAG processor's
+# environment decides.
 FOLDER = os.environ.get("IPERNITY_FOLDER", "/data/ipernity")
 
 with DAG(
@@ -27,7 +28,10 @@ with DAG(
             f"{FOLDER}/manifest.csv",
             type="string",
             title="Manifest",
-            description="CSV, JSON or JSON Lines with doc_id and file in each row; relative files lie beside it.",
+            description=(
+                "CSV, JSON or JSON Lines with doc_id and file in each row; relative files lie"
+                " beside it."
+            ),
         ),
         "report": Param(
             f"{FOLDER}/report.jsonl",
@@ -37,8 +41,9 @@ with DAG(
         ),
     },
     doc_md="""
-Looks at every file and document first, then sends two files at a time and proves each; documents that carry their file
-already cost one question. When the month's upload volume is used up it stops cleanly, and the next month's run does the rest.
+Looks at every file and document first, then sends two files at a time and proves each; documents
+that carry their file already cost one question. When the month's upload volume is used up it stops
+cleanly, and the next month's run does the rest.
 """,
 ) as dag:
     volume = IpernityQuotaSensor(task_id="volume", min_bytes=50_000_000, deferrable=True)

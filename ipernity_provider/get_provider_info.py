@@ -14,7 +14,10 @@ def get_provider_info() -> dict[str, Any]:
     return {
         "package-name": "airflow-provider-ipernity",
         "name": "ipernity",
-        "description": "Replace the file behind a document on the photo service `ipernity <https://www.ipernity.com>`__.",
+        "description": (
+            "Replace the file behind a document on the photo service `ipernity"
+            " <https://www.ipernity.com>`__."
+        ),
         "integrations": [
             {
                 "integration-name": "ipernity",
@@ -22,7 +25,9 @@ def get_provider_info() -> dict[str, Any]:
                 "tags": ["service"],
             }
         ],
-        "hooks": [{"integration-name": "ipernity", "python-modules": ["ipernity_provider.hooks.ipernity"]}],
+        "hooks": [
+            {"integration-name": "ipernity", "python-modules": ["ipernity_provider.hooks.ipernity"]}
+        ],
         "operators": [
             {
                 "integration-name": "ipernity",
@@ -35,13 +40,19 @@ def get_provider_info() -> dict[str, Any]:
         "sensors": [
             {
                 "integration-name": "ipernity",
-                "python-modules": ["ipernity_provider.sensors.ipernity", "ipernity_provider.sensors.quota"],
+                "python-modules": [
+                    "ipernity_provider.sensors.ipernity",
+                    "ipernity_provider.sensors.quota",
+                ],
             }
         ],
         "triggers": [
             {
                 "integration-name": "ipernity",
-                "python-modules": ["ipernity_provider.triggers.ipernity", "ipernity_provider.triggers.quota"],
+                "python-modules": [
+                    "ipernity_provider.triggers.ipernity",
+                    "ipernity_provider.triggers.quota",
+                ],
             }
         ],
         "cli": ["ipernity_provider.cli.definition.get_ipernity_cli_commands"],
@@ -52,8 +63,9 @@ def get_provider_info() -> dict[str, Any]:
                 "hook-class-name": "ipernity_provider.hooks.ipernity.IpernityHook",
                 "hook-name": "ipernity",
                 "ui-field-behaviour": {
-                    # Not `port`: where none is stored, the Test button of Airflow 3.3.2 posts 0, finds that it differs,
-                    # and answers "Bad Request" before it asks the hook. No default can be given here, only words.
+                    # Not `port`: where none is stored, the Test button of Airflow 3.3.2 posts 0,
+                    # finds that it differs, and answers "Bad Request" before it asks the hook. No
+                    # default can be given here, only words.
                     "hidden-fields": ["login", "schema"],
                     "relabeling": {
                         "password": _API_KEY_FIELD,
@@ -75,7 +87,10 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "token": {
                         "label": "Token",
-                        "description": "With the permission doc: write. The command airflow ipernity authorize gets one and stores all of this.",
+                        "description": (
+                            "With the permission doc: write. The command airflow ipernity authorize"
+                            " gets one and stores all of this."
+                        ),
                         "schema": {"type": "string", "format": "password", "section": _ACCESS},
                     },
                     "auth": {
@@ -91,11 +106,18 @@ def get_provider_info() -> dict[str, Any]:
                     "token_secret": {
                         "label": "Token secret",
                         "description": "Required with oauth; else empty.",
-                        "schema": {"type": ["string", "null"], "format": "password", "section": _ACCESS},
+                        "schema": {
+                            "type": ["string", "null"],
+                            "format": "password",
+                            "section": _ACCESS,
+                        },
                     },
                     "lg": {
                         "label": "Language",
-                        "description": "Two letters, sent with each call; off sends none. The service is reported to need it.",
+                        "description": (
+                            "Two letters, sent with each call; off sends none. The service is"
+                            " reported to need it."
+                        ),
                         "schema": {"type": ["string", "null"], "default": "en"},
                     },
                     "verify": {
@@ -105,7 +127,9 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "proxy": {
                         "label": "Proxy",
-                        "description": "E.g. http://proxy.example.org:3128; empty takes the environment's.",
+                        "description": (
+                            "E.g. http://proxy.example.org:3128; empty takes the environment's."
+                        ),
                         "schema": {"type": ["string", "null"]},
                     },
                     "connect_timeout": {
@@ -130,22 +154,31 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "upload_roots": {
                         "label": "Upload roots",
-                        "description": "Folders or URIs that files may be sent from, one a line; none: from anywhere.",
+                        "description": (
+                            "Folders or URIs that files may be sent from, one a line; none: from"
+                            " anywhere."
+                        ),
                         "schema": {"type": ["array", "null"], "items": {"type": "string"}},
                     },
                     "check_account": {
                         "label": "Check the account",
-                        "description": "Ask for permissions, PRO account and quota before sending.",
-                        "schema": {"type": "boolean", "default": True},
+                        "description": "true or false: look at the account before sending.",
+                        "schema": {"type": ["string", "null"], "default": "true"},
                     },
                     "resend_grace": {
                         "label": "Resend grace (s)",
-                        "description": "How long an upload without an answer has to show up before it is sent again.",
+                        "description": (
+                            "How long an upload without an answer has to show up before it is sent"
+                            " again."
+                        ),
                         "schema": {"type": ["number", "null"], "minimum": 1, "default": 600},
                     },
                     "media_hosts": {
                         "label": "Media hosts",
-                        "description": "Hosts that originals may be fetched from, besides the service's own, one a line.",
+                        "description": (
+                            "Hosts that originals may be fetched from, besides the service's own,"
+                            " one a line."
+                        ),
                         "schema": {"type": ["array", "null"], "items": {"type": "string"}},
                     },
                 },

@@ -28,7 +28,9 @@ def task_state_store(context: Context) -> Any:
     """Return the task's state store; None before Airflow 3.3, which is logged."""
     store = _store_of(context)
     if store is None:
-        log.info("This Airflow has no task state store (3.3 has): a retry can only ask the service.")
+        log.info(
+            "This Airflow has no task state store (3.3 has): a retry can only ask the service."
+        )
     return store
 
 
@@ -52,14 +54,18 @@ def bulk_journal_of(context: Context) -> BulkJournal:
 
 
 def intent_of(context: Context) -> Intent:
-    """Return on whose behalf a task replaces: retries share an intent, clearing the task begins another one."""
+    """Return on whose behalf a task replaces.
+
+    Retries share an intent; clearing the task starts a new one.
+    """
     ti, run, task = context["ti"], context.get("dag_run"), context.get("task")
     # Airflow raises max_tries when a task is cleared, and leaves it alone when it retries one.
     max_tries = getattr(ti, "max_tries", None)
     retries = getattr(task, "retries", None)
     cleared = isinstance(max_tries, int) and isinstance(retries, int) and max_tries > retries
     mapped = getattr(ti, "map_index", -1) not in {None, -1}
-    # A cleared run gets a new start date: only the time that it was created for is older than all of its uploads.
+    # A cleared run gets a new start date: only the time that it was created for is older than all
+    # of its uploads.
     began = getattr(run, "run_after", None) or getattr(run, "start_date", None)
     return Intent(
         id="" if max_tries is None else str(max_tries),
@@ -93,19 +99,43 @@ class TaskStateJournal:
         self._store.delete(_KEY)
 
 
+class _OneAtATime:
+    """A task state store for several threads.
+
+    ``dag.test()`` (Airflow 3.3.2) takes the way to its supervisor away from the process while it
+    serves a request: another thread would meet an ``ImportError`` then.
+    """
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+        self._lock = threading.Lock()
+
+    def get(self, key: str) -> Any:
+        with self._lock:
+            return self._store.get(key)
+
+    def set(self, key: str, value: Any, **options: Any) -> None:
+        with self._lock:
+            self._store.set(key, value, **options)
+
+    def delete(self, key: str) -> None:
+        with self._lock:
+            self._store.delete(key)
+
+
 class TaskStateBulkJournal(BulkJournal):
     """Keeps rows in pages: a single value would be written anew, whole, at each change of one row.
 
-    One key, the contents, says how many pages there are, and in which book. Each try writes a book of its own and that key
-    last: a process that dies over it leaves the old book as it was, and what a process writes that was overtaken is not
-    read by any other.
+    One key, the contents, says how many pages there are, and in which book. Each try writes a book
+    of its own and that key last: a process that dies over it leaves the old book as it was, and
+    what a process writes that was overtaken is not read by any other.
     """
 
     durable = True
 
     def __init__(self, store: Any) -> None:
         super().__init__()
-        self._store = store
+        self._store = _OneAtATime(store)
         self._lock = threading.Lock()
         self._book = 0
         self._pages: list[dict[str, Any]] = []
@@ -117,10 +147,13 @@ class TaskStateBulkJournal(BulkJournal):
         self._open([self._store.get(self._key(page)) or {} for page in range(contents["pages"])])
         if len(self._page_of) != contents["items"]:
             raise JournalLost(
-                f"Of the {contents['items']} rows that were stored in the task state, {len(self._page_of)} are left: some "
-                "was deleted. Nothing was sent. Look at the report, then start a new run."
+                f"Of the {contents['items']} rows that were stored in the task state,"
+                f" {len(self._page_of)} are left: some was deleted. Nothing was sent. Look at the"
+                " report, then start a new run."
             )
-        self.rows = {doc_id: Row.from_json(row) for page in self._pages for doc_id, row in page.items()}
+        self.rows = {
+            doc_id: Row.from_json(row) for page in self._pages for doc_id, row in page.items()
+        }
 
     def begin(self, rows: Sequence[Row]) -> None:
         super().begin(rows)
@@ -131,7 +164,11 @@ class TaskStateBulkJournal(BulkJournal):
         self._open([dict(stored[start : start + _ROWS_PER_PAGE]) for start in starts])
         for page, content in enumerate(self._pages):
             keep(self._store, self._key(page), content)
-        keep(self._store, _BULK_KEY, {"book": self._book, "pages": len(self._pages), "items": len(stored)})
+        keep(
+            self._store,
+            _BULK_KEY,
+            {"book": self._book, "pages": len(self._pages), "items": len(stored)},
+        )
         for key in old:
             self._store.delete(key)
 
@@ -150,7 +187,9 @@ class TaskStateBulkJournal(BulkJournal):
     def require_current(self) -> None:
         contents = self._store.get(_BULK_KEY)
         if contents is None or contents["book"] != self._book:
-            raise UploadAborted("Another process of this task has taken over; nothing more is sent.")
+            raise UploadAborted(
+                "Another process of this task has taken over; nothing more is sent."
+            )
 
     def _open(self, pages: list[dict[str, Any]]) -> None:
         self._pages = pages

@@ -12,7 +12,8 @@ LINE_LENGTH = 100
 
 _INDENT = "  "
 _SHOWN = 10
-# What stands in quotes is one word, also with spaces in it; an apostrophe does not open a quotation.
+# What stands in quotes is one word, also with spaces in it; an apostrophe does not open a
+# quotation.
 _WORD = re.compile(r"""(?:(?<!\w)'[^'\s][^']*'(?!\w)|(?<!\w)"[^"\s][^"]*"(?!\w)|\S)+""")
 _END = re.compile(r"""[.!?]['")]*$""")
 _ABBREVIATIONS = ("e.g.", "i.e.", "etc.")
@@ -22,9 +23,13 @@ _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\
 
 
 def printable(text: str) -> str:
-    """Return the text on one line: what cannot be printed (control characters, half surrogates) is escaped."""
+    """Return the text on one line, with everything escaped that is not printable.
+
+    Among these are control characters and half surrogates.
+    """
     return "".join(
-        sign if sign.isprintable() else sign.encode("unicode_escape").decode("ascii") for sign in text
+        sign if sign.isprintable() else sign.encode("unicode_escape").decode("ascii")
+        for sign in text
     )
 
 
@@ -35,7 +40,10 @@ def clean_text(text: str, longest: int = 1000) -> str:
 
 
 def without_query(file: object) -> str:
-    """Return a path or a name as it is, and an address without its query, which may be a signature."""
+    """Return a path or a name unchanged, and an address without its query.
+
+    The query may be a signature.
+    """
     text = str(file)
     return text.partition("?")[0] + "?..." if "://" in text and "?" in text else text
 
@@ -46,10 +54,12 @@ def display(file: object) -> str:
 
 
 def lines_of(text: str, length: int = LINE_LENGTH) -> list[str]:
-    """Cut a message into lines: one for each sentence, and where that is too long, some more, indented.
+    """Cut a message into lines, one for each sentence.
 
-    A message that has lines already keeps them; those that are too long are continued in the same way. A quotation, an
-    address or a path is divided only if it is longer than a line.
+    A sentence that is too long is continued on further lines, which are indented.
+
+    A message that has lines already keeps them; those that are too long are continued in the same
+    way. A quotation, an address or a path is divided only if it is longer than a line.
     """
     given = [_WORD.findall(line) for line in text.split("\n")]
     parts = given if len(given) > 1 else _sentences(given[0])
@@ -98,7 +108,11 @@ def _wrap(words: list[str], length: int) -> list[str]:
             line.append(word)
         elif line:
             pauses = [at for at, said in enumerate(line, 1) if said.endswith((",", ";", ":"))]
-            end = pauses[-1] if pauses and len(" ".join(line[: pauses[-1]])) > length // 2 else len(line)
+            end = (
+                pauses[-1]
+                if pauses and len(" ".join(line[: pauses[-1]])) > length // 2
+                else len(line)
+            )
             lines.append(indent + " ".join(line[:end]))
             left += [word, *reversed(line[end:])]
             line, indent = [], _INDENT

@@ -1,4 +1,7 @@
-"""`make demo`: the main job, once, for real, against the sandbox. Needs no account and no network."""
+"""`make demo`: the main job, once, for real, against the sandbox.
+
+Needs no account and no network.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +19,25 @@ from PIL import Image, ImageDraw, ImageFont
 from ipernity_provider.api.client import IpernityClient
 from ipernity_provider.api.models import Document
 from ipernity_provider.sandbox import running_sandbox
-from scripts.rig import EXAMPLES, ROOT, SANDBOX_ACCOUNT, airflow_env, connection_json, migrate, session_of
+from scripts.rig import (
+    EXAMPLES,
+    ROOT,
+    SANDBOX_ACCOUNT,
+    airflow_env,
+    connection_json,
+    migrate,
+    session_of,
+)
 
 DAG_ID = "ipernity_replace_file"
 DOC_ID = "5412"
 
 
 def main() -> int:
-    with tempfile.TemporaryDirectory(prefix="ipernity-demo-") as folder, running_sandbox() as sandbox:
+    with (
+        tempfile.TemporaryDirectory(prefix="ipernity-demo-") as folder,
+        running_sandbox() as sandbox,
+    ):
         home = Path(folder)
         say(f"The sandbox stands in for ipernity.com: {sandbox}")
         picture = draw_picture(home / "boat-at-night.jpg")
@@ -66,7 +80,13 @@ def run_dag(env: dict[str, str], home: Path, conf: dict[str, str]) -> dict[str, 
     """
     outcome_file, log = home / "outcome.json", home / "run.log"
     command = [sys.executable, "-m", "scripts.run_dag"]
-    command += [str(EXAMPLES / f"{DAG_ID}.py"), DAG_ID, str(outcome_file), "--conf", json.dumps(conf)]
+    command += [
+        str(EXAMPLES / f"{DAG_ID}.py"),
+        DAG_ID,
+        str(outcome_file),
+        "--conf",
+        json.dumps(conf),
+    ]
     with session_of(command, {**env, "PYTHONPATH": str(ROOT)}, log) as run:
         run.wait()
     outcome: dict[str, Any] = {"state": "failed", "tasks": {}}
@@ -78,11 +98,18 @@ def run_dag(env: dict[str, str], home: Path, conf: dict[str, str]) -> dict[str, 
 
 
 def problem_of(outcome: dict[str, Any]) -> str:
-    """Return what is wrong with the run; empty if it succeeded and each task did so at its first try."""
+    """Return what is wrong with the run.
+
+    Empty if it succeeded and each task did so at its first try.
+    """
     if outcome["state"] != "success":
         return f"The DAG run is not green: {outcome['state']}."
-    tries = {task_id: task["tries"] for task_id, task in outcome["tasks"].items() if task["tries"] != 1}
-    return " ".join(f"The task {task_id!r} needed {count} tries." for task_id, count in tries.items())
+    tries = {
+        task_id: task["tries"] for task_id, task in outcome["tasks"].items() if task["tries"] != 1
+    }
+    return " ".join(
+        f"The task {task_id!r} needed {count} tries." for task_id, count in tries.items()
+    )
 
 
 def tell(before: Document, after: Document, result: dict[str, Any], seconds: float) -> None:

@@ -1,4 +1,7 @@
-"""What `make docs` writes into the pages while it builds them: the tables of error codes, and names as links."""
+"""What `make docs` writes into the pages while it builds them.
+
+These are the tables of error codes, and names as links.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,10 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 
 def on_page_content(html: str, **_: Any) -> str:
-    """Called by MkDocs with each page as HTML: a name in a docstring becomes a link, where a page describes it."""
+    """Make a name in a docstring a link, where a page describes it.
+
+    MkDocs calls this with each page as HTML.
+    """
 
     def link(role: re.Match[str]) -> str:
         short, name = role.groups()

@@ -18,7 +18,9 @@ SECONDS, FRAMES_PER_SECOND = 2, 25
 
 def main() -> int:
     frames = SECONDS * FRAMES_PER_SECOND
-    raw = b"".join(sunrise(number / (frames - 1)).resize(SIZE).tobytes() for number in range(frames))
+    raw = b"".join(
+        sunrise(number / (frames - 1)).resize(SIZE).tobytes() for number in range(frames)
+    )
     command = ["ffmpeg", "-hide_banner", "-loglevel", "error", "-y"]
     command += ["-f", "rawvideo", "-pixel_format", "rgb24", "-video_size", f"{SIZE[0]}x{SIZE[1]}"]
     command += ["-framerate", str(FRAMES_PER_SECOND), "-i", "-"]
@@ -35,7 +37,15 @@ def main() -> int:
         "-preset",
         "veryslow",
     ]
-    command += ["-movflags", "+faststart", "-fflags", "+bitexact", "-flags:v", "+bitexact", str(FILM)]
+    command += [
+        "-movflags",
+        "+faststart",
+        "-fflags",
+        "+bitexact",
+        "-flags:v",
+        "+bitexact",
+        str(FILM),
+    ]
     return subprocess.run(command, input=raw, check=False).returncode
 
 

@@ -2,10 +2,11 @@
 
     python -m scripts.measures
 
-Two walks are traced in this process, against a sandbox in another one: a file through ``ReplaceFileOperator`` that waits in
-the worker, and a row of a manifest through ``ReplaceFilesOperator``. Counted are the functions of the package (without the
-sandbox), their files, and the jumps back: how often the next function that is new to the reader lies in a file that was
-entered and left before.
+Two walks are traced in this process, against a sandbox in another one: a file through
+``ReplaceFileOperator`` that waits in the worker, and a row of a manifest through
+``ReplaceFilesOperator``. Counted are the functions of the package (without the sandbox), their
+files, and the jumps back: how often the next function that is new to the reader lies in a file that
+was entered and left before.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ class Walk:
         code = frame.f_code
         if event != "call" or not code.co_filename.startswith(str(PACKAGE)):
             return
-        # What a reader does not go through by itself: modules, comprehensions, and what dataclasses generate.
+        # What a reader does not go through by itself: modules, comprehensions, and what dataclasses
+        # generate.
         if code.co_name.startswith("<") or code.co_filename.startswith(str(SANDBOX)):
             return
         function = (code.co_filename, code.co_name, code.co_firstlineno)
@@ -60,7 +62,9 @@ class Walk:
         return jumps
 
     def line(self, name: str) -> str:
-        return f"{name:<34} {len(self.functions):>9} {len(set(self.files)):>6} {self.jumps_back:>11}"
+        return (
+            f"{name:<34} {len(self.functions):>9} {len(set(self.files)):>6} {self.jumps_back:>11}"
+        )
 
 
 @contextmanager
@@ -92,7 +96,9 @@ def context() -> Any:
 def walk_one_file(folder: Path) -> Walk:
     from ipernity_provider.operators.ipernity import ReplaceFileOperator
 
-    operator = ReplaceFileOperator(task_id="one", doc_id="5412", file=picture(folder, 1), poll_interval=0.1)
+    operator = ReplaceFileOperator(
+        task_id="one", doc_id="5412", file=picture(folder, 1), poll_interval=0.1
+    )
     return walk_through(lambda: operator.execute(context()))
 
 
@@ -152,10 +158,13 @@ def main() -> None:
         print(*walks, sep="\n")
     lengths = length_of_functions()
     lines = sum(
-        len(path.read_text().splitlines()) for path in PACKAGE.rglob("*.py") if SANDBOX not in path.parents
+        len(path.read_text().splitlines())
+        for path in PACKAGE.rglob("*.py")
+        if SANDBOX not in path.parents
     )
     print(
-        f"\n{len(lengths)} functions of {mean(lengths):.1f} lines on average; {lines:,} lines in all, without the sandbox."
+        f"\n{len(lengths)} functions of {mean(lengths):.1f} lines on average; {lines:,} lines in"
+        " all, without the sandbox."
     )
 
 

@@ -1,4 +1,7 @@
-"""A private Airflow: its own home, database and ports, on this machine alone, and gone when it is closed."""
+"""A private Airflow: its own home, database and ports, on this machine alone.
+
+It is gone when it is closed.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,11 @@ def connection_json(sandbox: str, **extra: Any) -> str:
             "host": sandbox,
             "port": 0,
             "password": SANDBOX_ACCOUNT["api_secret"],
-            "extra": {"api_key": SANDBOX_ACCOUNT["api_key"], "token": SANDBOX_ACCOUNT["token"], **extra},
+            "extra": {
+                "api_key": SANDBOX_ACCOUNT["api_key"],
+                "token": SANDBOX_ACCOUNT["token"],
+                **extra,
+            },
         }
     )
 
@@ -80,10 +87,11 @@ def airflow_env(
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
         "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",
         "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
-        # No run but those that somebody asks for: on the first days of a month a monthly DAG would start one by itself.
+        # No run but those that somebody asks for: on the first days of a month a monthly DAG would
+        # start one by itself.
         "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
-        # Airflow 3.3.2 with the LocalExecutor notices the end of a deferring task up to this late, 5 s by default. A
-        # trigger that fires before that makes it fail the task, or try it again.
+        # Airflow 3.3.2 with the LocalExecutor notices the end of a deferring task up to this late,
+        # 5 s by default. A trigger that fires before that makes it fail the task, or try it again.
         "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
         # A busy machine makes a task wait for the API server for longer than the usual 5 s.
         "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
@@ -93,11 +101,18 @@ def airflow_env(
 
 
 @contextmanager
-def session_of(command: list[str], env: Mapping[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def session_of(
+    command: list[str], env: Mapping[str, str], log: Path
+) -> Iterator[subprocess.Popen[bytes]]:
     """A server in a process session of its own; at the end nothing of that session is left."""
     with log.open("ab") as out:
         server = subprocess.Popen(
-            command, env=dict(env), stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
+            command,
+            env=dict(env),
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
         )
     try:
         yield server
@@ -162,7 +177,10 @@ class AirflowApi:
         return answer.json() if answer.content else None
 
     def store_connection(self, conn_id: str, connection: str) -> None:
-        """Stores a connection that is written as the environment takes it, in the place of one of that name."""
+        """Store a connection that is written as the environment takes it.
+
+        It replaces one of the same name.
+        """
         fields = json.loads(connection)
         fields |= {"connection_id": conn_id, "extra": json.dumps(fields["extra"])}
         action = {"action": "create", "action_on_existence": "overwrite", "entities": [fields]}
@@ -179,7 +197,8 @@ class AirflowApi:
             return all((health.get(part) or {}).get("status") == "healthy" for part in COMPONENTS)
 
         wait_for("a healthy Airflow", healthy, seconds)
-        # What tasks speak to is set up by its first call, which can take longer than a task waits before it fails.
+        # What tasks speak to is set up by its first call, which can take longer than a task waits
+        # before it fails.
         self._http.get(f"{self.base}/execution/health", timeout=seconds).raise_for_status()
 
     def wait_for_dags(self, *dag_ids: str, seconds: float = 60.0) -> None:
@@ -205,7 +224,8 @@ class AirflowApi:
     def clear(self, dag_id: str, run_id: str, *task_ids: str) -> None:
         """Let these tasks run once more, all of the run's if none is named.
 
-        Not while Airflow is about to end the run: its scheduler would call a run of cleared tasks failed.
+        Not while Airflow is about to end the run: its scheduler would call a run of cleared tasks
+        failed.
         """
         wanted = {"dry_run": False, "dag_run_id": run_id, "only_failed": False}
         self.send(
@@ -217,7 +237,9 @@ class AirflowApi:
     def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
         while True:
-            page = self.get(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", limit=100, offset=len(found))
+            page = self.get(
+                f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", limit=100, offset=len(found)
+            )
             found += page["task_instances"]
             if not page["task_instances"] or len(found) >= page["total_entries"]:
                 return found
@@ -228,7 +250,9 @@ class AirflowApi:
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/{key}"
         return self.get(path, map_index=map_index, deserialize="true")["value"]
 
-    def log(self, dag_id: str, run_id: str, task_id: str, try_number: int = 1, map_index: int = -1) -> str:
+    def log(
+        self, dag_id: str, run_id: str, task_id: str, try_number: int = 1, map_index: int = -1
+    ) -> str:
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{try_number}"
         return json.dumps(self.get(path, map_index=map_index, full_content="true")["content"])
 
@@ -267,4 +291,6 @@ def migrate(env: Mapping[str, str]) -> None:
         ["airflow", "db", "migrate"], env=dict(env), capture_output=True, text=True, check=False
     )
     if done.returncode:
-        raise RuntimeError(f"airflow db migrate failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+        raise RuntimeError(
+            f"airflow db migrate failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
+        )

@@ -1,6 +1,7 @@
 """Run a DAG in this process, as `airflow dags test` does, and write as JSON what became of it.
 
-The file holds the run's ``state``, and under ``tasks`` each task's ``state``, its number of ``tries`` and its ``result``.
+The file holds the run's ``state``, and under ``tasks`` each task's ``state``, its number of
+``tries`` and its ``result``.
 """
 
 from __future__ import annotations

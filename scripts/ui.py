@@ -1,4 +1,7 @@
-"""`make ui`: the sandbox and Airflow with its web UI, until Ctrl-C. Every example runs with its form as it is."""
+"""`make ui`: the sandbox and Airflow with its web UI, until Ctrl-C.
+
+Every example runs with its form as it is.
+"""
 
 from __future__ import annotations
 
@@ -40,28 +43,42 @@ def main() -> None:
 
 
 def prepare(folder: Path, sandbox: str) -> None:
-    """Make the files that the examples' forms name: pictures, a manifest, and the backup of an earlier run."""
+    """Make the files that the examples' forms name.
+
+    These are pictures, a manifest, and the backup of an earlier run.
+    """
     (folder / "backups").mkdir(parents=True)
     draw_picture(folder / "boat.jpg")
     for name in NEW_FILES.values():
         picture = ImageOps.mirror(PICTURES[Path(name).stem]())
         words = f"Replaced by Airflow, {time.strftime('%Y-%m-%d %H:%M:%S')}"
-        ImageDraw.Draw(picture).text((40, 930), words, fill="#eeeeee", font=ImageFont.load_default(40))
+        ImageDraw.Draw(picture).text(
+            (40, 930), words, fill="#eeeeee", font=ImageFont.load_default(40)
+        )
         picture.save(folder / name)
     with (folder / "manifest.csv").open("w", newline="", encoding="utf-8") as out:
-        csv.writer(out).writerows([("doc_id", "file"), *((doc_id, NEW_FILES[doc_id]) for doc_id in MANIFEST)])
+        csv.writer(out).writerows(
+            [("doc_id", "file"), *((doc_id, NEW_FILES[doc_id]) for doc_id in MANIFEST)]
+        )
     with client_of(sandbox) as client:
         document = client.get_document("5413")
         original = client.get_medias(document.doc_id).original
         if original is None or original.url is None:
             raise RuntimeError("the sandbox shows no original of document 5413")
-        backup = folder / "backups" / f"{document.doc_id}-{document.md5}-20260101T030000Z.{original.ext}"
+        backup = (
+            folder / "backups" / f"{document.doc_id}-{document.md5}-20260101T030000Z.{original.ext}"
+        )
         backup.write_bytes(b"".join(client.download(original.url)))
 
 
 def set_up(airflow: AirflowApi, sandbox: str, folder: Path) -> None:
-    """Give Airflow what the examples need: the connection, which lets files be sent from one folder, and the pool."""
-    airflow.store_connection("ipernity_default", connection_json(sandbox, upload_roots=[str(folder)]))
+    """Give Airflow what the examples need: the connection and the pool.
+
+    The connection lets files be sent from one folder.
+    """
+    airflow.store_connection(
+        "ipernity_default", connection_json(sandbox, upload_roots=[str(folder)])
+    )
     pool = {"name": "ipernity_uploads", "slots": 2, "description": "Uploads to ipernity at a time"}
     airflow.send("POST", "/pools", pool)
 

@@ -30,13 +30,13 @@ CREDENTIALS: dict[str, dict[str, Any]] = {
 
 
 class OneAirflow(LoadScopeScheduling):  # type: ignore[misc]
-    """All end-to-end tests in one of pytest's processes, for they share an Airflow; the others wherever there is room."""
+    """All end-to-end tests in one of pytest's processes, for they share an Airflow."""
 
     def _split_scope(self, nodeid: str) -> str:
         return "end to end" if nodeid.startswith("tests/e2e/") else nodeid
 
 
-#: What a test needs by its folder, where its fixtures do not say so.
+#: What a test needs by its folder, where neither a marker of its own nor its fixtures say so.
 _LEVELS = {
     "e2e": "e2e",
     "simulation": "simulation",
@@ -44,22 +44,17 @@ _LEVELS = {
     "cli": "socket",
     "security": "socket",
 }
-
-
-#: Tests outside of tests/e2e that start real programs: Airflow's commands, a build of the site.
-_REAL_AIRFLOW = frozenset({"test_docs_commands", "test_docs_site"})
+_SOCKETS = frozenset({"running_service", "storage", "object_server"})
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test by its level: unit (pure), simulation, socket (the sandbox, or a server of its own), e2e."""
+    """Mark each test by its level: unit (pure), simulation, socket (over sockets), e2e."""
     for item in items:
+        if any(item.get_closest_marker(level) for level in ("unit", "simulation", "socket", "e2e")):
+            continue
         folder = item.nodeid.split("/")[1] if item.nodeid.count("/") > 1 else ""
-        sockets = {"running_service", "storage", "object_server"} & set(getattr(item, "fixturenames", ()))
-        level = _LEVELS.get(folder, "socket" if sockets else "unit")
-        if Path(item.nodeid.partition("::")[0]).stem in _REAL_AIRFLOW:
-            level = "e2e"
-        if item.get_closest_marker("socket") is None or level == "e2e":
-            item.add_marker(level)
+        sockets = _SOCKETS & set(getattr(item, "fixturenames", ()))
+        item.add_marker(_LEVELS.get(folder, "socket" if sockets else "unit"))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneAirflow:
@@ -76,7 +71,9 @@ class Service:
         answer = requests.put(f"{self.url}/_sandbox/settings", json=settings, timeout=10)
         assert answer.ok, answer.text
 
-    def fail(self, kind: str, method: str = "*", *, times: int = 1, after_accepting: bool = False) -> None:
+    def fail(
+        self, kind: str, method: str = "*", *, times: int = 1, after_accepting: bool = False
+    ) -> None:
         fault = {"method": method, "times": times, "kind": kind, "after_accepting": after_accepting}
         self.set(faults=[fault])
 
@@ -97,7 +94,7 @@ class Service:
         self._post("reset")
 
     def add_documents(self, files: Iterable[Path]) -> list[str]:
-        """New documents of the account, one for each file; complete at once, however slow the service is."""
+        """New documents of the account, one for each file; complete at once."""
         processing = self._get("settings")["processing_seconds"]
         self.set(processing_seconds=0)
         with self.client() as client:
@@ -106,7 +103,9 @@ class Service:
         return doc_ids
 
     def client(self, auth: str = "signature", **options: Any) -> IpernityClient:
-        return IpernityClient(API_KEY, API_SECRET, **{**CREDENTIALS[auth], "base_url": self.url, **options})
+        return IpernityClient(
+            API_KEY, API_SECRET, **{**CREDENTIALS[auth], "base_url": self.url, **options}
+        )
 
     def _get(self, what: str) -> Any:
         return requests.get(f"{self.url}/_sandbox/{what}", timeout=10).json()
@@ -172,7 +171,7 @@ def bucket(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> Bucket:
 
 @pytest.fixture(scope="session")
 def object_server() -> Iterator[ObjectServer]:
-    """A server for objects that moto cannot have: one for all tests, because Airflow keeps a connection's file system."""
+    """A server for objects that moto cannot have: one, as Airflow keeps a connection's files."""
     from tests.object_storage import ObjectServer
 
     with ObjectServer.running() as server:
@@ -184,7 +183,7 @@ Connect = Callable[..., str]
 
 @pytest.fixture
 def connect(service: Service, monkeypatch: pytest.MonkeyPatch) -> Connect:
-    """Makes an Airflow connection to the sandbox and returns its id; extras can be added, None removes one."""
+    """Makes an Airflow connection to the sandbox, returns its id; None removes an extra."""
     from scripts.rig import connection_json
 
     def make(conn_id: str = "ipernity_default", **extra: Any) -> str:

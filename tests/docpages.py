@@ -1,8 +1,9 @@
 """The blocks of code on the documentation's pages, and a shell that runs a page from top to bottom.
 
-On a page, ``bash`` and ``python`` blocks are run, in their order. A block with a title is the file of that name; Python
-with a DAG lies in the DAGs folder. A ``text`` block with the title ``output`` is what the block above it prints, with
-``...`` for anything. A comment right above a block, which no reader sees, says what is special about it:
+On a page, ``bash`` and ``python`` blocks are run, in their order. A block with a title is the file
+of that name; Python with a DAG lies in the DAGs folder. A ``text`` block with the title ``output``
+is what the block above it prints, with ``...`` for anything. A comment right above a block, which
+no reader sees, says what is special about it:
 
     <!-- not run: REASON -->        what needs a person, a package index or the live service
     <!-- in the background -->      a server: wait until it says that it is ready, then go on
@@ -25,7 +26,9 @@ _BLOCK = re.compile(
     r'```(?P<language>\w+)(?: title="(?P<title>[^"\n]+)")?\n(?P<code>.*?)^(?P=indent)```$',
     re.MULTILINE | re.DOTALL,
 )
-_SANDBOX = re.compile(r"(airflow ipernity sandbox|python -m ipernity_provider\.sandbox)( --port 8765)?")
+_SANDBOX = re.compile(
+    r"(airflow ipernity sandbox|python -m ipernity_provider\.sandbox)( --port 8765)?"
+)
 _INCLUDED = re.compile(r'--8<-- "(.+)"\n')
 
 # Runs DAGs in this process, which is what `airflow dags test` does in one process for each.
@@ -71,7 +74,9 @@ def blocks_of(page: Path) -> list[Block]:
         code = re.sub(rf"^{block['indent']}", "", block["code"], flags=re.MULTILINE)
         whole = _INCLUDED.sub(lambda file: (ROOT / file[1]).read_text(encoding="utf-8"), code)
         mark, words = block["mark"] or "", block["words"] or ""
-        found.append(Block(block["language"], block["title"] or "", mark, words, whole, whole != code))
+        found.append(
+            Block(block["language"], block["title"] or "", mark, words, whole, whole != code)
+        )
     return found
 
 
@@ -80,7 +85,7 @@ def starts_a_sandbox(blocks: list[Block]) -> bool:
 
 
 class PageRun:
-    """A page in an empty folder, run by one shell: a variable that is exported keeps its value to the page's end.
+    """A page in an empty folder, run by one shell: exported variables hold to the page's end.
 
     :param port: takes the place of the sandbox's usual one on the page.
     """
@@ -94,7 +99,9 @@ class PageRun:
         """Run the page; return what is wrong, or nothing."""
         (self._folder / "dags").mkdir(exist_ok=True)
         (self._folder / "run_dags.py").write_text(_RUN_DAGS)
-        (self._folder / ".curlrc").write_text("fail\nsilent\nshow-error\n")  # an HTTP error ends the page
+        (self._folder / ".curlrc").write_text(
+            "fail\nsilent\nshow-error\n"
+        )  # an HTTP error ends the page
         (self._folder / "page.sh").write_text("\n".join(self._script()))
         env = {**env, "CURL_HOME": str(self._folder), "PAGE": str(self._folder), "ROOT": str(ROOT)}
         command = ["bash", "-c", 'cd "$PAGE" && exec bash page.sh']
@@ -106,14 +113,22 @@ class PageRun:
         if exit_code == 0:
             return "\n".join(self._differences())
         reached = (self._folder / "reached").read_text().strip()
-        printed = (self._folder / f"{reached}.out").read_text() + (self._folder / "page.log").read_text()
+        printed = (self._folder / f"{reached}.out").read_text() + (
+            self._folder / "page.log"
+        ).read_text()
         ended = (
-            f"did not end within {seconds:g} s" if exit_code is None else f"ended with exit code {exit_code}"
+            f"did not end within {seconds:g} s"
+            if exit_code is None
+            else f"ended with exit code {exit_code}"
         )
-        return f"This block {ended}:\n\n{(self._folder / f'{reached}.sh').read_text()}\n{printed[-5000:]}"
+        return (
+            f"This block {ended}:\n\n{(self._folder / f'{reached}.sh').read_text()}"
+            f"\n{printed[-5000:]}"
+        )
 
     def _script(self) -> Iterator[str]:
-        yield "set -em -o pipefail"  # -m: a server in the background is a job that can be ended as a whole
+        # -m: a server in the background is a job that can be ended as a whole.
+        yield "set -em -o pipefail"
         commands = "\n".join(block.code for block in self.blocks if block.language == "bash")
         dag_ids = []
         for number, block in enumerate(self.blocks):
@@ -123,11 +138,17 @@ class PageRun:
             if block.title not in {"", "output"} or (block.language == "python" and block.is_run):
                 (folder / name).write_text(code)
             if block.is_run and not block.dag_ids:
-                run_file = f"python -m pytest -q {name}" if "def test_" in code else f"python {name}"
-                yield from self._steps(f"{number}", code if block.language == "bash" else run_file, block)
+                run_file = (
+                    f"python -m pytest -q {name}" if "def test_" in code else f"python {name}"
+                )
+                yield from self._steps(
+                    f"{number}", code if block.language == "bash" else run_file, block
+                )
             own = [dag_id for dag_id in block.dag_ids if not re.search(rf"\b{dag_id}\b", commands)]
             if block.mark == "before" and own:
-                yield from self._steps(f"{number}", f"python run_dags.py dags {' '.join(own)}", block)
+                yield from self._steps(
+                    f"{number}", f"python run_dags.py dags {' '.join(own)}", block
+                )
             elif not block.is_included:
                 dag_ids += own
         if dag_ids:
@@ -157,4 +178,7 @@ class PageRun:
                 printed = (self._folder / f"{number}.out").read_text()
                 expected = re.escape(self._in_place(block.code).strip()).replace(r"\.\.\.", ".*")
                 if not re.search(expected, printed, re.DOTALL):
-                    yield f"The page says that a block prints\n{block.code}\nbut it printed\n{printed}"
+                    yield (
+                        f"The page says that a block prints\n{block.code}\n"
+                        f"but it printed\n{printed}"
+                    )

@@ -1,4 +1,4 @@
-"""S3 on loopback: moto, which knows users and their rights, and a small server for objects that moto cannot have."""
+"""S3 on loopback: moto, which knows rights, and a server for objects that moto cannot have."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ REGION = "us-east-1"
 MIB = 1 << 20
 
 
-def connection_to(url: str, key: str = "somebody", secret: str = "s0mebodys-secret", **extra: Any) -> str:
+def connection_to(
+    url: str, key: str = "somebody", secret: str = "s0mebodys-secret", **extra: Any
+) -> str:
     """An Airflow connection to an S3 server, as the environment takes it."""
     # One try each: what cannot be reached here will not be reached later.
     quick = {"retries": {"total_max_attempts": 1}, "connect_timeout": 2}
@@ -87,7 +89,9 @@ class Bucket:
 
     def unfinished(self) -> int:
         """How many uploads in parts were begun and neither completed nor given up."""
-        return len(self.storage.client().list_multipart_uploads(Bucket=self.name).get("Uploads", []))
+        return len(
+            self.storage.client().list_multipart_uploads(Bucket=self.name).get("Uploads", [])
+        )
 
 
 @contextmanager
@@ -207,7 +211,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_error(404)
             return
         asked = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
-        start, end = (int(asked[1]), min(int(asked[2]) + 1, found.size)) if asked else (0, found.size)
+        start, end = (
+            (int(asked[1]), min(int(asked[2]) + 1, found.size)) if asked else (0, found.size)
+        )
         self.send_response(206 if asked else 200)
         self.send_header("ETag", f'"{found.etag}"')
         self.send_header("Last-Modified", "Sat, 21 Nov 2026 07:28:00 GMT")

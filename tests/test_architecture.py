@@ -1,4 +1,4 @@
-"""One direction of imports: api, files <- replacement <- bulk <- the Airflow side; the sandbox stands alone."""
+"""Imports go one way: api, files <- replacement <- bulk <- Airflow; the sandbox stands alone."""
 
 from __future__ import annotations
 
@@ -53,7 +53,9 @@ def rooms(file: Path) -> Iterator[str]:
 
 
 def test_each_room_has_its_rule() -> None:
-    there = {path.name for path in PACKAGE.iterdir() if path.name not in {"py.typed", "__pycache__"}}
+    there = {
+        path.name for path in PACKAGE.iterdir() if path.name not in {"py.typed", "__pycache__"}
+    }
     assert there == set(MAY_IMPORT)
 
 

@@ -18,7 +18,7 @@ from tests.conftest import draw
 from tests.docpages import PAGES, Block, PageRun, blocks_of, starts_a_sandbox
 from tests.object_storage import Storage
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 PICTURES = (
     "pictures/boat.jpg",
@@ -59,7 +59,9 @@ def with_commands() -> list[Path]:
 @pytest.mark.parametrize("page", with_commands(), ids=lambda page: page.stem)
 def test_a_page_does_what_it_says(page: Path, folder: Path, request: pytest.FixtureRequest) -> None:
     settings: dict[str, str] = {}
-    if any(bucket in block.code for block in blocks_of(page) if block.dag_ids for bucket in BUCKETS):
+    if any(
+        bucket in block.code for block in blocks_of(page) if block.dag_ids for bucket in BUCKETS
+    ):
         settings = buckets(request.getfixturevalue("storage"), folder)
     with running_sandbox(settings={"processing_seconds": 0.2}) as sandbox:
         connection = connection_json(sandbox)
@@ -106,9 +108,9 @@ def test_what_is_copied_is_what_is_run(page: Path) -> None:
     text, blocks = page.read_text(encoding="utf-8"), blocks_of(page)
     fences = re.findall(r"^ *```(\w+)", text, re.MULTILINE)
     assert len(blocks) == len(fences)
-    assert len(re.findall(r"^ *<!-- (?:not run|before|in the background)", text, re.MULTILINE)) == sum(
-        block.mark != "" for block in blocks
-    )
+    assert len(
+        re.findall(r"^ *<!-- (?:not run|before|in the background)", text, re.MULTILINE)
+    ) == sum(block.mark != "" for block in blocks)
     assert all(above.is_run for above, block in pairwise(blocks) if block.title == "output")
     assert set(fences) <= {"bash", "python", "text", "json"}
     assert not re.search(r"^ *\$ ", text, re.MULTILINE)

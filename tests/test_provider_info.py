@@ -21,6 +21,8 @@ from ipernity_provider.get_provider_info import get_provider_info
 from ipernity_provider.hooks.ipernity import IpernityHook
 from scripts.rig import airflow_env
 
+pytestmark = pytest.mark.socket
+
 DISTRIBUTION = "airflow-provider-ipernity"
 
 
@@ -68,9 +70,13 @@ def schema(name: str) -> dict[str, Any]:
 def test_the_metadata_fits_airflows_schemas() -> None:
     info = get_provider_info()
     jsonschema.validate(info, schema("provider_info.schema.json"))
-    # The schema above lets typos in the form's metadata pass; the one for Airflow's own providers does not.
+    # The schema above lets typos in the form's metadata pass; the one for Airflow's own providers
+    # does not.
     strict = schema("provider.yaml.schema.json")
-    fragment = {**strict["properties"]["connection-types"], "definitions": strict.get("definitions", {})}
+    fragment = {
+        **strict["properties"]["connection-types"],
+        "definitions": strict.get("definitions", {}),
+    }
     jsonschema.validate(info["connection-types"], fragment)
 
 
@@ -91,7 +97,11 @@ def test_the_form_and_the_hook_agree() -> None:
 def test_airflow_lists_the_provider_and_its_connection_type(tmp_path: Path) -> None:
     env = airflow_env(tmp_path)
     providers = subprocess.run(
-        ["airflow", "providers", "list", "-o", "json"], env=env, capture_output=True, text=True, check=True
+        ["airflow", "providers", "list", "-o", "json"],
+        env=env,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     listed = {provider["package_name"]: provider for provider in json.loads(providers.stdout)}
     assert listed[DISTRIBUTION]["version"] == __version__
@@ -100,7 +110,8 @@ def test_airflow_lists_the_provider_and_its_connection_type(tmp_path: Path) -> N
 PARSE = """
 import importlib, sys
 import airflow.triggers.base
-from airflow.sdk import DAG, BaseHook, BaseOperator, BaseSensorOperator, Connection, ObjectStoragePath
+from airflow.sdk import DAG, BaseHook, BaseOperator, BaseSensorOperator
+from airflow.sdk import Connection, ObjectStoragePath
 before = set(sys.modules)
 for name in sys.argv[1:]:
     importlib.import_module(name)
@@ -111,7 +122,10 @@ print(sorted(heavy & (set(sys.modules) - before)))
 
 def modules_of(*kinds: str) -> list[str]:
     return [
-        module for kind in kinds for entry in get_provider_info()[kind] for module in entry["python-modules"]
+        module
+        for kind in kinds
+        for entry in get_provider_info()[kind]
+        for module in entry["python-modules"]
     ]
 
 
@@ -119,7 +133,8 @@ def modules_of(*kinds: str) -> list[str]:
     "modules",
     [
         pytest.param(modules_of("hooks", "operators", "sensors"), id="what a DAG file imports"),
-        # Not parsed with a DAG, but imported in the triggerer's event loop, where it holds up all other triggers.
+        # Not parsed with a DAG, but imported in the triggerer's event loop, where it holds up all
+        # other triggers.
         pytest.param(modules_of("triggers"), id="trigger"),
     ],
 )

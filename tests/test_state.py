@@ -1,4 +1,4 @@
-"""What a task remembers of its upload in Airflow's task state store, and on whose behalf it runs."""
+"""What a task remembers of its upload in Airflow's task state store, and for whom it runs."""
 
 from __future__ import annotations
 
@@ -47,7 +47,9 @@ class Store(dict[str, Any]):
 
 
 def context(**parts: Any) -> Context:
-    return cast("Context", {"ti": SimpleNamespace(max_tries=2, try_number=1, map_index=-1), **parts})
+    return cast(
+        "Context", {"ti": SimpleNamespace(max_tries=2, try_number=1, map_index=-1), **parts}
+    )
 
 
 @pytest.mark.parametrize(
@@ -110,7 +112,9 @@ def test_a_record_of_the_first_edition_is_understood() -> None:
         "712001-98001",
     )
     assert (record.heartbeat_at, record.complete) == (2.5, True)
-    proven = UploadRecord.from_json({**stored, "proven": stored["before"], "verified_by": "replaced_at"})
+    proven = UploadRecord.from_json(
+        {**stored, "proven": stored["before"], "verified_by": "replaced_at"}
+    )
     assert proven.proof == "changed"
     assert proven.proven == record.before
 
@@ -141,7 +145,8 @@ TASK = SimpleNamespace(retries=2)
         # Airflow raises max_tries when a task is cleared.
         ({"try_number": 4, "max_tries": 5}, True, Intent("5", BEGAN.timestamp())),
         ({"map_index": 3}, True, Intent("2", BEGAN.timestamp())),
-        ({"try_number": 4, "max_tries": 5, "map_index": 0}, True, Intent("5", BEGAN.timestamp(), others_cleared=True)),
+        ({"try_number": 4, "max_tries": 5, "map_index": 0}, True,
+         Intent("5", BEGAN.timestamp(), others_cleared=True)),
         ({}, False, Intent("2", BEGAN.timestamp())),
         ({"try_number": 2}, False, Intent("2", BEGAN.timestamp(), without_journal=True)),
     ],

@@ -13,6 +13,8 @@ from ipernity_provider.hooks.ipernity import IpernityHook
 from ipernity_provider.sandbox import RunningSandbox
 from ipernity_provider.testing import IpernitySandbox
 
+pytestmark = pytest.mark.socket
+
 
 def test_the_connection_of_a_hook_leads_to_the_sandbox(
     ipernity_sandbox: IpernitySandbox, picture: Path
@@ -38,7 +40,9 @@ def test_a_client_has_the_sandboxs_credentials(ipernity_sandbox: IpernitySandbox
         assert client.get_document("5413").title == "Blue mountains"
 
 
-def test_a_wrong_setting_is_refused_with_the_sandboxs_sentence(ipernity_sandbox: IpernitySandbox) -> None:
+def test_a_wrong_setting_is_refused_with_the_sandboxs_sentence(
+    ipernity_sandbox: IpernitySandbox,
+) -> None:
     with pytest.raises(ValueError, match="The setting 'is_pro' must be true or false"):
         ipernity_sandbox.change_settings(is_pro="yes")
 
@@ -50,7 +54,9 @@ def test_a_proxy_of_the_environment_is_not_used(
     assert ipernity_sandbox.get("calls") == {}
 
 
-def test_what_running_sandbox_yields_is_the_address(ipernity_sandbox_server: RunningSandbox) -> None:
+def test_what_running_sandbox_yields_is_the_address(
+    ipernity_sandbox_server: RunningSandbox,
+) -> None:
     assert ipernity_sandbox_server.startswith("http://127.0.0.1:")
     assert f"{ipernity_sandbox_server}/" == ipernity_sandbox_server.url + "/"
     assert type(ipernity_sandbox_server.url) is str
@@ -68,14 +74,18 @@ def test_pytest_finds_the_fixture_without_an_import_and_its_settings_can_be_over
         "    assert ipernity_sandbox.get('settings')['sync_reply'] == 'ticket'\n"
     )
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
-    done = subprocess.run(command, cwd=tmp_path, env=os.environ, capture_output=True, text=True, timeout=100)
+    done = subprocess.run(
+        command, cwd=tmp_path, env=os.environ, capture_output=True, text=True, timeout=100
+    )
     assert "1 passed" in done.stdout, done.stdout + done.stderr
 
 
 def test_a_test_run_loads_no_server_and_no_client() -> None:
     script = (
-        "import sys, ipernity_provider.testing; "
-        "print(sorted({'aiohttp', 'PIL', 'requests', 'airflow', 'ipernity_provider.api'} & sys.modules.keys()))"
+        "import sys, ipernity_provider.testing; print(sorted({'aiohttp', 'PIL', 'requests', "
+        "'airflow', 'ipernity_provider.api'} & sys.modules.keys()))"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60
+    )
     assert done.stdout == "[]\n", done.stderr

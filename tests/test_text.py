@@ -20,9 +20,10 @@ def test_each_sentence_is_a_line() -> None:
 def test_a_long_sentence_goes_on_behind_a_comma_and_its_addresses_stay_whole() -> None:
     new, old = PAGES
     text = (
-        f"The service made a new document, 10001 ({new}), instead of replacing the file of document 5412 ({old}). "
-        'Nothing was deleted. Decide which of the two to keep; on_new_document="keep" accepts new documents, '
-        "force=True sends again."
+        f"The service made a new document, 10001 ({new}), instead of replacing the file of "
+        f"document 5412 ({old}). "
+        'Nothing was deleted. Decide which of the two to keep; on_new_document="keep" accepts new '
+        "documents, force=True sends again."
     )
     assert lines_of(text) == [
         f"The service made a new document, 10001 ({new}),",
@@ -58,7 +59,9 @@ def test_a_quotation_with_spaces_is_not_divided() -> None:
 
 
 def test_lines_that_are_there_are_kept_and_only_continued() -> None:
-    entry = "line 2, document 5412: it is empty. Nothing was sent. " + "Words that make it long " * 4
+    entry = (
+        "line 2, document 5412: it is empty. Nothing was sent. " + "Words that make it long " * 4
+    )
     lines = lines_of(f"2 of 3 cannot be replaced.\n{entry}\nand 5 more")
     assert (lines[0], lines[-1]) == ("2 of 3 cannot be replaced.", "and 5 more")
     assert lines[1].startswith("line 2, document 5412: it is empty. Nothing was sent.")

@@ -22,7 +22,10 @@ def rows_of(params: dict[str, Any]) -> list[dict[str, str]]:
 
 with DAG("one_batch", schedule=None, catchup=False, params=PARAMS):
     ReplaceFilesOperator(
-        task_id="replace", manifest="{{ params.manifest }}", poll_interval=POLL_SECONDS, deferrable=False
+        task_id="replace",
+        manifest="{{ params.manifest }}",
+        poll_interval=POLL_SECONDS,
+        deferrable=False,
     )
 
 with DAG("mapped_tasks", schedule=None, catchup=False, params=PARAMS, max_active_tasks=4096):
@@ -40,7 +43,10 @@ with DAG("python_loop", schedule=None, catchup=False, params=PARAMS):
 
     @task
     def loop(params: dict[str, Any] | None = None) -> None:
-        """As one writes it with PyIpernity: send, wait for the ticket, next; nothing is verified or remembered."""
+        """Send a file, wait for its ticket, go to the next: the loop one writes with PyIpernity.
+
+        Nothing is verified or remembered.
+        """
         from ipernity import IpernityAPI
 
         from ipernity_provider.hooks.ipernity import IpernityHook

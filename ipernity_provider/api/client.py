@@ -23,27 +23,30 @@ MAX_DOWNLOAD_BYTES = 4 << 30
 class IpernityClient:
     """A connection to ipernity.com that signs its calls and reads the answers.
 
-    Every method raises :class:`~ipernity_provider.api.errors.IpernityError`, typed by what can be done about it, and
-    nothing else, whatever the service answers. Reading methods are tried again on transient errors, with growing,
-    jittered pauses, or after the pause of up to 10 s that the service asks for (``Retry-After``). Uploads are not tried
-    again, because an upload whose answer was lost may have been accepted. One client may be used by several threads.
+    Every method raises :class:`~ipernity_provider.api.errors.IpernityError`, typed by what can be
+    done about it, and nothing else, whatever the service answers. Reading methods are tried again
+    on transient errors, with growing, jittered pauses, or after the pause of up to 10 s that the
+    service asks for (``Retry-After``). Uploads are not tried again, because an upload whose answer
+    was lost may have been accepted. One client may be used by several threads.
 
     :param api_key: the application's key, from https://www.ipernity.com/apps/key.
     :param api_secret: the key's secret; never sent.
     :param auth: ``signature`` (the service's MD5 signature) or ``oauth`` (OAuth 1.0a).
-    :param token: a user's token, of the kind that ``auth`` names; without one only public reads work.
+    :param token: a user's token, of the kind that ``auth`` names; without one only public reads
+        work.
     :param token_secret: of the OAuth token.
     :param base_url: the service's root, without ``/api``; another one for the sandbox.
-    :param lg: two-letter language sent with each call. Undocumented, but the service is reported to refuse calls
-        without it since 2026; None switches it off.
+    :param lg: two-letter language sent with each call. Undocumented, but the service is reported to
+        refuse calls without it since 2026; None switches it off.
     :param connect_timeout: seconds to wait for a connection.
     :param timeout: seconds from the end of a call until its whole answer must be there.
     :param upload_timeout: the same for an upload, from its last byte.
-    :param stall_timeout: seconds within which the network must take each block (1 MiB) of an upload.
+    :param stall_timeout: seconds within which the network must take each block (1 MiB) of an
+        upload.
     :param verify: check the server's certificate: True, False, or the path of a CA file.
     :param proxy: address of a proxy for all calls; None takes the environment's.
-    :param media_hosts: hosts (``name`` or ``name:port``) that media files may be fetched from, besides the service's own:
-        its host, and for ``api.`` or ``www.`` all below its domain.
+    :param media_hosts: hosts (``name`` or ``name:port``) that media files may be fetched from,
+        besides the service's own: its host, and for ``api.`` or ``www.`` all below its domain.
     :param attempts: how often a reading call is tried at most.
     """
 
@@ -68,9 +71,11 @@ class IpernityClient:
     ) -> None:
         self._oauth_token = token if auth == "oauth" else None
         self._transport = Transport(
-            OAuthSignature(api_key, api_secret, token, token_secret)
-            if auth == "oauth"
-            else ApiSignature(api_key, api_secret, token),
+            (
+                OAuthSignature(api_key, api_secret, token, token_secret)
+                if auth == "oauth"
+                else ApiSignature(api_key, api_secret, token)
+            ),
             base_url=base_url,
             lg=lg,
             timeouts=Timeouts(connect_timeout, timeout, upload_timeout, stall_timeout),
@@ -90,17 +95,18 @@ class IpernityClient:
         """Close the connections that are kept open between calls."""
         self._transport.close()
 
-    # -- any method ----------------------------------------------------------------------------------------------
+    # -- any method --------------------------------------------------------------------------------
 
     def call(self, method: str, /, **params: Param) -> Payload:
         """Call an API method and return its payload, the ``api`` envelope included.
 
         :param method: its dotted name, e.g. ``doc.get``.
-        :param params: its parameters: lists are joined by commas, flags become 1 and 0, None is left out.
+        :param params: its parameters: lists are joined by commas, flags become 1 and 0, None is
+            left out.
         """
         return self._transport.call(method, params)
 
-    # -- upload.* ------------------------------------------------------------------------------------------------
+    # -- upload.* ----------------------------------------------------------------------------------
 
     def upload_replace(
         self,
@@ -115,19 +121,24 @@ class IpernityClient:
     ) -> Upload:
         """Send a file to stand behind an existing document (``upload.replace``), streamed, once.
 
-        The service has been seen to create a *new* document instead: compare the ``doc_id`` of the finished ticket.
+        The service has been seen to create a *new* document instead: compare the ``doc_id`` of the
+        finished ticket.
 
         :param filename: the name that the service gets; the file's own by default.
-        :param asynchronous: a ticket comes at once (``async=1``); else the call waits until the document is complete.
-        :param expected_md5: checksum of the file; a file that turns out to be another one is not completed.
-        :param progress: called after each block (1 MiB) with the bytes sent so far and the size of the file.
-        :param before_last_block: called once, before the last block leaves, with the MD5 checksum (hex) and the size of
-            all that will have been sent. Until it returns, nothing can have arrived; what it raises ends the upload and
-            comes out of this method unchanged, as does what ``progress`` raises.
-        :raises IpernityError: if its ``maybe_accepted`` is set, the file may have arrived anyway. That is so for every end
-            after the last block but one: the service's own refusal, other than for a fault, maintenance, too many calls
-            or an OAuth nonce or timestamp. An upload that ends before its last block has left cannot have arrived,
-            whatever was answered.
+        :param asynchronous: a ticket comes at once (``async=1``); else the call waits until the
+            document is complete.
+        :param expected_md5: checksum of the file; a file that turns out to be another one is not
+            completed.
+        :param progress: called after each block (1 MiB) with the bytes sent so far and the size of
+            the file.
+        :param before_last_block: called once, before the last block leaves, with the MD5 checksum
+            (hex) and the size of all that will have been sent. Until it returns, nothing can have
+            arrived; what it raises ends the upload and comes out of this method unchanged, as does
+            what ``progress`` raises.
+        :raises IpernityError: if its ``maybe_accepted`` is set, the file may have arrived anyway.
+            That is so for every end after the last block but one: the service's own refusal, other
+            than for a fault, maintenance, too many calls or an OAuth nonce or timestamp. An upload
+            that ends before its last block has left cannot have arrived, whatever was answered.
         """
         params: dict[str, Param] = {"doc_id": doc_id, "async": asynchronous}
         return self._upload(
@@ -145,12 +156,17 @@ class IpernityClient:
         before_last_block: BeforeLastBlock | None = None,
         **params: Param,
     ) -> Upload:
-        """Send a file as a new document (``upload.file``); parameters as for :meth:`upload_replace`.
+        """Send a file as a new document (``upload.file``).
 
-        :param params: what the new document shall have: ``title``, ``description``, ``keywords``, ``is_public``, ...
+        The other parameters are those of :meth:`upload_replace`.
+
+        :param params: what the new document shall have: ``title``, ``description``, ``keywords``,
+            ``is_public``, ...
         """
         fields: dict[str, Param] = {**params, "async": asynchronous}
-        return self._upload("upload.file", fields, file, filename, expected_md5, progress, before_last_block)
+        return self._upload(
+            "upload.file", fields, file, filename, expected_md5, progress, before_last_block
+        )
 
     def _upload(
         self,
@@ -175,10 +191,10 @@ class IpernityClient:
         return Upload.from_reply(reply, method)
 
     def check_tickets(self, tickets: Iterable[str]) -> list[Ticket]:
-        """Return the state of any number of tickets (``upload.checkTickets``), in the order asked for.
+        """Return the state of any number of tickets (``upload.checkTickets``), in the given order.
 
-        They are asked for 50 at a time. One unknown ticket spoils its whole batch, which is then asked for singly;
-        the unknown ones come back in the state ``unknown``.
+        They are asked for 50 at a time. One unknown ticket spoils its whole batch, which is then
+        asked for singly; the unknown ones come back in the state ``unknown``.
 
         :raises ReplyInvalid: the answer is about another ticket.
         """
@@ -206,7 +222,10 @@ class IpernityClient:
         return found
 
     def _check_singly(self, batch: Sequence[str]) -> list[Ticket]:
-        """Return what is known before a transient error ends the round; the rest counts as pending."""
+        """Return what is known before a transient error ends the round.
+
+        The remaining tickets are left out and count as pending.
+        """
         known: list[Ticket] = []
         for ticket in batch:
             try:
@@ -217,32 +236,43 @@ class IpernityClient:
                 break
         return known
 
-    # -- doc.* ---------------------------------------------------------------------------------------------------
+    # -- doc.* -------------------------------------------------------------------------------------
 
     def get_document(self, doc_id: str) -> Document:
-        """Return a document as it is now, with the checksum of its bytes where the service shows it (``doc.get``).
+        """Return the current state of a document (``doc.get``).
+
+        It includes the checksum of its bytes if the service reports one.
 
         :raises ReplyInvalid: the answer is about another document.
         """
         reply = self._transport.call("doc.get", {"doc_id": doc_id, "extra": "md5"})
         document = Document.from_reply(reply)
-        _require_asked_for(Members(reply, "doc.get").child("doc"), "doc_id", document.doc_id, [str(doc_id)])
+        _require_asked_for(
+            Members(reply, "doc.get").child("doc"), "doc_id", document.doc_id, [str(doc_id)]
+        )
         return document
 
     def get_medias(self, doc_id: str) -> Medias:
-        """Return the files of a document (``doc.getMedias``); the reply does not have to name the document."""
+        """Return the files of a document (``doc.getMedias``).
+
+        The reply does not have to name the document.
+        """
         reply = self._transport.call("doc.getMedias", {"doc_id": doc_id})
         members = Members(reply, "doc.getMedias")
         _require_asked_for(members, "doc_id", members.id("doc_id"), [str(doc_id), None])
         return Medias.from_reply(reply)
 
     def get_recent_documents(self, user_id: str) -> list[Document]:
-        """Return the first page of a user's documents (``doc.getList``), newest first as far as is known.
+        """Return the first page of a user's documents (``doc.getList``).
+
+        As far as is known, the newest come first.
 
         :raises ReplyInvalid: a document names another owner; most answers name none.
         """
         extra = ["dates", "original", "md5"]
-        reply = self._transport.call("doc.getList", {"user_id": user_id, "extra": extra, "per_page": 100})
+        reply = self._transport.call(
+            "doc.getList", {"user_id": user_id, "extra": extra, "per_page": 100}
+        )
         found = []
         for members in Members(reply, "doc.getList").children("docs", "doc"):
             document = Document.from_members(members)
@@ -252,7 +282,9 @@ class IpernityClient:
         return found
 
     def check_md5(self, sums: Iterable[str]) -> dict[str, list[str]]:
-        """Return which documents carry these MD5 checksums (``doc.checkMD5``): checksum -> document ids, empty if none.
+        """Return which documents have these MD5 checksums (``doc.checkMD5``).
+
+        The result maps each checksum to a list of document ids, which is empty if there are none.
 
         They are asked for 20 at a time. Hits may be other people's documents or deleted ones.
 
@@ -272,7 +304,7 @@ class IpernityClient:
                     hits[md5].append(doc_id)
         return hits
 
-    # -- account, token, test ------------------------------------------------------------------------------------
+    # -- account, token, test ----------------------------------------------------------------------
 
     def get_quota(self) -> Quota:
         """Return what the account may still upload (``account.getQuota``)."""
@@ -280,27 +312,35 @@ class IpernityClient:
 
     def check_token(self) -> Token:
         """Return whose token this is and what it allows (``auth.checkToken``)."""
-        # With OAuth the method still requires its documented parameter, and takes the OAuth token for it.
-        return Token.from_reply(self._transport.call("auth.checkToken", {"auth_token": self._oauth_token}))
+        # With OAuth the method still requires its documented parameter, and takes the OAuth token
+        # for it.
+        return Token.from_reply(
+            self._transport.call("auth.checkToken", {"auth_token": self._oauth_token})
+        )
 
     def echo(self, text: str = "hello") -> str:
-        """Return what the service received (``test.echo``): proof of the address, the key and the character set."""
+        """Return what the service received (``test.echo``).
+
+        This proves that the address, the key and the character set are right.
+        """
         return Members(self._transport.call("test.echo", {"echo": text}), "test.echo").text("echo")
 
-    # -- media files ---------------------------------------------------------------------------------------------
+    # -- media files -------------------------------------------------------------------------------
 
     def download(
         self, url: str, *, max_bytes: int = MAX_DOWNLOAD_BYTES, total_timeout: float = 3600.0
     ) -> Iterator[bytes]:
         """Yield the bytes of a media file, block by block.
 
-        Up to five redirects are followed; the request carries neither a signature nor a token. Each address must be one of
-        the media hosts, and must not lead into this machine or its network unless the service is there, too.
+        Up to five redirects are followed; the request carries neither a signature nor a token. Each
+        address must be one of the media hosts, and must not lead into this machine or its network
+        unless the service is there, too.
 
         :param url: from :meth:`get_medias`.
         :param max_bytes: the most that is fetched.
         :param total_timeout: seconds until all of it must be there.
-        :raises PermanentError: the address is not allowed, or the file is longer than ``max_bytes``.
+        :raises PermanentError: the address is not allowed, or the file is longer than
+            ``max_bytes``.
         """
         return self._transport.download(url, max_bytes, total_timeout)
 
@@ -312,6 +352,6 @@ def _batches(items: Sequence[str], size: int) -> Iterator[Sequence[str]]:
 def _require_asked_for(
     members: Members, name: str, found: str | None, asked_for: Sequence[str | None]
 ) -> None:
-    """Raise if an answer is about something else: a cache or a proxy in between has mixed answers up."""
+    """Raise if an answer is about something else: a cache or a proxy has mixed up answers."""
     if found not in asked_for:
         raise members.invalid(name, "what was asked for")

@@ -17,7 +17,9 @@ _LATEST = 2**33  # in the year 2242: what is later is not a time
 
 
 def ahead_of_service(reply: Mapping[str, Any], date: str | None = None) -> float | None:
-    """Return the seconds by which this clock is ahead of the service's (negative: behind), by a reply that came just now.
+    """Return by how many seconds this clock is ahead of the service's (negative: behind).
+
+    The time is taken from a reply that was received just now.
 
     :param date: the reply's HTTP header ``Date``, for replies without a time of their own.
     """
@@ -49,18 +51,22 @@ def explain_stale_signature(error: StaleSignature, ahead: float | None) -> Stale
     """Return the same refusal, with a sentence that says by how much the clock is off."""
     agrees = ahead is not None and abs(ahead) <= NEGLIGIBLE_SECONDS
     if error.code == _USED_NONCE:
-        why = f"The service refuses the OAuth nonce of {error.method} as one that was used before (code 133): try again"
+        why = (
+            f"The service refuses the OAuth nonce of {error.method} as one that was used before"
+            " (code 133): try again"
+        )
     elif agrees and error.code == 134:
         why = (
-            f"The service refuses the OAuth timestamp of {error.method} (code 134), though this machine's clock agrees with "
-            "the service's: a later call with the same token was there first. A long upload can be overtaken so by other calls; "
-            "then use the service's own signature (auth: signature), or a token for each worker. Else the clock of another "
-            "program with this token runs ahead"
+            f"The service refuses the OAuth timestamp of {error.method} (code 134), though this"
+            " machine's clock agrees with the service's: a later call with the same token was"
+            " there first. A long upload can be overtaken so by other calls; then use the"
+            " service's own signature (auth: signature), or a token for each worker. Else the"
+            " clock of another program with this token runs ahead"
         )
     else:
         why = (
-            f"The service refuses the OAuth timestamp of {error.method} (code {error.code}): {describe_offset(ahead)}; "
-            "set the clock"
+            f"The service refuses the OAuth timestamp of {error.method} (code {error.code}):"
+            f" {describe_offset(ahead)}; set the clock"
         )
     arrived = f" {FILE_MAY_HAVE_ARRIVED}" if error.maybe_accepted else ""
     return StaleSignature(

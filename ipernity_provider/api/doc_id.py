@@ -18,7 +18,8 @@ from ipernity_provider.text import display
 _DIGITS = 20
 #: Floats hold no whole numbers beyond this one exactly.
 _EXACT_FLOATS = 2**53
-#: What holds numbers as floats writes ``5412.0``. More zeros are not accepted: ``5.000`` is 5000 in many countries.
+#: What holds numbers as floats writes ``5412.0``. More zeros are not accepted: ``5.000`` is 5000 in
+#: many countries.
 _NUMBER = re.compile(r"0*([1-9][0-9]*)(?:\.0)?", re.ASCII)
 _SERVICE = "ipernity.com"
 _THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -33,9 +34,10 @@ def read_doc_id(given: object, base_url: str | None = None) -> str:
 
     :param given: the number, as text or as a number, or the address of the document's page
         (``https://www.ipernity.com/doc/<user>/<number>``, whatever follows).
-    :param base_url: the service's address in the connection; None for the usual one. Pages there are accepted, too.
-    :raises ValueError: it is neither. The text continues a sentence that begins with the name of the value, such as
-        ``is 'boat', which is not a document's number such as 5412``.
+    :param base_url: the service's address in the connection; None for the usual one. Pages there
+        are accepted, too.
+    :raises ValueError: it is neither. The text continues a sentence that begins with the name of
+        the value, such as ``is 'boat', which is not a document's number such as 5412``.
     """
     if given is None or (isinstance(given, str) and not given.strip()):
         raise ValueError("is missing")
@@ -49,7 +51,10 @@ def read_doc_id(given: object, base_url: str | None = None) -> str:
 
 
 def _digits_of(given: object) -> str:
-    """Return a whole number above 0 as text; empty for anything else, and where digits are lost already."""
+    """Return a whole number above 0 as text.
+
+    The text is empty for anything else, and for a float so large that it has lost digits.
+    """
     if isinstance(given, bool) or not isinstance(given, Integral | float):
         return ""
     number = given if isinstance(given, float) else int(given)
@@ -70,13 +75,20 @@ def _number_in_address(text: str, base_url: str | None) -> str:
     # An album's address has a number at its end, too: /doc/<user>/album/<number>.
     number = parts[2] if len(parts) > 2 and parts[0] == "doc" else ""
     if not (_NUMBER.fullmatch(number) and number.isdigit() and len(number) <= _DIGITS):
-        raise ValueError(f"is {_quoted(text)}, which is not a document's page: that is /doc/<user>/<number>")
+        raise ValueError(
+            f"is {_quoted(text)}, which is not a document's page: that is /doc/<user>/<number>"
+        )
     return number.lstrip("0")
 
 
 def _split(address: str) -> tuple[str, tuple[str, int | None], list[str]]:
-    """Return scheme, site (host and port) and parts of the path of an address, which may lack its scheme."""
-    if not address.isprintable() or " " in address:  # the library leaves line breaks out, and digits join
+    """Return scheme, site (host and port) and path parts of an address.
+
+    The address may lack its scheme.
+    """
+    if (
+        not address.isprintable() or " " in address
+    ):  # the library leaves line breaks out, and digits join
         raise ValueError
     url = urlsplit(address if "://" in address else f"https://{address}")
     host = (url.hostname or "").rstrip(".")

@@ -1,7 +1,8 @@
 """The service's error codes as exceptions.
 
-A code below 100 belongs to its method: 1 of ``doc.get`` and 1 of ``upload.replace`` are different errors. Codes from
-100 mean the same everywhere. Only the code decides: the service may translate its messages.
+A code below 100 belongs to its method: 1 of ``doc.get`` and 1 of ``upload.replace`` are different
+errors. Codes from 100 mean the same everywhere. Only the code decides: the service may translate
+its messages.
 """
 
 from __future__ import annotations
@@ -23,12 +24,14 @@ class IpernityError(Exception):
     :param method: the API method that was called, e.g. ``upload.replace``.
     :param code: the service's error number; None where the service gave none (transport errors).
     :param title: the short title of the error, from the service or else from its documentation.
-    :param maybe_accepted: whether the service may have acted on the call anyway; for an upload: whether the file may have
-        arrived. None stands for the class's own answer.
-    :param retry_after: seconds for which the service asks to wait before another call; None if it does not say.
+    :param maybe_accepted: whether the service may have acted on the call anyway; for an upload:
+        whether the file may have arrived. None stands for the class's own answer.
+    :param retry_after: seconds for which the service asks to wait before another call; None if it
+        does not say.
     """
 
-    #: Whether trying again can help: ``transient``, ``permanent``, or ``credential`` (a person has to act).
+    #: Whether trying again can help: ``transient``, ``permanent``, or ``credential`` (a person has
+    #: to act).
     kind: ClassVar[ErrorKind] = "permanent"
     maybe_accepted: bool = False
 
@@ -123,7 +126,8 @@ class RateLimited(TransientError):
 class StaleSignature(TransientError):
     """Codes 132 to 134: OAuth timestamp or nonce refused; a call that is signed again may pass.
 
-    A gateway that repeats a call gets code 133 for the second one, so a refused upload may have been accepted.
+    A gateway that repeats a call gets code 133 for the second one, so a refused upload may have
+    been accepted.
     """
 
 
@@ -149,7 +153,10 @@ class PermanentError(IpernityError):
 
 
 class DocumentNotFound(PermanentError):
-    """The document does not exist or the caller may not see (or change) it; the service does not say which."""
+    """The document does not exist, or the caller may not see (or change) it.
+
+    The service does not say which.
+    """
 
 
 class TicketNotFound(PermanentError):
@@ -182,28 +189,44 @@ _NOT_SEEN = "Check the id, and that the token belongs to the document's owner."
 #: Codes from 100: the same for every method.
 COMMON_CODES: dict[int, CodeMeaning] = {
     100: CodeMeaning("API Key is missing", PermanentError, "Set api_key in the connection."),
-    101: CodeMeaning("API Key is invalid", CredentialError, "Check api_key: it is unknown or was disabled."),
+    101: CodeMeaning(
+        "API Key is invalid", CredentialError, "Check api_key: it is unknown or was disabled."
+    ),
     102: CodeMeaning("Invalid format", PermanentError, _BUG),
     103: CodeMeaning("Method not found", PermanentError, "Check the method's name."),
     104: CodeMeaning("Signature missing", PermanentError, _BUG),
     105: CodeMeaning(
-        "Signature is invalid", CredentialError, "Check the API secret (with OAuth, the token secret too)."
+        "Signature is invalid",
+        CredentialError,
+        "Check the API secret (with OAuth, the token secret too).",
     ),
     106: CodeMeaning("Token missing", CredentialError, "Set token in the connection."),
     107: CodeMeaning("Token invalid", CredentialError, f"It is wrong or was revoked. {_AUTHORIZE}"),
     108: CodeMeaning(
-        "Account closed", CredentialError, "The account is closed or suspended; log in at ipernity.com."
+        "Account closed",
+        CredentialError,
+        "The account is closed or suspended; log in at ipernity.com.",
     ),
-    109: CodeMeaning("Action blocked", PermanentError, "A member's or group's block list forbids it."),
-    110: CodeMeaning("Insufficient permissions", CredentialError, f"The token lacks a right. {_AUTHORIZE}"),
+    109: CodeMeaning(
+        "Action blocked", PermanentError, "A member's or group's block list forbids it."
+    ),
+    110: CodeMeaning(
+        "Insufficient permissions", CredentialError, f"The token lacks a right. {_AUTHORIZE}"
+    ),
     111: CodeMeaning(
-        "IP not allowed", CredentialError, "Add this machine's address to the key's list at ipernity.com."
+        "IP not allowed",
+        CredentialError,
+        "Add this machine's address to the key's list at ipernity.com.",
     ),
     112: CodeMeaning(
-        "Application Quota Error", RateLimited, "The key has used up its calls: wait, or call less often."
+        "Application Quota Error",
+        RateLimited,
+        "The key has used up its calls: wait, or call less often.",
     ),
     113: CodeMeaning(
-        "Client IP Quota Error", RateLimited, "Too many calls from this address: wait, or call less often."
+        "Client IP Quota Error",
+        RateLimited,
+        "Too many calls from this address: wait, or call less often.",
     ),
     120: CodeMeaning("HTTP POST required", PermanentError, _BUG),
     121: CodeMeaning("Invalid SOAP envelope", PermanentError, _BUG),
@@ -213,11 +236,17 @@ COMMON_CODES: dict[int, CodeMeaning] = {
     132: CodeMeaning("OAuth Clock skew", StaleSignature, "Set this machine's clock."),
     133: CodeMeaning("OAuth Nonce is invalid", StaleSignature, "Sign the call again."),
     134: CodeMeaning(
-        "OAuth Timestamp is invalid", StaleSignature, "Sign the call again; check the clocks of all workers."
+        "OAuth Timestamp is invalid",
+        StaleSignature,
+        "Sign the call again; check the clocks of all workers.",
     ),
     135: CodeMeaning("OAuth Signature method unsupported", PermanentError, _BUG),
-    500: CodeMeaning("Service error", ServiceFault, "The service failed; try again in some minutes."),
-    501: CodeMeaning("Maintenance mode", ServiceDown, "The service is being maintained; try again later."),
+    500: CodeMeaning(
+        "Service error", ServiceFault, "The service failed; try again in some minutes."
+    ),
+    501: CodeMeaning(
+        "Maintenance mode", ServiceDown, "The service is being maintained; try again later."
+    ),
     503: CodeMeaning(
         "Service unavailable", ServiceDown, "The service is overloaded or down; try again later."
     ),
@@ -237,7 +266,9 @@ METHOD_CODES: dict[str, dict[int, CodeMeaning]] = {
             PermanentError,
             "Replace a photo by a photo, a video by a video.",
         ),
-        6: CodeMeaning("PRO account feature", CredentialError, "Replacing needs a PRO (Club) account."),
+        6: CodeMeaning(
+            "PRO account feature", CredentialError, "Replacing needs a PRO (Club) account."
+        ),
     },
     "upload.file": {
         1: CodeMeaning("File is missing or empty", PermanentError, "Check the file."),
@@ -245,11 +276,15 @@ METHOD_CODES: dict[str, dict[int, CodeMeaning]] = {
         3: CodeMeaning("File is refused", PermanentError, "Its type is probably not supported."),
     },
     "upload.checkTickets": {
-        1: CodeMeaning("Ticket not found", TicketNotFound, "The service does not know the ticket any more."),
+        1: CodeMeaning(
+            "Ticket not found", TicketNotFound, "The service does not know the ticket any more."
+        ),
     },
     "doc.get": {1: CodeMeaning("Document not found", DocumentNotFound, _NOT_SEEN)},
     "doc.getMedias": {1: CodeMeaning("Document not found", DocumentNotFound, _NOT_SEEN)},
-    "doc.checkMD5": {1: CodeMeaning("Document not found", DocumentNotFound, "No document has these bytes.")},
+    "doc.checkMD5": {
+        1: CodeMeaning("Document not found", DocumentNotFound, "No document has these bytes.")
+    },
     "doc.delete": {1: CodeMeaning("Document not found", DocumentNotFound, _NOT_SEEN)},
     "doc.set": {
         1: CodeMeaning("Document not found", DocumentNotFound, _NOT_SEEN),
@@ -257,7 +292,9 @@ METHOD_CODES: dict[str, dict[int, CodeMeaning]] = {
         3: CodeMeaning("Invalid argument", PermanentError, "Check the fields' values."),
     },
     "doc.getList": {1: CodeMeaning("User invalid", PermanentError, "Check the user id.")},
-    "user.get": {1: CodeMeaning("User unknown, closed or suspended", PermanentError, "Check the user id.")},
+    "user.get": {
+        1: CodeMeaning("User unknown, closed or suspended", PermanentError, "Check the user id.")
+    },
     "auth.getToken": {
         1: CodeMeaning("Frob missing", PermanentError, _BUG),
         2: CodeMeaning(
@@ -266,21 +303,29 @@ METHOD_CODES: dict[str, dict[int, CodeMeaning]] = {
             "It was used, has expired or was not consented to: authorize again.",
         ),
     },
-    "api.methods.get": {1: CodeMeaning("Method not found", PermanentError, "Check the method's name.")},
+    "api.methods.get": {
+        1: CodeMeaning("Method not found", PermanentError, "Check the method's name.")
+    },
 }
 
-_FAULT = CodeMeaning("Unknown service error", ServiceFault, "The service failed; try again in some minutes.")
+_FAULT = CodeMeaning(
+    "Unknown service error", ServiceFault, "The service failed; try again in some minutes."
+)
 _UNKNOWN = CodeMeaning("Unknown error", PermanentError, "The code is not documented.")
 
 
-#: An upload that is refused so after its last byte may have been accepted anyway: the service failed while it worked
-#: on it, or a gateway repeated the call and this is the answer to the second one.
+#: An upload that is refused so after its last byte may have been accepted anyway: the service
+#: failed while it worked on it, or a gateway repeated the call and this is the answer to the second
+#: one.
 _MAY_FOLLOW_ACCEPTANCE = (ServiceFault, ServiceDown, RateLimited, StaleSignature)
 FILE_MAY_HAVE_ARRIVED = "The file may have arrived."
 
 
 def meaning_of(method: str, code: int) -> CodeMeaning:
-    """Return what a code means in a method's reply; an undocumented one is permanent, from 500 a fault of the service."""
+    """Return what a code means in a method's reply.
+
+    An undocumented code is permanent; from 500 on it is a fault of the service.
+    """
     if code >= 500:
         return COMMON_CODES.get(code, _FAULT)
     if code >= 100:
@@ -301,16 +346,20 @@ def api_error(
 
     :param title: the service's message; the documented title stands in for an empty one.
     :param subject: what the call was about, e.g. ``document 5412``.
-    :param upload_ended: for an upload: whether its last byte had left when it was refused; None for any other call.
+    :param upload_ended: for an upload: whether its last byte had left when it was refused; None for
+        any other call.
     """
     meaning = meaning_of(method, code)
     title = clean_text(title, _LONGEST_TITLE) or meaning.title
     about = f" for {subject}" if subject else ""
     maybe = (
-        None if upload_ended is None else upload_ended and issubclass(meaning.error, _MAY_FOLLOW_ACCEPTANCE)
+        None
+        if upload_ended is None
+        else upload_ended and issubclass(meaning.error, _MAY_FOLLOW_ACCEPTANCE)
     )
     return meaning.error(
-        f"{method}{about}: {title} (code {code}). {meaning.advice}{f' {FILE_MAY_HAVE_ARRIVED}' if maybe else ''}",
+        f"{method}{about}: {title} (code {code})."
+        f" {meaning.advice}{f' {FILE_MAY_HAVE_ARRIVED}' if maybe else ''}",
         method=method,
         code=code,
         title=title,

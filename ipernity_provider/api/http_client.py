@@ -1,8 +1,9 @@
 """Plain HTTP within limits: requests and their whole answers, and media files block by block.
 
-No redirect of a call is followed, no cookie is kept and no ``.netrc`` is read. Each answer must be there as a whole after a
-limited time, and has a limited number of bytes. What cannot be limited from here is how long the system takes to look a name
-up; and the time for connecting holds for each of a host's addresses.
+No redirect of a call is followed, no cookie is kept and no ``.netrc`` is read. Each answer must be
+there as a whole after a limited time, and has a limited number of bytes. What cannot be limited
+from here is how long the system takes to look a name up; and the time for connecting holds for each
+of a host's addresses.
 """
 
 from __future__ import annotations
@@ -49,7 +50,9 @@ class HttpClient:
         self._adapter = LimitedAdapter()
         self._routes: dict[str, dict[str, Any]] = {}
         self._headers = {
-            "User-Agent": f"airflow-provider-ipernity/{__version__} {requests.utils.default_user_agent()}",
+            "User-Agent": (
+                f"airflow-provider-ipernity/{__version__} {requests.utils.default_user_agent()}"
+            ),
             "Accept": "*/*",
         }
 
@@ -67,16 +70,21 @@ class HttpClient:
     ) -> Answer:
         """Make a request and return the whole answer.
 
-        :param timeout: seconds for connecting, and for each block of a body that is sent; seconds from the end of the
-            request until the whole answer is there.
+        :param timeout: seconds for connecting, and for each block of a body that is sent; seconds
+            from the end of the request until the whole answer is there.
         :param content: the parameters or the body, as requests takes them.
         :raises Exception: whatever these libraries raise.
         """
-        request = requests.Request(http, url, headers={**self._headers, **headers}, **content).prepare()
+        request = requests.Request(
+            http, url, headers={**self._headers, **headers}, **content
+        ).prepare()
         addresses: list[str] = []
         with answer_limits(AnswerLimits(timeout[1], MAX_REPLY_BYTES)), on_connect(addresses.append):
-            # Not by a session, which follows redirects, reads all of their answers, and keeps cookies.
-            response = self._adapter.send(request, stream=True, timeout=timeout, **self.route_to(url))
+            # Not by a session, which follows redirects, reads all of their answers, and keeps
+            # cookies.
+            response = self._adapter.send(
+                request, stream=True, timeout=timeout, **self.route_to(url)
+            )
         try:
             blocks = []
             while block := response.raw.read(_REPLY_BLOCK, decode_content=False):
@@ -91,10 +99,14 @@ class HttpClient:
         return Answer(response.status_code, body, response.headers)
 
     def route_to(self, url: str) -> dict[str, Any]:
-        """Return proxies and trusted certificates for an address: the client's own settings, then the environment's."""
+        """Return proxies and trusted certificates for an address.
+
+        The client's own settings come first, then those of the environment.
+        """
         try:
             parts = urlsplit(url)
-            # The environment is read once for each host: left to itself, requests reads it at each call.
+            # The environment is read once for each host: left to itself, requests reads it at each
+            # call.
             place = f"{parts.scheme}://{parts.netloc}"
             if place not in self._routes:
                 route = requests.Session().merge_environment_settings(
@@ -128,7 +140,10 @@ class HttpClient:
             raise transport_error("download", host_of(url), failure)
 
     def _open(self, url: str, timeout: tuple[float, float], end: float) -> requests.Response:
-        """Return the response that has the file, after a few redirects at most; each address is checked."""
+        """Return the response with the file, after a few redirects at most.
+
+        Each address is checked.
+        """
         before = ""
         for _ in range(_MOST_REDIRECTS + 1):
             # A backslash ends the host for some parsers, and not for others.
@@ -142,7 +157,9 @@ class HttpClient:
             self._media_hosts.require_allowed(before, redirected_from)
             limits = answer_limits(AnswerLimits(end - time.monotonic()))
             with limits, on_connect(self._media_hosts.require_outside):
-                response = self._adapter.send(request, stream=True, timeout=timeout, **self.route_to(url))
+                response = self._adapter.send(
+                    request, stream=True, timeout=timeout, **self.route_to(url)
+                )
             if response.status_code == 200:
                 return response
             response.close()
@@ -165,7 +182,9 @@ def _limited_blocks(response: requests.Response, max_bytes: int) -> Iterator[byt
     announced = as_int(response.headers.get("Content-Length"))
     if announced is not None and announced > max_bytes:
         left = -1
-    while left >= 0 and (block := response.raw.read(min(BLOCK_BYTES, left + 1), decode_content=False)):
+    while left >= 0 and (
+        block := response.raw.read(min(BLOCK_BYTES, left + 1), decode_content=False)
+    ):
         left -= len(block)
         if left >= 0:
             yield block

@@ -1,8 +1,9 @@
 """Answers with an end: a total time and a number of bytes, whatever the other side sends.
 
-The time limit of an HTTP library holds for each read of the socket, so that a byte every few seconds keeps a call for ever:
-in the headers, in the body, or in any number of ``100 Continue``. Here every read of an answer goes through one object that
-knows when the whole answer must be there. It needs no thread, and costs one more Python call for each read.
+The time limit of an HTTP library holds for each read of the socket, so that a byte every few
+seconds keeps a call for ever: in the headers, in the body, or in any number of ``100 Continue``.
+Here every read of an answer goes through one object that knows when the whole answer must be there.
+It needs no thread, and costs one more Python call for each read.
 
 The same connections say which address they have reached, before anything is sent to it.
 """
@@ -56,11 +57,15 @@ _on_connect: ContextVar[Callable[[str], None] | None] = ContextVar("on_connect",
 
 @contextmanager
 def on_connect(report: Callable[[str], None]) -> Iterator[None]:
-    """Report the IP address of each connection that is made in this context, before anything is sent over it.
+    """Report the IP address of each new connection before anything is sent over it.
 
-    Behind a proxy nothing is reported: the address is the proxy's, and which one that connects to is for the proxy to decide.
+    This applies to the connections that are made in this context.
 
-    :param report: what it raises ends the connection, and comes out of the request unchanged unless it is an ``OSError``.
+    Behind a proxy nothing is reported: the address is the proxy's, and which one that connects to
+    is for the proxy to decide.
+
+    :param report: what it raises ends the connection, and comes out of the request unchanged unless
+        it is an ``OSError``.
     """
     token = _on_connect.set(report)
     try:
@@ -100,7 +105,10 @@ class _LimitedReader(io.RawIOBase):
 
 
 class _LimitedResponse(http.client.HTTPResponse):
-    """An answer that is read within the limits of its context; also that of a proxy to ``CONNECT``."""
+    """An answer that is read within the limits of its context.
+
+    This includes a proxy's answer to ``CONNECT``.
+    """
 
     def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
@@ -109,14 +117,18 @@ class _LimitedResponse(http.client.HTTPResponse):
 
     def begin(self) -> None:
         super().begin()
-        # http.client skips 100 alone. The answer comes after 102 and 103, too, and must not be left for the next call.
+        # http.client skips 100 alone. The answer comes after 102 and 103, too, and must not be left
+        # for the next call.
         while 100 < self.status < 200:
             self.headers = self.msg = None  # type: ignore[assignment]
             super().begin()
 
 
 class LimitedAdapter(HTTPAdapter):
-    """Sends requests whose answers are read within :func:`answer_limits`; without a redirect, a cookie or a retry."""
+    """Sends requests and reads their answers within :func:`answer_limits`.
+
+    It follows no redirects, keeps no cookies and does not retry.
+    """
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
@@ -128,7 +140,10 @@ class LimitedAdapter(HTTPAdapter):
         return manager
 
     def close(self) -> None:
-        """Close all connections at once: urllib3 does that when a pool is collected, which a traceback can put off."""
+        """Close all connections at once.
+
+        urllib3 closes them when a pool is garbage-collected, which a traceback can delay.
+        """
         for manager in (self.poolmanager, *self.proxy_manager.values()):
             for key in manager.pools.keys():  # noqa: SIM118 - it is not a dict
                 if pool := manager.pools.get(key):

@@ -1,8 +1,10 @@
-"""Where media files may be fetched from: the service names the address, so the address is not trusted.
+"""Which hosts media files may be fetched from.
 
-A reply that names ``http://169.254.169.254/latest/meta-data`` would make this program read what only the inside of its own
-network may read. So a host must be one of the service's own, and must not lead to an address inside this network, unless the
-service itself is there.
+The service names the address, so the address is not trusted.
+
+A reply that names ``http://169.254.169.254/latest/meta-data`` would make this program read what
+only the inside of its own network may read. So a host must be one of the service's own, and must
+not lead to an address inside this network, unless the service itself is there.
 """
 
 from __future__ import annotations
@@ -22,8 +24,8 @@ _NAT64 = IPv6Network("64:ff9b::/96")
 class MediaHosts:
     """Decides whether a media file may be fetched.
 
-    Allowed are the host of the service, all below its domain if its name begins with ``api.`` or ``www.``, and what is
-    listed. The ports are the usual ones, or the one that is named.
+    Allowed are the host of the service, all below its domain if its name begins with ``api.`` or
+    ``www.``, and what is listed. The ports are the usual ones, or the one that is named.
 
     :param base_url: the address of the service.
     :param listed: more hosts, ``name`` or ``name:port``.
@@ -35,15 +37,20 @@ class MediaHosts:
         self._listed = {_host_and_port(_parts(f"//{host}")) for host in listed}
         first, _, rest = self._service[0].partition(".")
         # Below `api.ipernity.com` is `ipernity.com`; below `api.com` would be half the world.
-        self._domain = rest if first in {"api", "www"} and "." in rest and not _is_address(rest) else None
+        self._domain = (
+            rest if first in {"api", "www"} and "." in rest and not _is_address(rest) else None
+        )
         # None until the service has answered. What its name leads to later proves nothing.
         name = self._service[0]
-        self._is_inside = True if name == "localhost" or (_is_address(name) and not is_public(name)) else None
+        self._is_inside = (
+            True if name == "localhost" or (_is_address(name) and not is_public(name)) else None
+        )
 
     def require_allowed(self, url: str, redirected_from: str = "") -> None:
         """Require that a media file may be fetched from an address, as far as the address shows.
 
-        :param url: as it is sent: it must have been normalized, so that all parsers agree about its host.
+        :param url: as it is sent: it must have been normalized, so that all parsers agree about its
+            host.
         :param redirected_from: the address that has led to this one.
         :raises PermanentError: it may not. Nothing was fetched from there.
         """
@@ -52,14 +59,15 @@ class MediaHosts:
         shown = clean_text(parts.netloc.rpartition("@")[2], 300)
         if "@" in parts.netloc or not self._is_listed(host, port, parts.scheme):
             raise PermanentError(
-                f"download: {shown} is not a media host of {self._service[0]}, so the file was not fetched. If it is "
-                "one, add it to `media_hosts` in the connection's extra; else report this to the service.",
+                f"download: {shown} is not a media host of {self._service[0]}, so the file was not"
+                " fetched. If it is one, add it to `media_hosts` in the connection's extra; else"
+                " report this to the service.",
                 method="download",
             )
         if redirected_from.startswith("https:") and parts.scheme != "https":
             raise PermanentError(
-                f"download: {shown} was reached by a redirect from https to http, so the file was not fetched. Report "
-                "this to the service.",
+                f"download: {shown} was reached by a redirect from https to http, so the file was"
+                " not fetched. Report this to the service.",
                 method="download",
             )
         if _is_address(host):
@@ -81,8 +89,8 @@ class MediaHosts:
         """
         if not self._is_inside and not is_public(address):
             raise PermanentError(
-                f"download: {address} is an address inside this network, so the file was not fetched. Check what the "
-                "name of the media host leads to here.",
+                f"download: {address} is an address inside this network, so the file was not"
+                " fetched. Check what the name of the media host leads to here.",
                 method="download",
             )
 
@@ -93,7 +101,9 @@ class MediaHosts:
 
 
 def is_public(address: str) -> bool:
-    """Return whether an IP address is one of the public network: not loopback, link-local, private, multicast, unspecified.
+    """Return whether an IP address belongs to the public network.
+
+    Loopback, link-local, private, multicast and unspecified addresses do not.
 
     An IPv4 address within an IPv6 address counts as itself.
     """
@@ -108,7 +118,10 @@ def is_public(address: str) -> bool:
 
 
 def _parts(url: str) -> SplitResult:
-    """Return the parts of an address; none of one that cannot be read, which another check refuses."""
+    """Return the parts of an address.
+
+    They are empty if it cannot be parsed; another check refuses such an address.
+    """
     try:
         parts = urlsplit(url)
         _ = parts.port
@@ -118,7 +131,10 @@ def _parts(url: str) -> SplitResult:
 
 
 def _host_and_port(parts: SplitResult) -> tuple[str, int | None]:
-    """Return the host, as it is compared, and the port; the scheme's if none is named, None without a scheme."""
+    """Return the host in the form in which it is compared, and the port.
+
+    If no port is named, it is the scheme's default, or None without a scheme.
+    """
     host = (parts.hostname or "").rstrip(".")
     return host, parts.port or _DEFAULT_PORTS.get(parts.scheme)
 

@@ -1,4 +1,7 @@
-"""What the calls return, as frozen dataclasses; each value was checked when it came in (see :mod:`.parsing`)."""
+"""What the calls return, as frozen dataclasses.
+
+Each value was checked when it was received (see :mod:`.parsing`).
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,8 @@ _LONGEST_WORD = 32
 class Ticket:
     """The state of one upload (``upload.checkTickets``).
 
-    :param state: ``done`` and ``invalid`` are final; ``unknown`` means that the service does not know the ticket.
+    :param state: ``done`` and ``invalid`` are final; ``unknown`` means that the service does not
+        know the ticket.
     :param eta: the service's guess of the seconds left, which is unreliable; None without one.
     :param doc_id: the resulting document, once done.
     """
@@ -38,7 +42,10 @@ class Ticket:
 
     @classmethod
     def from_members(cls, ticket: Members) -> Ticket:
-        """Read a ticket; one that is both done and invalid is undocumented and counts as invalid."""
+        """Read a ticket.
+
+        One that is both done and invalid is undocumented and counts as invalid.
+        """
         invalid, done = ticket.flag("invalid"), ticket.flag("done")
         ticket_id = ticket.ticket("id")
         if ticket_id is None:
@@ -46,7 +53,9 @@ class Ticket:
         return cls(
             id=ticket_id,
             state="invalid" if invalid else "done" if done else "pending",
-            eta=as_int(ticket.values.get("eta")),  # a guess that cannot be read is no worse than none
+            eta=as_int(
+                ticket.values.get("eta")
+            ),  # a guess that cannot be read is no worse than none
             doc_id=ticket.id("doc_id"),
         )
 
@@ -91,10 +100,11 @@ class Media:
 class Document:
     """A document as it is now (``doc.get``).
 
-    :param md5: of the stored bytes, lower-case hex; None where the service does not say. No page documents which member
-        carries it, so both likely places are read.
+    :param md5: of the stored bytes, lower-case hex; None where the service does not say. No page
+        documents which member carries it, so both likely places are read.
     :param bytes: size of the stored original; None where the caller may not see it.
-    :param replaced_at: unix seconds of the last replacement; 0 if there was none or the service does not say.
+    :param replaced_at: unix seconds of the last replacement; 0 if there was none or the service
+        does not say.
     :param asked_at: unix seconds at the service when it answered; None where it did not say.
     """
 
@@ -114,7 +124,9 @@ class Document:
     def from_reply(cls, reply: Mapping[str, Any]) -> Document:
         """Read a reply of ``doc.get``."""
         members = Members(reply, "doc.get")
-        return cls.from_members(members.child("doc", required=True), members.child("api").number("at"))
+        return cls.from_members(
+            members.child("doc", required=True), members.child("api").number("at")
+        )
 
     @classmethod
     def from_members(cls, doc: Members, asked_at: int | None = None) -> Document:
@@ -163,8 +175,8 @@ class Quota:
     :param is_pro: None where the service does not say.
     :param left_bytes: of this month's volume; None where the service does not say.
     :param max_file_bytes: by media class; a class that is missing has no known limit.
-    :param unlimited: the account has no monthly volume; ``left_bytes`` is then below a ceiling that the service raises by
-        itself.
+    :param unlimited: the account has no monthly volume; ``left_bytes`` is then below a ceiling that
+        the service raises by itself.
     """
 
     is_pro: bool | None
@@ -175,7 +187,10 @@ class Quota:
 
     @property
     def spendable_bytes(self) -> int | None:
-        """What uploads may use up this month; None where there is no limit to count with, or the service does not say."""
+        """The bytes that uploads may still use this month.
+
+        None if there is no limit, or if the service does not report it.
+        """
         return None if self.unlimited else self.left_bytes
 
     @classmethod
@@ -197,9 +212,12 @@ class Quota:
 
 @dataclass(frozen=True)
 class Token:
-    """Whose token it is and what it allows (``auth.checkToken``); the token itself is not kept here.
+    """Whose token it is and what it allows (``auth.checkToken``).
 
-    :param permissions: area (``doc``, ``blog``, ...) -> ``none``, ``read``, ``write`` or ``delete``.
+    The token itself is not kept here.
+
+    :param permissions: area (``doc``, ``blog``, ...) -> ``none``, ``read``, ``write`` or
+        ``delete``.
     """
 
     user_id: str
@@ -209,7 +227,10 @@ class Token:
     permissions: Mapping[str, str]
 
     def allows(self, area: str, level: str) -> bool:
-        """Return whether the token has at least this level in this area; a missing area means ``none``."""
+        """Return whether the token has at least this level in this area.
+
+        A missing area means ``none``.
+        """
         held = self.permissions.get(area, "none")
         return held in LEVELS and LEVELS.index(held) >= LEVELS.index(level)
 
@@ -224,5 +245,7 @@ class Token:
             username=user.text("username", _LONGEST_NAME),
             is_pro=bool(user.number("is_pro")),
             lg=user.text("lg", _LONGEST_WORD) or None,
-            permissions={area: permissions.text(area, _LONGEST_WORD) for area in permissions.values},
+            permissions={
+                area: permissions.text(area, _LONGEST_WORD) for area in permissions.values
+            },
         )

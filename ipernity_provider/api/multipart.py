@@ -1,7 +1,8 @@
 """The streamed multipart body of an upload.
 
-requests sends an object that has a length and can be iterated, but not read, in the blocks that it yields. That is the
-fastest way at hand and keeps memory flat, where ``files=`` holds the whole file twice.
+requests sends an object that has a length and can be iterated, but not read, in the blocks that it
+yields. That is the fastest way at hand and keeps memory flat, where ``files=`` holds the whole file
+twice.
 """
 
 from __future__ import annotations
@@ -24,10 +25,16 @@ from ipernity_provider.text import clean_text
 BLOCK_BYTES = 1 << 20
 
 Progress = Callable[[int, int], None]
-"""Called after each block with the bytes of the file that were handed to the connection, and the file's size."""
+"""Called after each block with the number of sent bytes of the file, and the file's size.
+
+A byte counts as sent when it was handed to the connection.
+"""
 
 BeforeLastBlock = Callable[[str, int], None]
-"""Called before the last block leaves, with the MD5 checksum (hex) and the size of all that will have been sent."""
+"""Called before the last block is sent, with the MD5 checksum (hex) and the size of the file.
+
+Both are those of all bytes of the file that will have been sent.
+"""
 
 
 class FilePath(Protocol):
@@ -44,22 +51,26 @@ class FilePath(Protocol):
 class BodyFailed(Exception):
     """The body of a request could not be made; why is in its ``failure``.
 
-    The failure itself might be an ``OSError``, which the HTTP library would take for one of the connection.
+    The failure itself might be an ``OSError``, which the HTTP library would take for one of the
+    connection.
     """
 
 
 @contextmanager
 def reading(filename: str) -> Iterator[None]:
-    """Turn a fault of the source into its own error, because an OSError would pass for one of the connection.
+    """Raise a fault of the source as an error of its own.
 
-    The text of what a storage raises can hold what must not be shown. It is transient, whatever it is: a moment ago the
-    file was there, and the next try looks at it again.
+    An OSError would be mistaken for a fault of the connection.
+
+    The text of what a storage raises can hold what must not be shown. It is transient, whatever it
+    is: a moment ago the file was there, and the next try looks at it again.
     """
     try:
         yield
     except Exception as error:  # noqa: BLE001 - storages raise what they like
         raise SourceUnreadable(
-            f"{clean_text(filename)} could not be read to its end ({type(error).__name__}); nothing was replaced."
+            f"{clean_text(filename)} could not be read to its end ({type(error).__name__}); nothing"
+            " was replaced."
         ) from None
 
 
@@ -67,17 +78,22 @@ def reading(filename: str) -> Iterator[None]:
 class MultipartBody:
     """A form with one file at its end, read block by block each time it is iterated.
 
-    The last block leaves only after the whole file was read and checked: an upload that ends before cannot have arrived.
+    The last block leaves only after the whole file was read and checked: an upload that ends before
+    cannot have arrived.
 
     :param fields: the plain fields, already signed.
     :param size: of the file, in bytes; the announced length rests on it.
     :param filename: the name that the service gets.
-    :param expected_md5: checksum that the file must have, lower-case hex; None leaves the check out.
-    :param before_last_block: called when all was read and checked; if it raises, the last block does not leave.
+    :param expected_md5: checksum that the file must have, lower-case hex; None leaves the check
+        out.
+    :param before_last_block: called when all was read and checked; if it raises, the last block
+        does not leave.
     :ivar begun: whether any of it was handed to the connection.
-    :ivar ended: whether its last bytes were: before that the service cannot take the upload for complete.
-    :ivar failure: why it could not be made: what a callback raised, or :class:`SourceUnreadable` (the file cannot be opened
-        or read) or :class:`SourceChanged` (it is longer, shorter or another one than announced).
+    :ivar ended: whether its last bytes were: before that the service cannot take the upload for
+        complete.
+    :ivar failure: why it could not be made: what a callback raised, or :class:`SourceUnreadable`
+        (the file cannot be opened or read) or :class:`SourceChanged` (it is longer, shorter or
+        another one than announced).
     :raises BodyFailed: (while iterating) there is a ``failure``.
     """
 
@@ -113,7 +129,8 @@ class MultipartBody:
 
     @property
     def _head(self) -> bytes:
-        # The library lays out the whole form with an empty file as its last part; the file's bytes go before the end.
+        # The library lays out the whole form with an empty file as its last part; the file's bytes
+        # go before the end.
         file = RequestField("file", b"", filename=_header_safe(self.filename))
         file.make_multipart(content_type="application/octet-stream")
         plain = [RequestField.from_tuples(name, value) for name, value in self.fields.items()]
@@ -125,7 +142,11 @@ class MultipartBody:
         return f"\r\n--{self.boundary}--\r\n".encode()
 
     def _blocks(self) -> Iterator[memoryview]:
-        digest = hashlib.md5(usedforsecurity=False) if self.expected_md5 or self.before_last_block else None
+        digest = (
+            hashlib.md5(usedforsecurity=False)
+            if self.expected_md5 or self.before_last_block
+            else None
+        )
         buffer = memoryview(bytearray(BLOCK_BYTES))
         sent = 0
         with reading(self.filename):
@@ -150,7 +171,7 @@ class MultipartBody:
                 stream.close()
 
     def _check_all(self, stream: Any, sent: int, md5: str) -> None:
-        """Raise if the file is not the one that was announced, or the caller does not want it to arrive."""
+        """Raise if the file is not the announced one, or if the caller stops the upload."""
         if sent > self.size or self._read(stream, memoryview(bytearray(1))):
             raise SourceChanged(self._sentence("has grown while it was read"))
         if self.expected_md5 and md5 != self.expected_md5:
@@ -167,6 +188,9 @@ class MultipartBody:
 
 
 def _header_safe(filename: str) -> str:
-    """Return a file name that breaks no header: what urllib3 does for line breaks is done for all control characters."""
+    """Return a file name that does not break a header.
+
+    All control characters are escaped in the way in which urllib3 escapes line breaks.
+    """
     name = filename.encode("utf-8", "replace").decode()
     return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", lambda found: quote(found[0]), name)

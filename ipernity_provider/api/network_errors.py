@@ -1,7 +1,8 @@
 """Failures of the connection as typed errors, each one sentence.
 
-The text of requests' own exceptions holds addresses, which can hold signatures or a proxy's password; it is never
-repeated. What matters for an upload is kept: whether anything can have reached the service.
+The text of requests' own exceptions holds addresses, which can hold signatures or a proxy's
+password; it is never repeated. What matters for an upload is kept: whether anything can have
+reached the service.
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ from ipernity_provider.text import clean_text
 
 
 def upload_error(method: str, host: str, error: Exception, body: MultipartBody) -> IpernityError:
-    """Return the typed error for an upload: what was handed over decides, not what the exception is called.
+    """Return the typed error for an upload.
+
+    What was handed over decides, not the name of the exception.
 
     Behind a proxy, for instance, a lost answer comes as a proxy that could not be reached.
     """
@@ -69,27 +72,30 @@ def transport_error(method: str, host: str, error: Exception) -> IpernityError:
     :param host: name and port of the service, for the sentence.
     """
     causes = _causes(error)
-    # Before the rest, because it comes as an address that cannot be used; the proxy may be the environment's.
+    # Before the rest, because it comes as an address that cannot be used; the proxy may be the
+    # environment's.
     if isinstance(error, requests.exceptions.InvalidSchema) and "SOCKS" in str(error):
         return PermanentError(
-            f"{method}: the proxy is a SOCKS proxy, which needs the package PySocks; nothing was sent. Install it, or check "
-            "`proxy` in the connection's extra and ALL_PROXY, HTTPS_PROXY and HTTP_PROXY in the environment.",
+            f"{method}: the proxy is a SOCKS proxy, which needs the package PySocks; nothing was"
+            " sent. Install it, or check `proxy` in the connection's extra and ALL_PROXY,"
+            " HTTPS_PROXY and HTTP_PROXY in the environment.",
             method=method,
         )
     if isinstance(error, _SETTINGS):
         return PermanentError(
-            f"{method}: {host} is not a valid address. Check the connection's host and proxy.", method=method
+            f"{method}: {host} is not a valid address. Check the connection's host and proxy.",
+            method=method,
         )
     if words := _distrust(causes):
         return PermanentError(
-            f"{method}: no secure connection to {host}: {words}. If its certificate comes from an authority "
-            "of your own, give the CA file as `verify` in the connection's extra.",
+            f"{method}: no secure connection to {host}: {words}. If its certificate comes from an"
+            " authority of your own, give the CA file as `verify` in the connection's extra.",
             method=method,
         )
     if _has_no_authorities(error, causes):
         return PermanentError(
-            f"{method}: the CA file cannot be used. Check `verify` in the connection's extra, and REQUESTS_CA_BUNDLE in the "
-            "environment.",
+            f"{method}: the CA file cannot be used. Check `verify` in the connection's extra, and"
+            " REQUESTS_CA_BUNDLE in the environment.",
             method=method,
         )
     if _is_too_long(error):
@@ -100,13 +106,17 @@ def transport_error(method: str, host: str, error: Exception) -> IpernityError:
         isinstance(cause, ConnectTimeoutError) for cause in causes
     )
     if connected and is_timeout(error):
-        return AnswerLost(f"{method}: {host} took the call but did not answer in time.", method=method)
+        return AnswerLost(
+            f"{method}: {host} took the call but did not answer in time.", method=method
+        )
     return _unreachable(method, host, error, causes) or AnswerLost(
         f"{method}: the connection to {host} broke before the answer was complete.", method=method
     )
 
 
-def _unreachable(method: str, host: str, error: Exception, causes: list[BaseException]) -> Unreachable | None:
+def _unreachable(
+    method: str, host: str, error: Exception, causes: list[BaseException]
+) -> Unreachable | None:
     def any_of(kind: type[Exception]) -> bool:
         return any(isinstance(cause, kind) for cause in causes)
 
@@ -143,9 +153,12 @@ def _is_too_long(error: Exception) -> bool:
 
 
 def _causes(error: BaseException) -> list[BaseException]:
-    """Return the error and everything it wraps: urllib3 hides the real reason in ``reason`` or in the arguments.
+    """Return the error and everything that it wraps.
 
-    What was being handled when it was raised (``__context__``) is left out: that may be an earlier call's failure.
+    urllib3 hides the real reason in ``reason`` or in the arguments.
+
+    What was being handled when it was raised (``__context__``) is left out: that may be an earlier
+    call's failure.
     """
     found: list[BaseException] = []
     queue: list[object] = [error]
@@ -165,7 +178,8 @@ def _has_no_authorities(error: Exception, causes: list[BaseException]) -> bool:
     missing = type(error) is OSError and "TLS CA certificate" in str(error)
     refused = any(isinstance(cause, NewConnectionError) for cause in causes)
     return missing or (
-        not refused and any(isinstance(cause, PermissionError | FileNotFoundError) for cause in causes)
+        not refused
+        and any(isinstance(cause, PermissionError | FileNotFoundError) for cause in causes)
     )
 
 

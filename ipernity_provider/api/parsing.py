@@ -1,8 +1,9 @@
 """Bytes of a reply -> values, or the exception that they stand for.
 
-The service's JSON is a dump of PHP arrays: scalars mostly come as strings but not reliably, an empty container can be
-``[]``, ``""``, ``false`` or absent, and errors arrive with HTTP 200 and ``text/plain``. So no header and no type is trusted
-here: each value is read as the type that it must have, or is an error that names the member.
+The service's JSON is a dump of PHP arrays: scalars mostly come as strings but not reliably, an
+empty container can be ``[]``, ``""``, ``false`` or absent, and errors arrive with HTTP 200 and
+``text/plain``. So no header and no type is trusted here: each value is read as the type that it
+must have, or is an error that names the member.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ from ipernity_provider.text import clean_text
 Payload = dict[str, Any]
 T = TypeVar("T")
 
-#: The longest reply that is read, as it travels and inflated. 100 documents with all extras take less than 1 MiB; decoded,
-#: the worst JSON takes 25 times its length.
+#: The longest reply that is read, as it travels and inflated. 100 documents with all extras take
+#: less than 1 MiB; decoded, the worst JSON takes 25 times its length.
 MAX_REPLY_BYTES = 4 << 20
 _LONGEST_XML = 64 << 10
 #: The longest pause that a service may ask for, in seconds.
@@ -54,7 +55,10 @@ class Answer:
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds that the header ``Retry-After`` asks to wait, at most six hours; None without a usable one."""
+        """The seconds to wait according to the header ``Retry-After``.
+
+        Six hours at most; None if there is no usable value.
+        """
         value = self.headers.get("Retry-After", "").strip()
         if re.fullmatch("[0-9]{1,12}", value):
             return min(float(value), LONGEST_RETRY_AFTER)
@@ -77,7 +81,8 @@ def http_date(value: str | None) -> float | None:
 def inflate(body: bytes, encoding: str) -> bytes | None:
     """Return the body without its compression, None if it is larger than a reply may be.
 
-    A body that is not what ``encoding`` (the header ``Content-Encoding``) says is returned as it is.
+    A body that is not what ``encoding`` (the header ``Content-Encoding``) says is returned as it
+    is.
     """
     if encoding.strip().lower() not in {"gzip", "x-gzip", "deflate"}:
         return body
@@ -89,16 +94,22 @@ def inflate(body: bytes, encoding: str) -> bytes | None:
 
 
 def decode(body: bytes) -> Payload | None:
-    """Return the reply's object if it is one of the service's own: with an ``api`` member, or ``api`` as its XML root."""
+    """Return the reply's object if it is one of the service's own.
+
+    Such a reply has a member ``api``, or ``api`` as its XML root.
+    """
     text = body.decode("utf-8-sig", errors="replace")
     if text.lstrip().startswith("<"):
         return _decode_xml(text.strip()) if len(text) <= _LONGEST_XML else None
     if "\\u" in text:
         text = _SURROGATES.sub(lambda found: r"\ufffd" if found[1] else found[0], text)
     try:
-        # An endless number stays text: it would take minutes to read, and the member that holds it is named later.
+        # An endless number stays text: it would take minutes to read, and the member that holds it
+        # is named later.
         decoded = json.loads(
-            text, parse_int=lambda digits: int(digits) if len(digits) < 20 else digits, parse_constant=str
+            text,
+            parse_int=lambda digits: int(digits) if len(digits) < 20 else digits,
+            parse_constant=str,
         )
     except (ValueError, RecursionError):
         return None
@@ -106,18 +117,23 @@ def decode(body: bytes) -> Payload | None:
 
 
 def _decode_xml(text: str) -> Payload | None:
-    """Read the root's attributes and those children that are text alone: a refusal, or the ticket of an upload."""
+    """Return the root's attributes, and those of its children that contain only text.
+
+    Such a reply is a refusal, or the ticket of an upload.
+    """
     if not re.match(r"(<\?xml[^>]*\?>\s*)?<api[\s/>]", text) or "<!" in text:
         return None
     try:
         root = ET.fromstring(re.sub(r"^<\?xml[^>]*\?>", "", text))  # nosec B314  # noqa: S314 - no entity: see above
     except (SyntaxError, ValueError):
         return None
-    children = {child.tag: child.text or "" for child in root if not len(child) and not child.attrib}
+    children = {
+        child.tag: child.text or "" for child in root if not len(child) and not child.attrib
+    }
     return {**children, "api": dict(root.attrib)}
 
 
-# -- tolerant readers, for what may be anything ----------------------------------------------------------------------
+# -- tolerant readers, for what may be anything ----------------------------------------------------
 
 
 def as_int(value: object) -> int | None:
@@ -131,7 +147,10 @@ def as_int(value: object) -> int | None:
 
 
 def as_flag(value: object) -> bool:
-    """Return whether a flag is ``1``, ``"1"`` or ``true``; anything else, and a missing one, is False."""
+    """Return whether a flag is ``1``, ``"1"`` or ``true``.
+
+    Anything else, and a missing flag, is False.
+    """
     return value in ("1", 1, "true")
 
 
@@ -145,7 +164,7 @@ def as_map(value: object) -> Payload:
     return dict(value) if isinstance(value, Mapping) else {}
 
 
-# -- strict readers, for what is used further ------------------------------------------------------------------------
+# -- strict readers, for what is used further ------------------------------------------------------
 
 
 def is_absent(value: object) -> bool:
@@ -157,8 +176,8 @@ def is_absent(value: object) -> bool:
 class Members:
     """The members of one object of a reply, each read as what it must be.
 
-    A member without a value is None (an empty text, False, an object without members). What has a value of another kind is
-    an error that names the member: it is not silently taken for missing.
+    A member without a value is None (an empty text, False, an object without members). What has a
+    value of another kind is an error that names the member: it is not silently taken for missing.
 
     :param values: the object; empty if it has no value itself.
     :param method: the API method that was called.
@@ -183,7 +202,10 @@ class Members:
         return Members(value, self.method, self._path_of(name))
 
     def children(self, container: str, name: str) -> Iterator[Members]:
-        """Yield the repeated child of a container: ``{"doc": [{...}]}``, one object alone, or nothing at all."""
+        """Yield the repeated child of a container.
+
+        The service sends it as ``{"doc": [{...}]}``, as a single object, or not at all.
+        """
         holder = self.child(container)
         value = holder.values.get(name)
         if isinstance(value, Mapping) and value:
@@ -266,7 +288,9 @@ class Members:
 
     def url(self, name: str) -> str | None:
         """Return an http(s) address."""
-        return self._read(name, "an http(s) address", lambda text: text if is_http_url(text) else None)
+        return self._read(
+            name, "an http(s) address", lambda text: text if is_http_url(text) else None
+        )
 
     def _read(self, name: str, expected: str, read: Callable[[str], T | None]) -> T | None:
         value = self.values.get(name)
@@ -286,10 +310,13 @@ class Members:
             what = f"is {'an object' if isinstance(value, dict) else 'a list'}, not {expected}"
         else:
             what = f"is {ascii(value)[:60]}, not {expected}"
-        arrived = f" {FILE_MAY_HAVE_ARRIVED}" if self.method in {"upload.file", "upload.replace"} else ""
+        arrived = (
+            f" {FILE_MAY_HAVE_ARRIVED}" if self.method in {"upload.file", "upload.replace"} else ""
+        )
         return ReplyInvalid(
-            f"{self.method}: the member {member} of the answer {what}. The answer was not used.{arrived} Try again later; "
-            "if it stays so, report it to the authors of this package.",
+            f"{self.method}: the member {member} of the answer {what}. The answer was not"
+            f" used.{arrived} Try again later; if it stays so, report it to the authors of this"
+            " package.",
             member=member,
             method=self.method,
         )
@@ -299,11 +326,19 @@ class Members:
 
 
 def is_http_url(text: str) -> bool:
-    """Return whether a text is an http(s) address with a host, and nothing that breaks a line or a header."""
+    """Return whether a text is an http(s) address with a host.
+
+    It must contain nothing that breaks a line or a header.
+    """
     try:
         parts = urlsplit(text)
         _ = parts.port
     except ValueError:
         return False
     printable = text.isprintable() and " " not in text
-    return parts.scheme in {"http", "https"} and bool(parts.hostname) and printable and len(text) <= 4096
+    return (
+        parts.scheme in {"http", "https"}
+        and bool(parts.hostname)
+        and printable
+        and len(text) <= 4096
+    )

@@ -1,7 +1,8 @@
 """Whose word an answer is, and what follows from it.
 
-Only a well-formed reply of the service itself, with its envelope, is the service's word. A page of a proxy, a redirect, an
-empty or a broken answer says nothing about what the service did, whatever its HTTP status is.
+Only a well-formed reply of the service itself, with its envelope, is the service's word. A page of
+a proxy, a redirect, an empty or a broken answer says nothing about what the service did, whatever
+its HTTP status is.
 """
 
 from __future__ import annotations
@@ -29,8 +30,10 @@ def parse_reply(
     """Return the payload of a successful reply, the ``api`` envelope included.
 
     :param subject: what the call was about, e.g. ``document 5412``.
-    :param upload_ended: for an upload: whether its last byte had left when this answer came; None for any other call.
-    :raises IpernityError: the typed error for an error reply, or for an answer that is not the service's.
+    :param upload_ended: for an upload: whether its last byte had left when this answer came; None
+        for any other call.
+    :raises IpernityError: the typed error for an error reply, or for an answer that is not the
+        service's.
     """
     envelope = decode(answer.body)
     api = as_map((envelope or {}).get("api"))
@@ -38,7 +41,8 @@ def parse_reply(
     if status == "ok" and 200 <= answer.status < 300:
         if envelope is None or upload_ended is False:
             raise AnswerLost(
-                f"{method}: the service answered before the whole file was sent. {FILE_MAY_HAVE_ARRIVED}",
+                f"{method}: the service answered before the whole file was sent."
+                f" {FILE_MAY_HAVE_ARRIVED}",
                 method=method,
             )
         return envelope
@@ -67,24 +71,30 @@ def parse_reply(
 
 
 def _lost_upload(method: str, answer: Answer, what: str, ended: bool) -> IpernityError:
-    """Return the error for an upload: once the last byte has left, nothing but the service's word says it is refused."""
+    """Return the error for an upload whose answer is not the service's own.
+
+    Once the last byte is sent, only an answer of the service itself proves a refusal.
+    """
     found = f"HTTP {answer.status} with {what} instead of the service's answer"
     kind: type[IpernityError]
     if ended:
         kind = RateLimited if answer.status == 429 else AnswerLost
         sentence = (
-            f"{method}: the answer is {found}: maintenance, or a proxy in between? {FILE_MAY_HAVE_ARRIVED}"
+            f"{method}: the answer is {found}: maintenance, or a proxy in between?"
+            f" {FILE_MAY_HAVE_ARRIVED}"
         )
     elif answer.status < 400 or is_passing(answer.status):
         kind = RateLimited if answer.status == 429 else BrokenOff
         sentence = (
-            f"{method}: {found} came before the file was through; nothing was replaced. Try again later."
+            f"{method}: {found} came before the file was through; nothing was replaced. Try again"
+            " later."
         )
     else:
         kind = PermanentError
         sentence = (
-            f"{method}: {found} came before the file was through; nothing was replaced. Something between here and the "
-            "service refuses the upload: check the connection's host and proxy, and how large a file they let through."
+            f"{method}: {found} came before the file was through; nothing was replaced. Something"
+            " between here and the service refuses the upload: check the connection's host and"
+            " proxy, and how large a file they let through."
         )
     return kind(sentence, method=method, maybe_accepted=ended, retry_after=answer.retry_after)
 
@@ -93,7 +103,9 @@ def _lost_call(method: str, answer: Answer, what: str) -> IpernityError:
     status, wait = answer.status, answer.retry_after
     if status == 429:
         return RateLimited(
-            f"{method}: too many calls (HTTP 429). Wait, or call less often.", method=method, retry_after=wait
+            f"{method}: too many calls (HTTP 429). Wait, or call less often.",
+            method=method,
+            retry_after=wait,
         )
     if is_passing(status):
         return AnswerLost(
@@ -103,18 +115,21 @@ def _lost_call(method: str, answer: Answer, what: str) -> IpernityError:
         )
     if status >= 400:
         return PermanentError(
-            f"{method}: refused with HTTP {status} and {what} instead of data. Check the connection's host and proxy, "
-            "and that its extra does not switch `lg` off: the service seems to refuse calls without it.",
+            f"{method}: refused with HTTP {status} and {what} instead of data. Check the"
+            " connection's host and proxy, and that its extra does not switch `lg` off: the"
+            " service seems to refuse calls without it.",
             method=method,
         )
     if status >= 300 and _is_moved(method, answer.headers.get("Location", "")):
         return PermanentError(
-            f"{method}: HTTP {status} sends the call to another address; it was not followed, because that would lose the "
-            "posted data. Set the connection's host to the right address (https?).",
+            f"{method}: HTTP {status} sends the call to another address; it was not followed,"
+            " because that would lose the posted data. Set the connection's host to the right"
+            " address (https?).",
             method=method,
         )
     return AnswerLost(
-        f"{method}: the answer is {what} instead of data (HTTP {status}): maintenance, or a proxy in between?",
+        f"{method}: the answer is {what} instead of data (HTTP {status}): maintenance, or a proxy"
+        " in between?",
         method=method,
         retry_after=wait,
     )
@@ -126,7 +141,10 @@ def is_passing(status: int) -> bool:
 
 
 def _is_moved(method: str, location: str) -> bool:
-    """Return whether a redirect leads to the same call elsewhere; any other one leads to some page."""
+    """Return whether a redirect leads to the same call elsewhere.
+
+    Any other redirect leads to some web page.
+    """
     try:
         return f"/{method}/" in urlsplit(location).path
     except ValueError:

@@ -1,8 +1,8 @@
 """The service's two signatures: its own MD5 ``api_sig`` and OAuth 1.0a.
 
-Both sign the plain form fields of a call and never the file. requests' own hook for authentication sees a call only
-when its body is laid out, too late for a signature that is itself a form field, so a signature here takes the fields
-first and says what to send: form fields and headers.
+Both sign the plain form fields of a call and never the file. requests' own hook for authentication
+sees a call only when its body is laid out, too late for a signature that is itself a form field, so
+a signature here takes the fields first and says what to send: form fields and headers.
 """
 
 from __future__ import annotations
@@ -29,18 +29,28 @@ class SignedCall:
 class Signature(Protocol):
     """Signs the plain fields of one call."""
 
-    def sign(self, http: HttpMethod, url: str, method: str, params: Mapping[str, str]) -> SignedCall:
-        """:param params: the call's parameters, without the file and without anything of the signature."""
+    def sign(
+        self, http: HttpMethod, url: str, method: str, params: Mapping[str, str]
+    ) -> SignedCall:
+        """Return the call's fields and headers, with the signature.
+
+        :param params: the call's parameters, without the file and without any part of the
+            signature.
+        """
 
 
 def api_sig(params: Mapping[str, str], method: str, secret: str) -> str:
-    """The service's MD5 signature (help page "encoding"): sorted names and values, the method, the secret.
+    """Return the service's MD5 signature (help page "encoding").
 
-    :param params: every plain parameter of the call, ``api_key`` and ``auth_token`` included; ``file`` and
-        ``api_sig`` are left out.
+    The signed text is: sorted names and values, the method, the secret.
+
+    :param params: every plain parameter of the call, ``api_key`` and ``auth_token`` included;
+        ``file`` and ``api_sig`` are left out.
     :param method: the method's name; empty for an authorization link.
     """
-    signed = "".join(name + params[name] for name in sorted(params) if name not in {"file", "api_sig"})
+    signed = "".join(
+        name + params[name] for name in sorted(params) if name not in {"file", "api_sig"}
+    )
     return hashlib.md5(f"{signed}{method}{secret}".encode(), usedforsecurity=False).hexdigest()
 
 
@@ -52,7 +62,13 @@ class ApiSignature:
     api_secret: str = field(repr=False)
     token: str | None = field(default=None, repr=False)
 
-    def sign(self, http: HttpMethod, url: str, method: str, params: Mapping[str, str]) -> SignedCall:  # noqa: ARG002
+    def sign(
+        self,
+        http: HttpMethod,  # noqa: ARG002
+        url: str,  # noqa: ARG002
+        method: str,
+        params: Mapping[str, str],
+    ) -> SignedCall:
         fields = {**params, "api_key": self.api_key}
         if self.token:
             fields["auth_token"] = self.token
@@ -63,8 +79,8 @@ class ApiSignature:
 class OAuthSignature:
     """OAuth 1.0a, HMAC-SHA1, in the ``Authorization`` header.
 
-    A multipart call is signed as if its fields were urlencoded: that is how clients known to work did it, while RFC
-    5849 would leave the fields of a multipart body unsigned.
+    A multipart call is signed as if its fields were urlencoded: that is how clients known to work
+    did it, while RFC 5849 would leave the fields of a multipart body unsigned.
     """
 
     api_key: str
@@ -72,11 +88,19 @@ class OAuthSignature:
     token: str | None = field(default=None, repr=False)
     token_secret: str | None = field(default=None, repr=False)
 
-    def sign(self, http: HttpMethod, url: str, method: str, params: Mapping[str, str]) -> SignedCall:  # noqa: ARG002
+    def sign(
+        self,
+        http: HttpMethod,
+        url: str,
+        method: str,  # noqa: ARG002
+        params: Mapping[str, str],
+    ) -> SignedCall:
         return SignedCall(dict(params), {"Authorization": self._authorization(http, url, params)})
 
     def _authorization(self, http: HttpMethod, url: str, params: Mapping[str, str]) -> str:
-        form = Request(http, url, params=params) if http == "GET" else Request(http, url, data=params)
+        form = (
+            Request(http, url, params=params) if http == "GET" else Request(http, url, data=params)
+        )
         form.auth = self._oauth()
         # The library gives the header as bytes or as str, depending on its version.
         header: str | bytes = form.prepare().headers["Authorization"]

@@ -12,25 +12,35 @@ from ipernity_provider.api.clock import ahead_of_service, explain_stale_signatur
 from ipernity_provider.api.errors import IpernityError, StaleSignature, TransientError
 from ipernity_provider.api.http_client import HttpClient
 from ipernity_provider.api.media_hosts import MediaHosts
-from ipernity_provider.api.multipart import BeforeLastBlock, FilePath, MultipartBody, Progress, reading
+from ipernity_provider.api.multipart import (
+    BeforeLastBlock,
+    FilePath,
+    MultipartBody,
+    Progress,
+    reading,
+)
 from ipernity_provider.api.network_errors import host_of, transport_error, upload_error
 from ipernity_provider.api.parsing import Answer, Payload, decode
 from ipernity_provider.api.redaction import install_log_redaction
 from ipernity_provider.api.replies import parse_reply
 from ipernity_provider.api.signing import HttpMethod, Signature
 
-# Seen to refuse POST; everything else takes it, and a POST keeps the signature out of addresses and logs.
+# Seen to refuse POST; everything else takes it, and a POST keeps the signature out of addresses and
+# logs.
 _GET_ONLY = frozenset({"api.methods.get"})
-# How the service names its reading methods. A frob can be exchanged only once, so that call is not one of them.
+# How the service names its reading methods. A frob can be exchanged only once, so that call is not
+# one of them.
 _READING = ("get", "check", "search", "hello", "echo")
 _NOT_READING = frozenset({"auth.getToken"})
-# An OAuth nonce that was used, or a timestamp older than one seen before: another program with the same token was faster.
+# An OAuth nonce that was used, or a timestamp older than one seen before: another program with the
+# same token was faster.
 _SIGN_AGAIN = frozenset({133, 134})
 _SIGNATURES_PER_CALL = 6
 _SIGNATURES_PER_UPLOAD = 3
 # 112 lasts hours, 132 until a person sets a clock: seconds of waiting cannot help.
 _NOT_WORTH_WAITING = _SIGN_AGAIN | {112, 132}
-# A longer pause that the service asks for is left to the caller, who can wait without holding a worker.
+# A longer pause that the service asks for is left to the caller, who can wait without holding a
+# worker.
 _LONGEST_PAUSE = 10.0
 
 Param = str | int | float | bool | Sequence[str] | None
@@ -47,7 +57,10 @@ class Timeouts:
 
 
 class Transport:
-    """Makes the calls of one client; parameters as for :class:`~ipernity_provider.api.client.IpernityClient`."""
+    """Makes the calls of one client.
+
+    The parameters are those of :class:`~ipernity_provider.api.client.IpernityClient`.
+    """
 
     def __init__(
         self,
@@ -75,7 +88,10 @@ class Transport:
         self._http.close()
 
     def call(self, method: str, params: Mapping[str, Param]) -> Payload:
-        """Return the payload of a call, the ``api`` envelope included; a reading call is tried again on transient errors."""
+        """Return the payload of a call, including the ``api`` envelope.
+
+        A reading call is tried again after transient errors.
+        """
         fields = self._fields(params)
         http: HttpMethod = "GET" if method in _GET_ONLY else "POST"
 
@@ -134,7 +150,10 @@ class Transport:
         fields: Mapping[str, str],
         body_of: Callable[[Mapping[str, str]], MultipartBody] | None = None,
     ) -> Payload:
-        """Sign and make one call, and return its payload; ``body_of`` makes an upload's body of its signed fields."""
+        """Sign and make one call, and return its payload.
+
+        ``body_of`` makes the body of an upload from its signed fields.
+        """
         url = f"{self._base_url}/api/{method}/json"
         call = self._signature.sign(http, url, method, fields)
         headers = {**call.headers, "Accept-Encoding": "gzip"}
@@ -152,7 +171,8 @@ class Transport:
             answer = self._http.exchange(http, url, headers, timeout, **content)
         except Exception as error:  # noqa: BLE001 - what a broken answer makes these libraries raise has no end
             failure = error
-        # Raised from here, errors have no context: the text of requests' errors can hold what must not be shown.
+        # Raised from here, errors have no context: the text of requests' errors can hold what must
+        # not be shown.
         if upload and upload.failure:
             raise upload.failure
         if failure:
@@ -182,10 +202,17 @@ class Transport:
 
 
 def _retry_with_new_signature(signatures: int, call: Callable[[], Payload]) -> Payload:
-    """Make a call, and again with a new signature if the service refused one that another program's call overtook."""
+    """Make a call, and repeat it with a new signature if the service refused the first one.
+
+    This happens when another program's call has overtaken it.
+    """
 
     def is_overtaken(error: BaseException) -> bool:
-        return isinstance(error, StaleSignature) and error.code in _SIGN_AGAIN and not error.maybe_accepted
+        return (
+            isinstance(error, StaleSignature)
+            and error.code in _SIGN_AGAIN
+            and not error.maybe_accepted
+        )
 
     return tenacity.Retrying(
         retry=tenacity.retry_if_exception(is_overtaken),
@@ -212,7 +239,10 @@ _growing = tenacity.wait_random_exponential(multiplier=1.0, max=8.0)
 
 
 def _pause(state: tenacity.RetryCallState) -> float:
-    """Return the seconds before another try: growing, and at least as many as the service asks for."""
+    """Return the seconds before the next try.
+
+    They grow, and are at least as many as the service asks for.
+    """
     error = state.outcome.exception() if state.outcome else None
     asked = error.retry_after if isinstance(error, IpernityError) else None
     return max(_growing(state), asked or 0.0)
@@ -221,5 +251,11 @@ def _pause(state: tenacity.RetryCallState) -> float:
 def _as_field(value: str | float | bool | Sequence[str]) -> str:
     if isinstance(value, bool):
         return "1" if value else "0"
-    text = value if isinstance(value, str) else ",".join(value) if isinstance(value, Sequence) else str(value)
+    text = (
+        value
+        if isinstance(value, str)
+        else ",".join(value)
+        if isinstance(value, Sequence)
+        else str(value)
+    )
     return text.encode("utf-8", "replace").decode()  # half surrogates cannot be sent

@@ -1,1 +1,4 @@
-"""Many documents in one go: a manifest, the rows of it, who is sent when, and a report. Free of Airflow."""
+"""Many documents in one go: a manifest, its rows, the order of uploads, and a report.
+
+Free of Airflow.
+"""

@@ -15,12 +15,14 @@ class JournalLost(PermanentError):
 
 
 class BulkJournal:
-    """Keeps the rows in memory, as long as the process lasts; subclasses also keep them safe from crashes.
+    """Keeps the rows in memory, as long as the process lasts.
+
+    Subclasses also keep them safe from crashes.
 
     Threads change different rows, and each row is changed by one thread at a time.
 
-    :ivar rows: the rows as they are now, by their documents, in the order of the manifest. What is only assigned here is
-        not stored.
+    :ivar rows: the rows as they are now, by their documents, in the order of the manifest. What is
+        only assigned here is not stored.
     :ivar durable: whether another process can go on with them.
     """
 
@@ -58,7 +60,10 @@ class RowJournal:
         self._doc_id = doc_id
 
     def read(self) -> UploadRecord | None:
-        """:raises UploadAborted: another process has begun."""
+        """Return the record of the row's upload, if there is one.
+
+        :raises UploadAborted: another process has begun.
+        """
         self._journal.require_current()
         return self._journal.rows[self._doc_id].record
 

@@ -39,8 +39,8 @@ class ManifestLine:
 
     :param file: path or URI of the new file.
     :param filename: the name that the service gets; None for the file's own.
-    :param where: the place in the manifest: ``line 17`` of a CSV or JSON Lines file (the first of those that a quoted
-        field spans), ``item 3`` of a JSON array or a list, counted from 1.
+    :param where: the place in the manifest: ``line 17`` of a CSV or JSON Lines file (the first of
+        those that a quoted field spans), ``item 3`` of a JSON array or a list, counted from 1.
     """
 
     doc_id: str
@@ -50,7 +50,9 @@ class ManifestLine:
 
 
 class ManifestError(Refused):
-    """A manifest has errors, and nothing of it was sent; the text shows the first 20 of them, a line each.
+    """A manifest has errors, and nothing of it was sent.
+
+    The text shows the first 20 errors, a line each.
 
     :ivar errors: all of them, each with its place.
     """
@@ -61,7 +63,9 @@ class ManifestError(Refused):
     def of(cls, name: str, errors: Sequence[str]) -> Self:
         count = "1 error" if len(errors) == 1 else f"{len(errors)} errors"
         more = [f"and {len(errors) - _SHOWN} more"] if len(errors) > _SHOWN else []
-        error = cls("\n".join([f"{name} has {count}:", *errors[:_SHOWN], *more, "Nothing was sent."]))
+        error = cls(
+            "\n".join([f"{name} has {count}:", *errors[:_SHOWN], *more, "Nothing was sent."])
+        )
         error.errors = list(errors)
         return error
 
@@ -77,7 +81,10 @@ def kind_of(name: str) -> Kind:
 
 
 Locate = Callable[[str], str]
-"""Makes the path or URI to open of what a row names; what it raises as ValueError is reported with the row's place."""
+"""Returns the path or URI to open for the file that a row names.
+
+A ValueError that it raises is reported with the row's place.
+"""
 
 
 def read_text(
@@ -85,9 +92,10 @@ def read_text(
 ) -> list[ManifestLine]:
     """Read the replacements of a manifest file.
 
-    ``csv``: a header line names the columns ``doc_id``, ``file`` and perhaps ``filename``, separated by commas, semicolons
-    or tabs; other columns are ignored. ``json``: an array of what ``jsonl`` has a line each of: objects with these
-    members, or pairs ``[doc_id, file]``. The encoding is UTF-8, with or without a byte order mark.
+    ``csv``: a header line names the columns ``doc_id``, ``file`` and perhaps ``filename``,
+    separated by commas, semicolons or tabs; other columns are ignored. ``json``: an array of what
+    ``jsonl`` has a line each of: objects with these members, or pairs ``[doc_id, file]``. The
+    encoding is UTF-8, with or without a byte order mark.
 
     :param name: of the manifest, for the sentence.
     :param base_url: see :func:`~ipernity_provider.api.doc_id.read_doc_id`.
@@ -103,7 +111,9 @@ def read_text(
 def read_list(
     given: object, name: str = "The manifest", locate: Locate = str, base_url: str | None = None
 ) -> list[ManifestLine]:
-    """Read the replacements of a list: of dicts with ``doc_id``, ``file`` and perhaps ``filename``, or of pairs.
+    """Read the replacements of a list.
+
+    Its items are dicts with ``doc_id``, ``file`` and perhaps ``filename``, or pairs.
 
     :param given: such as a task has returned.
     :param name: of the manifest, for the sentence.
@@ -159,7 +169,9 @@ class _Reader:
         except ValueError as error:
             errors.append(f"doc_id {error}")
         # A task may return what can be opened: its text is the path or URI.
-        path = _read_cell(errors, "file", str(file) if hasattr(file, "open") else file, required=True)
+        path = _read_cell(
+            errors, "file", str(file) if hasattr(file, "open") else file, required=True
+        )
         try:
             path = self._locate(path) if path else path
         except ValueError as error:
@@ -186,14 +198,14 @@ def _read_cell(errors: list[str], column: str, given: object, *, required: bool 
         errors.append(f"{column} is {_brief.repr(given)}, which is not text")
     elif given is not None:
         try:
-            given.encode()  # JSON can spell halves of characters, and names in another encoding hold them
+            given.encode()  # JSON can spell half surrogates, names in another encoding hold them
         except UnicodeEncodeError:
             errors.append(f"{column} is {_brief.repr(given)}, with characters that are not text")
         return given.strip()
     return ""
 
 
-# -- CSV ---------------------------------------------------------------------------------------------------------------
+# -- CSV -------------------------------------------------------------------------------------------
 
 
 def _read_csv(reader: _Reader, data: bytes) -> None:
@@ -201,7 +213,8 @@ def _read_csv(reader: _Reader, data: bytes) -> None:
         text = data.decode()
     except UnicodeDecodeError as bad:
         reader.errors.append(_not_utf8(bad))
-        # The other lines are read anyway. Each bad byte is spelt out: two such names must not pass for one.
+        # The other lines are read anyway. Each bad byte is spelt out: two such names must not pass
+        # for one.
         text = data.decode(errors="backslashreplace")
     rows = _csv_rows(reader, text)
     where, header = next(rows, ("line 1", []))
@@ -211,9 +224,13 @@ def _read_csv(reader: _Reader, data: bytes) -> None:
     twice = [column for column in _COLUMNS if header.count(column) > 1]
     if missing:
         read_as = (
-            f"the header line was read as {_brief.repr(header)}" if header else "there is no header line"
+            f"the header line was read as {_brief.repr(header)}"
+            if header
+            else "there is no header line"
         )
-        reader.errors.append(f"{where}: there is no column {' and no column '.join(missing)}; {read_as}")
+        reader.errors.append(
+            f"{where}: there is no column {' and no column '.join(missing)}; {read_as}"
+        )
     if twice:
         reader.errors.append(f"{where}: the header line names {' and '.join(twice)} twice")
     if missing or twice:
@@ -223,8 +240,8 @@ def _read_csv(reader: _Reader, data: bytes) -> None:
     for where, cells in rows:
         if any(cells[len(header) :]):
             reader.errors.append(
-                f"{where}: {len(cells)} fields instead of {len(header)}: a field that holds the separator or quotes must be "
-                "quoted"
+                f"{where}: {len(cells)} fields instead of {len(header)}: a field that holds the"
+                " separator or quotes must be quoted"
             )
         else:
             reader.add(where, *(cells[place] if place < len(cells) else None for place in places))
@@ -265,7 +282,7 @@ def _delimiter_of(text: str) -> str:
     return max(",;\t", key=columns)
 
 
-# -- JSON --------------------------------------------------------------------------------------------------------------
+# -- JSON ------------------------------------------------------------------------------------------
 
 
 def _read_json(reader: _Reader, data: bytes) -> None:
@@ -291,12 +308,21 @@ def _read_jsonl(reader: _Reader, data: bytes) -> None:
 
 def _not_json(error: Exception, lines_before: int = 0) -> str:
     if isinstance(error, json.JSONDecodeError):
-        return f"line {lines_before + error.lineno}, column {error.colno}: this is not JSON: {error.msg}"
+        return (
+            f"line {lines_before + error.lineno}, column {error.colno}: this is not JSON:"
+            f" {error.msg}"
+        )
     if isinstance(error, UnicodeDecodeError):
         return _not_utf8(error, lines_before)
-    return f"from line {lines_before + 1}: a number is too long to be read, or brackets are nested too deep"
+    return (
+        f"from line {lines_before + 1}: a number is too long to be read, or brackets are nested too"
+        " deep"
+    )
 
 
 def _not_utf8(bad: UnicodeDecodeError, lines_before: int = 0) -> str:
     line = lines_before + len(_END_OF_LINE.findall(bad.object[: bad.start])) + 1
-    return f"line {line}: byte 0x{bad.object[bad.start]:02x} is not UTF-8: save the manifest in that encoding"
+    return (
+        f"line {line}: byte 0x{bad.object[bad.start]:02x} is not UTF-8: save the manifest in that"
+        " encoding"
+    )

@@ -17,8 +17,8 @@ class BulkOptions:
 
     :param each: how each of them is.
     :param open_path: makes a path of what a manifest names.
-    :param on_error: ``stop`` sends nothing more after the first row that cannot be replaced, and nothing at all if that
-        is known before; ``continue`` goes on with the others.
+    :param on_error: ``stop`` sends nothing more after the first row that cannot be replaced, and
+        nothing at all if that is known before; ``continue`` goes on with the others.
     :param max_parallel_uploads: how many files are sent at the same time.
     """
 
@@ -34,9 +34,11 @@ class BulkOptions:
             )
         if self.each.if_unchanged == "skip":
             raise Refused(
-                "if_unchanged is 'skip', which a manifest cannot be; use 'succeed' or 'replace'. Nothing was sent."
+                "if_unchanged is 'skip', which a manifest cannot be; use 'succeed' or 'replace'."
+                " Nothing was sent."
             )
         if not 1 <= self.max_parallel_uploads <= 16:
             raise Refused(
-                f"max_parallel_uploads is {self.max_parallel_uploads}; it must be 1 to 16. Nothing was sent."
+                f"max_parallel_uploads is {self.max_parallel_uploads}; it must be 1 to 16. Nothing"
+                " was sent."
             )

@@ -33,9 +33,11 @@ class BulkFailed(PermanentError):
 
 
 def summarize_rows(rows: Sequence[Row], report: str | None) -> dict[str, Any]:
-    """Return how many rows came to each outcome, and the bytes of those that were sent; JSON-simple."""
+    """Return how many rows have each outcome, and the bytes that were sent; JSON-simple."""
     counts = Counter(row.status for row in rows)
-    sent = sum(row.bytes or 0 for row in rows if row.ticket and row.status in {"replaced", "new_document"})
+    sent = sum(
+        row.bytes or 0 for row in rows if row.ticket and row.status in {"replaced", "new_document"}
+    )
     return {
         "total": len(rows),
         **{outcome: counts[outcome] for outcome in _OUTCOMES},
@@ -61,7 +63,9 @@ def require_success(
 
 
 def describe(rows: Sequence[Row], stop: Stop | None = None, report: str | None = None) -> str:
-    """Return what has become of the rows, in lines: how many came to which outcome, what went wrong, where the rest is.
+    """Return what has become of the rows, in lines.
+
+    They say how many rows have each outcome, what went wrong, and where the rest is.
 
     :param stop: why nothing more was sent.
     :param report: the report's place.
@@ -91,11 +95,12 @@ def list_failures(rows: Iterable[Row]) -> str:
 def write_report(path: Any, rows: Iterable[Row]) -> None:
     """Write one JSON object a line and row, in the order of the manifest.
 
-    ``doc_id``, ``file`` and ``filename`` as in a manifest, so that a report can be read as one; ``where``, ``outcome``,
-    ``md5_before``, ``md5`` (of the file), ``md5_after``, ``backup``, ``bytes``, ``ticket``, ``new_doc_id``, ``proof``,
-    ``error``; null where there is none.
+    ``doc_id``, ``file`` and ``filename`` as in a manifest, so that a report can be read as one;
+    ``where``, ``outcome``, ``md5_before``, ``md5`` (of the file), ``md5_after``, ``backup``,
+    ``bytes``, ``ticket``, ``new_doc_id``, ``proof``, ``error``; null where there is none.
 
-    :param path: ``pathlib.Path`` or ``ObjectStoragePath``; behind a link, the file that it leads to is replaced.
+    :param path: ``pathlib.Path`` or ``ObjectStoragePath``; behind a link, the file that it leads to
+        is replaced.
     :raises ReportNotWritten: it cannot be written there.
     :raises ReportNotYetWritten: its storage fails; a later try may succeed.
     """
@@ -111,7 +116,10 @@ def write_report(path: Any, rows: Iterable[Row]) -> None:
 
 
 def _to_line(row: Row) -> str:
-    """Return a row as JSON in which what does not print is escaped, so that names stay whole and terminals calm."""
+    """Return a row as JSON in which what does not print is escaped.
+
+    So names stay whole, and a terminal gets no control characters.
+    """
     columns = {
         "doc_id": row.doc_id,
         "file": _from_anywhere(row.file),
@@ -129,10 +137,15 @@ def _to_line(row: Row) -> str:
         "error": row.error or None,
     }
     text = json.dumps(columns, ensure_ascii=False)
-    return _UNPRINTABLE.sub(lambda odd: odd[0] if odd[0].isprintable() else json.dumps(odd[0])[1:-1], text)
+    return _UNPRINTABLE.sub(
+        lambda odd: odd[0] if odd[0].isprintable() else json.dumps(odd[0])[1:-1], text
+    )
 
 
 def _from_anywhere(file: str) -> str:
-    """Return a path or URI that names the same file in a manifest, whose relative files lie beside it."""
+    """Return a path or URI that names the same file in a manifest elsewhere.
+
+    The relative files of a manifest are relative to its folder.
+    """
     relative = "://" not in file and not file.startswith(("/", "~", "file:"))
     return str(Path(file).absolute()) if relative else without_query(file)

@@ -27,16 +27,17 @@ Status = Literal[
 ]
 """What has become of a row.
 
-``planned``: to be sent. ``sent``: accepted by the service, not proven yet. ``refused``: found before sending that it
-cannot be replaced. ``uncertain``: an upload was started and it is not known whether it arrived. ``not_sent``: the run ended
-before its turn, or it could not be sent for now.
+``planned``: to be sent. ``sent``: accepted by the service, not proven yet. ``refused``: found
+before sending that it cannot be replaced. ``uncertain``: an upload was started and it is not known
+whether it arrived. ``not_sent``: the run ended before its turn, or it could not be sent for now.
 """
 
 Place = Literal["listed", "removed", "set_aside"]
 """Whether the manifest still names the row.
 
-``removed``: it does not, but the file was sent for an earlier manifest and is still to be proven. ``set_aside``: the same,
-but nothing is to be done unless the manifest names its document again; such rows are not in the report.
+``removed``: it does not, but the file was sent for an earlier manifest and is still to be proven.
+``set_aside``: the same, but nothing is to be done unless the manifest names its document again;
+such rows are not in the report.
 """
 
 
@@ -46,10 +47,12 @@ class Row:
 
     :param where: the place in the manifest, for a person.
     :param intent: the intent of the try that has looked at it last.
-    :param source: what is known of the file, without where its bytes come from; None before it was inspected.
+    :param source: what is known of the file, without where its bytes come from; None before it was
+        inspected.
     :param md5: of the file, lower-case hex; of the one that was sent, if any was.
     :param bytes: its size.
-    :param md5_before: of the document before anything was sent; None where the service does not show it.
+    :param md5_before: of the document before anything was sent; None where the service does not
+        show it.
     :param md5_after: of the document once the replacement was proven.
     :param backup: where the previous original was stored.
     :param error: why it is neither replaced nor unchanged.
@@ -79,8 +82,13 @@ class Row:
 
     @property
     def succeeded(self) -> bool:
-        """Whether nothing is left to do, and nothing is wrong; a new document that may be kept is right."""
-        return self.status in {"replaced", "unchanged"} or (self.status == "new_document" and not self.error)
+        """Whether nothing is left to do, and nothing is wrong.
+
+        A new document that may be kept is not wrong.
+        """
+        return self.status in {"replaced", "unchanged"} or (
+            self.status == "new_document" and not self.error
+        )
 
     @property
     def may_have_arrived(self) -> bool:
@@ -90,7 +98,10 @@ class Row:
 
     @property
     def volume(self) -> int:
-        """What sending it takes of the month's volume, in bytes; nothing where it may have been taken already."""
+        """What sending it takes of the month's volume, in bytes.
+
+        Zero where the upload may have been counted already.
+        """
         if self.source is None:
             return 0
         counted = self.may_have_arrived and self.record and is_same_file(self.record, self.source)
@@ -131,21 +142,30 @@ class Row:
             error="",
         )
 
-    def with_error(self, error: IpernityError, status: Literal["refused", "failed", "not_sent"]) -> Self:
+    def with_error(
+        self, error: IpernityError, status: Literal["refused", "failed", "not_sent"]
+    ) -> Self:
         """Return the row with the error that ended it.
 
         :param status: what it is, unless the error says more.
         """
         if isinstance(error, NewDocument):
-            return replace(self, status="new_document", new_doc_id=error.new_doc_id, error=str(error))
+            return replace(
+                self, status="new_document", new_doc_id=error.new_doc_id, error=str(error)
+            )
         if isinstance(error, Uncertain):
             return replace(self, status="uncertain", error=str(error))
         if status == "failed":
             return replace(self, status="failed", error=str(error))
         return self.without_upload(str(error), status)
 
-    def without_upload(self, reason: str, status: Literal["refused", "not_sent"] = "not_sent") -> Self:
-        """Return the row as one of which nothing more is sent; what was sent before stays uncertain."""
+    def without_upload(
+        self, reason: str, status: Literal["refused", "not_sent"] = "not_sent"
+    ) -> Self:
+        """Return the row as one of which nothing more is sent.
+
+        What was sent before stays uncertain.
+        """
         if not self.may_have_arrived or self.record is None:
             return replace(self, status=status, error=reason)
         ticket = f" (ticket {self.record.ticket})" if self.record.ticket else ""
@@ -154,7 +174,10 @@ class Row:
             self,
             status="uncertain",
             ticket=self.record.ticket,
-            error=f"{reason} An earlier upload{ticket} may have arrived: a later try checks, or look at the document.",
+            error=(
+                f"{reason} An earlier upload{ticket} may have arrived: a later try checks, or look"
+                " at the document."
+            ),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -171,7 +194,9 @@ class Row:
             stored = _of_first_edition(stored)
         values = {name: value for name, value in stored.items() if name in cls.__dataclass_fields__}
         if source := stored.get("source"):
-            known = {name: source[name] for name in SourceFile.__dataclass_fields__ if name in source}
+            known = {
+                name: source[name] for name in SourceFile.__dataclass_fields__ if name in source
+            }
             values["source"] = SourceFile(**{**known, "source": None})
         if record := stored.get("record"):
             values["record"] = UploadRecord.from_json(record)
@@ -179,9 +204,14 @@ class Row:
 
 
 def _of_first_edition(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """Translate what the first edition of this package stored: only its uploads count, the rest is inspected again."""
+    """Translate what the first edition of this package stored.
+
+    Only its uploads count; the rest is inspected again.
+    """
     entry = stored.get("entry") or {}
-    sent = stored.get("fate", "planned") == "planned" and (entry.get("ticket") or entry.get("result_id"))
+    sent = stored.get("fate", "planned") == "planned" and (
+        entry.get("ticket") or entry.get("result_id")
+    )
     return {
         **{name: stored[name] for name in ("doc_id", "file", "where")},
         "filename": stored.get("filename"),
@@ -192,10 +222,12 @@ def _of_first_edition(stored: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def match_rows(known: Mapping[str, Row], lines: Iterable[ManifestLine], intent: str) -> list[Row]:
-    """Return the rows of a manifest with what earlier tries know of them, then those that have left it.
+    """Return the rows of a manifest with what earlier tries know of them.
 
-    Only what no decision about a single replacement covers is carried over as settled: a file that is there already, or
-    that the service would not take, is not asked about by each retry.
+    The rows that have left the manifest come last.
+
+    Only what no decision about a single replacement covers is carried over as settled: a file that
+    is there already, or that the service would not take, is not asked about by each retry.
     """
     left = dict(known)
     rows = [_match(left.pop(line.doc_id, None), line, intent) for line in lines]
@@ -208,7 +240,9 @@ def match_rows(known: Mapping[str, Row], lines: Iterable[ManifestLine], intent: 
 
 
 def _match(known: Row | None, line: ManifestLine, intent: str) -> Row:
-    row = Row(doc_id=line.doc_id, file=line.file, filename=line.filename, where=line.where, intent=intent)
+    row = Row(
+        doc_id=line.doc_id, file=line.file, filename=line.filename, where=line.where, intent=intent
+    )
     if known is None:
         return row
     same_file = (known.file, known.filename) == (line.file, line.filename)
@@ -224,7 +258,8 @@ def _match(known: Row | None, line: ManifestLine, intent: str) -> Row:
 def file_as_sent(row: Row) -> SourceFile | None:
     """Return the file as it was when it was sent, for a row whose file cannot be read now.
 
-    What was sent can be proven without its file. None where nothing was sent, or another file than the row names.
+    What was sent can be proven without its file. None where nothing was sent, or another file than
+    the row names.
     """
     record = row.record
     if record is None or row.sent_file != row.file:

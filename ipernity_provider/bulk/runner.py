@@ -1,4 +1,7 @@
-"""Many replacements from top to bottom: inspect all, send some at a time, wait for all together, prove each."""
+"""Many replacements from top to bottom: inspect all, send, wait for all, prove each.
+
+Some are sent at a time; all tickets are waited for together.
+"""
 
 from __future__ import annotations
 
@@ -24,11 +27,14 @@ from ipernity_provider.replacement.request import Intent
 
 
 class BulkReplacement:
-    """Many replacements: :meth:`inspect`, :meth:`require_possible` and :meth:`run`; or :meth:`resume` and :meth:`run`.
+    """Many replacements, new or resumed.
+
+    Call :meth:`inspect`, :meth:`require_possible` and :meth:`run`; or :meth:`resume` and
+    :meth:`run`.
 
     :param journal: lets a later call continue where this one was cut off.
-    :param cancelled: once it is set, by a signal handler or another thread, uploads are aborted before their last blocks,
-        and :meth:`run` ends soon.
+    :param cancelled: once it is set, by a signal handler or another thread, uploads are aborted
+        before their last blocks, and :meth:`run` ends soon.
     """
 
     def __init__(
@@ -45,7 +51,12 @@ class BulkReplacement:
         self._journal = journal
         self._intent = intent or Intent()
         self._steps = RowSteps(
-            client, options, journal, self._intent, cancelled or threading.Event(), clock or SystemClock()
+            client,
+            options,
+            journal,
+            self._intent,
+            cancelled or threading.Event(),
+            clock or SystemClock(),
         )
         self._left_bytes: int | None = None
         #: Why nothing more is sent; None while sending goes on.
@@ -58,10 +69,10 @@ class BulkReplacement:
         """The rows of the manifest, in its order, then those that were sent for an earlier one."""
         return [row for row in self._journal.rows.values() if row.place != "set_aside"]
 
-    # -- before anything is sent ---------------------------------------------------------------------------------------
+    # -- before anything is sent -------------------------------------------------------------------
 
     def inspect(self, lines: Iterable[ManifestLine]) -> None:
-        """Look at all files and documents, and decide what is to be done with each; nothing is sent.
+        """Look at all files and documents, and decide what to do with each; nothing is sent.
 
         :raises Refused: nothing can be replaced with this token or account.
         :raises TransientError: the service or the network does not work at the moment.
@@ -83,7 +94,9 @@ class BulkReplacement:
         :raises Refused: nothing may be sent, and nothing was.
         :raises TransientError: the same, and a later try may succeed.
         """
-        begun = any(row.may_have_arrived or row.status in {"replaced", "failed"} for row in self.rows)
+        begun = any(
+            row.may_have_arrived or row.status in {"replaced", "failed"} for row in self.rows
+        )
         if self.stop is None or begun:
             return
         message = self.stop.message[0].upper() + self.stop.message[1:]
@@ -111,13 +124,17 @@ class BulkReplacement:
         self._journal.load()
         if not self._journal.rows:
             raise JournalLost(
-                "What was known of the uploads was deleted while the task waited. Nothing more was sent. Clear the task: it "
-                "looks at every document again and leaves alone those that carry their files."
+                "What was known of the uploads was deleted while the task waited. Nothing more was"
+                " sent. Clear the task: it looks at every document again and leaves alone those"
+                " that carry their files."
             )
 
     @property
     def state(self) -> dict[str, Any]:
-        """What a run that only waits leaves to the one that resumes it, beside the journal; JSON-simple."""
+        """What a run that only waits leaves to the one that resumes it; JSON-simple.
+
+        The journal holds the rest.
+        """
         return {
             "stop": self.stop and asdict(self.stop),
             "last_error": self.last_error and self.last_error.to_json(),

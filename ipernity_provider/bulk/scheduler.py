@@ -10,12 +10,15 @@ from typing import Literal
 from ipernity_provider.bulk.rows import Row
 
 OnError = Literal["stop", "continue"]
-StopReason = Literal["refused", "failed", "new_document", "volume", "credentials", "outage", "ended"]
+StopReason = Literal[
+    "refused", "failed", "new_document", "volume", "credentials", "outage", "ended"
+]
 """Why nothing more is sent.
 
-``refused``: rows cannot be replaced, which was found before sending. ``failed``: a row could not be replaced, or not for
-now. ``new_document``: the service creates new documents. ``volume``: the month's upload volume does not suffice.
-``credentials``: the token is refused. ``outage``: the service or the network is down. ``ended``: the task was ended.
+``refused``: rows cannot be replaced, which was found before sending. ``failed``: a row could not be
+replaced, or not for now. ``new_document``: the service creates new documents. ``volume``: the
+month's upload volume does not suffice. ``credentials``: the token is refused. ``outage``: the
+service or the network is down. ``ended``: the task was ended.
 """
 
 ATTEMPTS_PER_ROW = 3
@@ -36,11 +39,13 @@ class Stop:
 class SendScheduler:
     """Gives out the rows to send, one after the other.
 
-    One upload, the canary, is proven before others follow, and what earlier tries have sent is looked at before that: a
-    service that creates new documents is to be noticed at the first one. A row that fails for now is sent behind the
-    others, up to three times; where three rows fail and none succeeds in between, it is an outage.
+    One upload, the canary, is proven before others follow, and what earlier tries have sent is
+    looked at before that: a service that creates new documents is to be noticed at the first one. A
+    row that fails for now is sent behind the others, up to three times; where three rows fail and
+    none succeeds in between, it is an outage.
 
-    :param queue: the documents to send to, in their order, each with the volume that it takes, in bytes.
+    :param queue: the documents to send to, in their order, each with the volume that it takes, in
+        bytes.
     :param unchecked: documents of uploads of earlier tries whose state is not known yet.
     :param left_bytes: of this month's upload volume; None where it is not known, or not limited.
     :param stop: why nothing is sent from the start.
@@ -92,7 +97,8 @@ class SendScheduler:
             if volume > self._left_bytes:
                 self.end(
                     "volume",
-                    f"{self._left_bytes} bytes of this month's upload volume are left, the next file has {volume}",
+                    f"{self._left_bytes} bytes of this month's upload volume are left, the next"
+                    f" file has {volume}",
                 )
                 return None
             self._left_bytes -= volume
@@ -111,7 +117,7 @@ class SendScheduler:
         if self.stop is None or reason == "outage":
             self.stop = Stop(reason, message)
 
-    # -- what becomes of them --------------------------------------------------------------------------------------
+    # -- what becomes of them ----------------------------------------------------------------------
 
     def note_sent(self, doc_id: str) -> None:
         """Take in that the service has accepted the upload."""
@@ -168,7 +174,9 @@ class SendScheduler:
 
 
 def find_obstacle(rows: Sequence[Row], left_bytes: int | None, on_error: OnError) -> Stop | None:
-    """Decide whether anything may be sent: with ``on_error="stop"`` nothing is unless everything can be.
+    """Decide whether anything may be sent.
+
+    With ``on_error="stop"`` nothing is sent unless everything can be.
 
     :return: why nothing may be sent; None if all is well, or if what can be sent is to be.
     """

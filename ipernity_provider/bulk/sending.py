@@ -38,15 +38,23 @@ log = logging.getLogger(__name__)
 _RECHECK_SECONDS = 10.0
 _PROGRESS_SECONDS = 10.0
 _LONGEST_REST = 1.0
-#: What says nothing about the service, only about one file or the place of its backup or its ticket.
-_NOT_OF_SERVICE = (SourceChanged, SourceUnreadable, OtherUploadPending, BackupNotStored, TicketNotStored)
+#: What says nothing about the service, only about one file or the place of its backup or its
+#: ticket.
+_NOT_OF_SERVICE = (
+    SourceChanged,
+    SourceUnreadable,
+    OtherUploadPending,
+    BackupNotStored,
+    TicketNotStored,
+)
 
 
 @dataclass(frozen=True)
 class _Step:
     """What a thread does: send a row's file, or prove what was sent.
 
-    :param ticket: the final state of the upload's ticket; None where the resulting document is known without one.
+    :param ticket: the final state of the upload's ticket; None where the resulting document is
+        known without one.
     """
 
     doc_id: str
@@ -90,10 +98,13 @@ class Sending:
             self._await(doc_id, delay=0.0)
 
     def run(self, timeout: float, *, may_pause: bool) -> dict[str, str]:
-        """Go on until nothing is left to do, or, if ``may_pause``, until there is nothing but to wait.
+        """Send, wait and prove until nothing is left to do.
+
+        If ``may_pause``, return as soon as there is nothing to do but to wait.
 
         :return: ticket -> document of what is left to wait for.
-        :raises NotFinished: nothing was sent or proven for ``timeout`` seconds, and tickets are still pending.
+        :raises NotFinished: nothing was sent or proven for ``timeout`` seconds, and tickets are
+            still pending.
         :raises Cancelled: the task was ended, or another process has begun.
         """
         last_work = self._clock.monotonic()
@@ -104,7 +115,11 @@ class Sending:
             waits = bool(self._tickets) and self._seconds_to_check() > 0
             if self._working:
                 last_work = self._clock.monotonic()
-            elif self.scheduler.outage or not self._tickets or (may_pause and waits and self.scheduler.idle):
+            elif (
+                self.scheduler.outage
+                or not self._tickets
+                or (may_pause and waits and self.scheduler.idle)
+            ):
                 break
             elif waits and self._clock.monotonic() - last_work > timeout:
                 raise NotFinished(
@@ -117,10 +132,17 @@ class Sending:
             self._check_tickets()
         self._threads.shutdown()
         self._journal.save(*self._unsent())
-        return {} if self.scheduler.outage else {ticket: self._documents[ticket] for ticket in self._tickets}
+        return (
+            {}
+            if self.scheduler.outage
+            else {ticket: self._documents[ticket] for ticket in self._tickets}
+        )
 
     def abort(self) -> None:
-        """End the threads and take in what they came to; rows that were not sent say so in the report."""
+        """End the threads and take in their results.
+
+        Rows that were not sent say so in the report.
+        """
         self.scheduler.end("ended", "the task was ended")
         self._steps.cancelled.set()
         self._threads.shutdown(cancel_futures=True)
@@ -130,12 +152,14 @@ class Sending:
         for row in self._unsent():
             self._journal.rows[row.doc_id] = row  # in memory only: the next try inspects them again
 
-    # -- the threads ---------------------------------------------------------------------------------------------------
+    # -- the threads -------------------------------------------------------------------------------
 
     def _submit(self) -> None:
         """Give the threads what is to be sent and proven now."""
         while doc_id := self.scheduler.next():
-            self._working[self._threads.submit(self._steps.send, doc_id)] = _Step(doc_id, sends=True)
+            self._working[self._threads.submit(self._steps.send, doc_id)] = _Step(
+                doc_id, sends=True
+            )
         proving = sum(not step.sends for step in self._working.values())
         while self._to_prove and proving < self._max_parallel and not self.scheduler.outage:
             step = self._to_prove.popleft()
@@ -159,7 +183,10 @@ class Sending:
             self._take_in_success(step.doc_id, found)
 
     def _take_in_success(self, doc_id: str, found: Any) -> None:
-        """Take in what a step has led to: a result, a record with a pending ticket, or None where it is to be sent."""
+        """Take in what a step has returned.
+
+        That is a result, a record with a pending ticket, or None where the file is to be sent.
+        """
         row = self._journal.rows[doc_id]
         if isinstance(found, Result):
             if found.outcome != "unchanged":
@@ -177,12 +204,17 @@ class Sending:
             self._await(doc_id)
 
     def _take_in_failure(self, step: _Step, error: TransientError) -> None:
-        """Try again behind the others what may pass; where nothing gets through, a later try has better chances."""
+        """Try a row again, after the others, if its error may pass.
+
+        Where nothing gets through, a later try of the task has better chances.
+        """
         doc_id, row = step.doc_id, self._journal.rows[step.doc_id]
         log_lines(log, logging.WARNING, f"Document {doc_id}: {error}")
         if isinstance(error, SourceChanged):
             self._journal.rows[doc_id] = row = replace(row, source=None)
-        again = self.scheduler.note_failure(doc_id, of_service=not isinstance(error, _NOT_OF_SERVICE))
+        again = self.scheduler.note_failure(
+            doc_id, of_service=not isinstance(error, _NOT_OF_SERVICE)
+        )
         if again and not isinstance(error, OtherUploadPending):
             if step.sends:
                 self.scheduler.requeue(doc_id)
@@ -203,18 +235,24 @@ class Sending:
         log_lines(log, logging.ERROR, f"{row.where}, document {row.doc_id}: {row.error}")
         self.scheduler.note_done(row.doc_id)
         if isinstance(error, NewDocument):
-            self.scheduler.end("new_document", f"{row.where}, document {row.doc_id}, became a new document")
+            self.scheduler.end(
+                "new_document", f"{row.where}, document {row.doc_id}, became a new document"
+            )
         elif isinstance(error, CredentialError):
             self.scheduler.end("credentials", "the service refuses the token or the account")
         elif self._steps.options.on_error == "stop":
-            self.scheduler.end("failed", f"{row.where}, document {row.doc_id}, could not be replaced")
+            self.scheduler.end(
+                "failed", f"{row.where}, document {row.doc_id}, could not be replaced"
+            )
 
     def _unsent(self) -> list[Row]:
         """Return the rows that nothing was sent of, with the reason."""
         reason = f"Not sent: {self.scheduler.stop.message}." if self.scheduler.stop else "Not sent."
-        return [self._journal.rows[doc_id].without_upload(reason) for doc_id in self.scheduler.drain()]
+        return [
+            self._journal.rows[doc_id].without_upload(reason) for doc_id in self.scheduler.drain()
+        ]
 
-    # -- the tickets ---------------------------------------------------------------------------------------------------
+    # -- the tickets -------------------------------------------------------------------------------
 
     def _await(self, doc_id: str, delay: float | None = None) -> None:
         record = self._journal.rows[doc_id].record
@@ -245,14 +283,17 @@ class Sending:
                 self._tickets.remove(state.id)
                 self._to_prove.append(_Step(doc_id, sends=False, ticket=state))
 
-    # -- time ----------------------------------------------------------------------------------------------------------
+    # -- time --------------------------------------------------------------------------------------
 
     def _seconds_to_check(self) -> float:
         due = self._tickets.next_due()
         return _LONGEST_REST if due is None else max(0.0, due - self._clock.monotonic())
 
     def _rest(self) -> None:
-        """Wait until a thread has ended or a check is due, but not for long: the task may be ended."""
+        """Wait until a thread has ended or a check is due.
+
+        The wait is short, because the task may be ended.
+        """
         pause = min(self._seconds_to_check(), _LONGEST_REST)
         if self._working:
             wait(self._working, timeout=pause, return_when=FIRST_COMPLETED)
@@ -261,5 +302,8 @@ class Sending:
         if self._clock.monotonic() - self._logged_at >= _PROGRESS_SECONDS:
             self._logged_at = self._clock.monotonic()
             counts = Counter(row.status for row in self._journal.rows.values())
-            progress = f"{counts['replaced']} of {counts.total()} replaced, {counts['sent']} not proven yet"
+            progress = (
+                f"{counts['replaced']} of {counts.total()} replaced, {counts['sent']} not"
+                " proven yet"
+            )
             log.info("%s, %d wait for their turn.", progress, len(self.scheduler))

@@ -1,4 +1,7 @@
-"""What is done with one row, in a thread of its own: inspect, send, prove. Each is a step of the single replacement."""
+"""What is done with one row, in a thread of its own: inspect, send, prove.
+
+Each is a step of the single replacement.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,12 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from ipernity_provider.api.client import IpernityClient
-from ipernity_provider.api.errors import CredentialError, PermanentError, SourceUnreadable, TransientError
+from ipernity_provider.api.errors import (
+    CredentialError,
+    PermanentError,
+    SourceUnreadable,
+    TransientError,
+)
 from ipernity_provider.api.models import Ticket
 from ipernity_provider.bulk.journal import BulkJournal, RowJournal
 from ipernity_provider.bulk.options import BulkOptions
@@ -59,7 +67,8 @@ class RowSteps:
         Thousands of files are not read again if the process dies over them.
 
         :raises CredentialError: nothing can be replaced with this token.
-        :raises TransientError: three documents in a row could not be asked about: it is the service.
+        :raises TransientError: three documents in a row could not be asked about: it is the
+            service.
         """
         found: list[Inspected] = []
         failures = 0
@@ -71,7 +80,9 @@ class RowSteps:
                     self.journal.save(*(inspected.row for inspected in some))
                     found += some
                     for error in (inspected.last_error for inspected in some):
-                        failures = failures + 1 if error and not isinstance(error, SourceUnreadable) else 0
+                        failures = (
+                            failures + 1 if error and not isinstance(error, SourceUnreadable) else 0
+                        )
                         if error and failures == _FAILURES_OF_SERVICE:
                             raise error
             except BaseException:
@@ -126,7 +137,10 @@ class RowSteps:
         raise unreadable
 
     def prove(self, doc_id: str, ticket: Ticket | None) -> Result | None:
-        """Prove what was sent; None if the upload was for an earlier intent, and its file is to be sent."""
+        """Prove what was sent.
+
+        :return: None if the upload was for an earlier intent, and its file is to be sent.
+        """
         row = self.journal.rows[doc_id]
         if row.record is None:
             return None
@@ -150,7 +164,9 @@ class RowSteps:
             describe=_in_one_line,
         )
 
-    def _look_at_file(self, row: Row) -> tuple[SourceFile, SourceUnreadable | PermanentError | None]:
+    def _look_at_file(
+        self, row: Row
+    ) -> tuple[SourceFile, SourceUnreadable | PermanentError | None]:
         """Return the file; if it cannot be read now, as it was when it was sent, and why it cannot.
 
         :raises SourceUnreadable: it cannot be read for now, and was not sent.
@@ -167,7 +183,10 @@ class RowSteps:
             raise
 
     def _has_same_file(self, row: Row) -> bool:
-        """Whether the file of a settled row was not changed since; what is done needs no file any more."""
+        """Return whether the file of a settled row is still the same.
+
+        What is done does not need its file any more.
+        """
         marker = ""
         with suppress(PermanentError):
             marker = change_marker(self.options.open_path(row.file))
@@ -175,6 +194,9 @@ class RowSteps:
 
 
 def _in_one_line(record: UploadRecord, result: Result) -> list[str]:
-    """Return the line of the log for a proven replacement: there are many, and the report says the rest."""
+    """Return the one line that the log has for a proven replacement.
+
+    There are many of them, and the report says the rest.
+    """
     where = f"new document {result.new_doc_id}" if result.new_doc_id else "replaced"
     return [f"Document {record.doc_id}: {where}, proof: {result.proof or 'none'}."]

@@ -19,7 +19,8 @@ MediaClass = Literal["photo", "audio", "video", "other"]
 
 _BLOCK_BYTES = 1 << 20
 
-# Endings of what holds sound as well as films (ogg, webm, 3gp, rm, asf) are left out: the service decides.
+# Endings of what holds sound as well as films (ogg, webm, 3gp, rm, asf) are left out: the service
+# decides.
 _ENDINGS: dict[MediaClass, str] = {
     "photo": "jpg jpeg jpe jfif png gif webp tif tiff bmp heic heif avif",
     "audio": "mp3 mp2 m4a m4b mka oga opus wav aif aiff aifc flac aac au wma",
@@ -28,9 +29,12 @@ _ENDINGS: dict[MediaClass, str] = {
 }
 # What is known of a name besides: media of either class, and raw photos.
 _OTHER_ENDINGS = (
-    "ogg webm 3gp rm asf dng cr2 cr3 crw nef nrw arw srf sr2 raf orf rw2 pef srw x3f 3fr iiq raw psd"
+    "ogg webm 3gp rm asf dng cr2 cr3 crw nef nrw arw srf sr2 raf orf rw2 pef srw x3f 3fr iiq"
+    " raw psd"
 )
-_MEDIA_OF_ENDING = {ending: media for media, endings in _ENDINGS.items() for ending in endings.split()}
+_MEDIA_OF_ENDING = {
+    ending: media for media, endings in _ENDINGS.items() for ending in endings.split()
+}
 
 # What storages call that which changes with a file; without capitals and signs it is a few words.
 _CHANGING = frozenset(
@@ -61,8 +65,10 @@ class SourceFile:
     :param source: where its bytes come from.
     :param name: the name that the service gets.
     :param size: in bytes.
-    :param md5: checksum of its bytes, lower-case hex; None for a file on object storage, which is read while it is sent.
-    :param reported_md5: the checksum that its storage reports, right or wrong; None where it reports none.
+    :param md5: checksum of its bytes, lower-case hex; None for a file on object storage, which is
+        read while it is sent.
+    :param reported_md5: the checksum that its storage reports, right or wrong; None where it
+        reports none.
     :param media: its class on the service, by the ending of its name; None where that does not say.
     :param marker: changes with the file; empty where nothing tells more than its size.
     """
@@ -82,25 +88,34 @@ def inspect_file(
     upload_roots: Sequence[str] = (),
     known: SourceFile | None = None,
 ) -> SourceFile:
-    """Look at a file: one of this machine is read for its checksum, one on object storage costs one question.
+    """Inspect a file before it is sent.
+
+    A local file is read for its checksum; a file on object storage costs one request.
 
     :param filename: the name that the service gets; the file's own by default.
     :param upload_roots: folders or URIs of which one must hold the file; none: any file.
-    :param known: as it was inspected before; if its marker has not changed since, the file is not read again.
-    :raises FileError: it is missing, empty, not a regular file, unreadable, outside the roots, or has an unusable name.
+    :param known: as it was inspected before; if its marker has not changed since, the file is not
+        read again.
+    :raises FileError: it is missing, empty, not a regular file, unreadable, outside the roots, or
+        has an unusable name.
     """
     source = require_inside(path, upload_roots)
-    name = filename or str(path.name)  # of the link, if it is one: what it leads to may have any name
+    name = filename or str(
+        path.name
+    )  # of the link, if it is one: what it leads to may have any name
     path = source.path
     try:
         name.encode()
     except UnicodeEncodeError:
         raise FileError(
-            f"{display(path)} cannot be sent under the name {display(name)}, which is not UTF-8; give another one with filename.",
+            f"{display(path)} cannot be sent under the name {display(name)}, which is not UTF-8;"
+            " give another one with filename.",
             permanent=True,
         ) from None
     try:
-        marker = change_marker(path)  # before the file is read: what changes meanwhile is noticed later
+        marker = change_marker(
+            path
+        )  # before the file is read: what changes meanwhile is noticed later
         if known and marker and (known.marker, known.name) == (marker, name):
             return replace(known, source=source)
         file = SourceFile(source, name, 0, None, media=media_of_name(name), marker=marker)
@@ -113,7 +128,9 @@ def inspect_file(
 
 
 def with_checksum(file: SourceFile) -> SourceFile:
-    """Return the file with size and checksum of its bytes; it is read for that unless it was before.
+    """Return the file with the size and the checksum of its bytes.
+
+    The file is read for that, unless its checksum is known already.
 
     :raises FileError: it cannot be read.
     """
@@ -133,12 +150,18 @@ def with_checksum(file: SourceFile) -> SourceFile:
 
 
 def media_of_name(name: str) -> MediaClass | None:
-    """Return the media class by the ending of a name; None for one that does not say, raw photos among them."""
+    """Return the media class by the suffix of a name.
+
+    None if the suffix does not identify one, as with raw photos.
+    """
     return _MEDIA_OF_ENDING.get(PurePath(name).suffix.removeprefix(".").lower())
 
 
 def media_suffix(ending: str | None) -> str:
-    """Return the suffix, such as ``.jpg``, for a file with this ending; empty unless it is one of a known kind of media."""
+    """Return the suffix, such as ``.jpg``, for a file with this ending.
+
+    It is empty if the ending is not that of a known kind of media.
+    """
     plain = (ending or "").lower()
     return f".{plain}" if plain in _MEDIA_OF_ENDING or plain in _OTHER_ENDINGS.split() else ""
 
@@ -148,7 +171,8 @@ def change_marker(path: Any) -> str:
     try:
         if isinstance(path, Path):
             stat = path.stat()
-            # An overwriting program may set the time of the last change, but not that of the inode's.
+            # An overwriting program may set the time of the last change, but not that of the
+            # inode's.
             return f"{stat.st_size}-{stat.st_mtime_ns}-{stat.st_ctime_ns}-{stat.st_ino}"
         if not is_stored(path):
             return ""
@@ -167,14 +191,14 @@ def _plain(name: str) -> str:
     return name.lower().replace("-", "").replace("_", "")
 
 
-# -- what a storage reports --------------------------------------------------------------------------------------------
+# -- what a storage reports ------------------------------------------------------------------------
 
 
 def _as_reported(file: SourceFile) -> SourceFile:
     """Return the file with what its storage says of it.
 
-    Its checksum may be wrong (the ETag of an object that is encrypted with a KMS key looks like one): it only serves to
-    conclude that a document carries the file already.
+    Its checksum may be wrong (the ETag of an object that is encrypted with a KMS key looks like
+    one): it only serves to conclude that a document carries the file already.
     """
     info = object_info(file.source.path)
     if info.get("type") == "directory":
@@ -182,7 +206,9 @@ def _as_reported(file: SourceFile) -> SourceFile:
     size = info.get("size")
     if not isinstance(size, int):
         return with_checksum(file)
-    return replace(file, size=size, reported_md5=_REPORTED_MD5.get(file.source.path.protocol, _none)(info))
+    return replace(
+        file, size=size, reported_md5=_REPORTED_MD5.get(file.source.path.protocol, _none)(info)
+    )
 
 
 def _none(info: Mapping[str, Any]) -> str | None:  # noqa: ARG001
@@ -190,7 +216,10 @@ def _none(info: Mapping[str, Any]) -> str | None:  # noqa: ARG001
 
 
 def _s3_md5(info: Mapping[str, Any]) -> str | None:
-    """Return the ETag of an object that was stored in one piece; one that was stored in parts has a ``-`` in it."""
+    """Return the ETag of an object that was stored in one part.
+
+    The ETag of an object that was stored in several parts contains a ``-``.
+    """
     etag = str(info.get("ETag") or "").strip('"').lower()
     return etag if re.fullmatch(r"[0-9a-f]{32}", etag, re.ASCII) else None
 
@@ -217,7 +246,11 @@ _REPORTED_MD5: dict[str, Callable[[Mapping[str, Any]], str | None]] = {
 def _hex_of(given: Any) -> str | None:
     """Return sixteen bytes, given as they are or in base64, as hex."""
     try:
-        raw = base64.b64decode(given, validate=True) if isinstance(given, str) else bytes(given or b"")
+        raw = (
+            base64.b64decode(given, validate=True)
+            if isinstance(given, str)
+            else bytes(given or b"")
+        )
     except (binascii.Error, ValueError, TypeError):
         return None
     return raw.hex() if len(raw) == 16 else None

@@ -1,7 +1,8 @@
 """What can be wrong with a file, as one sentence that shows no secret.
 
-Each storage comes with a library of its own (botocore, azure.core, google.auth, ...), whose text can hold signed addresses.
-So an error is known by its class, by the storage's code and by the HTTP status that it carries; its text is not repeated.
+Each storage comes with a library of its own (botocore, azure.core, google.auth, ...), whose text
+can hold signed addresses. So an error is known by its class, by the storage's code and by the HTTP
+status that it carries; its text is not repeated.
 """
 
 from __future__ import annotations
@@ -13,11 +14,16 @@ from typing import Any
 
 from ipernity_provider.text import display
 
-_MISSING = frozenset({"404", "410", "NoSuchKey", "NoSuchBucket", "ContainerNotFound", "BlobNotFound"})
+_MISSING = frozenset(
+    {"404", "410", "NoSuchKey", "NoSuchBucket", "ContainerNotFound", "BlobNotFound"}
+)
 _DENIED = frozenset({"401", "403", "AccessDenied"})
 _ARCHIVED = frozenset({"InvalidObjectState", "BlobArchived"})
 _NAMES = {
-    errno.ENAMETOOLONG: "has too long a name: 255 bytes are the most that file systems take, and 4095 with its folders",
+    errno.ENAMETOOLONG: (
+        "has too long a name: 255 bytes are the most that file systems take, and 4095 with its"
+        " folders"
+    ),
     errno.ELOOP: "is a link that leads in a circle",
 }
 
@@ -58,7 +64,8 @@ def file_error(path: object, error: Exception, doing: str = "read") -> FileError
 def classify_error(error: Exception, doing: str = "read") -> tuple[str, bool]:
     """Return what follows a file's name in a sentence, and whether trying again cannot help.
 
-    Missing, a folder, not a regular file, an unusable name, archived and no permission are permanent; all else is not.
+    Missing, a folder, not a regular file, an unusable name, archived and no permission are
+    permanent; all else is not.
     """
     codes = set(_codes(error))
     if isinstance(error, FileNotFoundError) or codes & _MISSING:
@@ -70,8 +77,13 @@ def classify_error(error: Exception, doing: str = "read") -> tuple[str, bool]:
     if codes & _ARCHIVED:
         return f"cannot be {doing}: it is in its storage's archive; restore it first", True
     if isinstance(error, PermissionError) or codes & _DENIED:
-        return f"cannot be {doing}: access is denied; check the rights, the credentials and the name", True
-    if isinstance(error, FileExistsError | NotADirectoryError):  # raised where a folder is to be made
+        return (
+            f"cannot be {doing}: access is denied; check the rights, the credentials and the name",
+            True,
+        )
+    if isinstance(
+        error, FileExistsError | NotADirectoryError
+    ):  # raised where a folder is to be made
         return f"cannot be {doing}: something that is not a folder stands in its place", True
     if lacking := _lacking(error):
         return f"cannot be {doing}: {lacking}", True
@@ -87,12 +99,18 @@ def _lacking(error: Exception) -> str:
     if isinstance(error, ImportError):
         return f"the package {error.name or 'for its storage'} is not installed here"
     if "Credential" in type(error).__name__:
-        return f"there are no credentials for its storage ({type(error).__name__}); check its connection"
+        return (
+            f"there are no credentials for its storage ({type(error).__name__}); check its"
+            " connection"
+        )
     return ""
 
 
 def _codes(error: BaseException) -> Iterator[str]:
-    """Yield what the storage answered: its own code (S3, Azure), and the HTTP status; also of the error's causes."""
+    """Yield what the storage answered: its own code (S3, Azure) and the HTTP status.
+
+    The causes of the error are included.
+    """
     cause: BaseException | None = error
     while cause is not None:
         response = getattr(cause, "response", None)

@@ -1,7 +1,8 @@
 """Where a file lies, and how it is opened: only a regular one, and only from where it may come.
 
-A path that was checked can lead elsewhere a moment later: who may write in a folder swaps a link in between. So a file of
-this machine is opened below its root, component by component, without following a link; what was opened is what is read.
+A path that was checked can lead elsewhere a moment later: who may write in a folder swaps a link in
+between. So a file of this machine is opened below its root, component by component, without
+following a link; what was opened is what is read.
 """
 
 from __future__ import annotations
@@ -18,13 +19,15 @@ from urllib.parse import unquote, unquote_to_bytes
 from ipernity_provider.files.errors import FileError, NotRegularFile, file_error
 from ipernity_provider.text import display
 
-#: How much is asked of a storage at once, in bytes. fsspec's own 50 MiB cost 150 MiB of memory; 8 MiB cost 37, and
-#: less than that costs time where each answer of the storage does.
+#: How much is asked of a storage at once, in bytes. fsspec's own 50 MiB cost 150 MiB of memory; 8
+#: MiB cost 37, and less than that costs time where each answer of the storage does.
 READ_BLOCK_BYTES = 8 << 20
 
 _LOCAL = frozenset({"file", "local"})
 #: Of these, os.open knows the ones that the system has.
-_NEVER_BLOCK = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_CLOEXEC", 0)
+_NEVER_BLOCK = (
+    getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_CLOEXEC", 0)
+)
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 _KINDS = {
     stat.S_IFIFO: "a named pipe (FIFO)",
@@ -52,7 +55,8 @@ class ReadableFile:
     def open(self, _: Literal["rb"] = "rb", /) -> Any:
         """Open the file to read its bytes.
 
-        :raises FileError: it cannot be opened, is not a regular file, or no longer lies below its root.
+        :raises FileError: it cannot be opened, is not a regular file, or no longer lies below its
+            root.
         """
         try:
             if isinstance(self.path, Path):
@@ -86,7 +90,8 @@ def require_inside(path: Any, upload_roots: Sequence[str]) -> ReadableFile:
         elif _is_below(str(resolved), root):
             return ReadableFile(resolved)
     raise FileError(
-        f"{display(resolved)} lies outside the folders that uploads may come from ({', '.join(upload_roots)}).",
+        f"{display(resolved)} lies outside the folders that uploads may come from"
+        f" ({', '.join(upload_roots)}).",
         permanent=True,
     )
 
@@ -100,7 +105,10 @@ def _resolved_root(root: str) -> Path | None:
 
 
 def _is_below(address: str, root: str) -> bool:
-    """Compare addresses part by part. Parts that a storage may read in another way never lead out."""
+    """Return whether an address is below a root; they are compared part by part.
+
+    If a storage may read a part in another way, the address does not count as below the root.
+    """
     parts, wanted = address.split("/"), root.rstrip("/").split("/")
     rest = parts[len(wanted) :]
     decoded = [unquote(part) for part in rest]  # some storages decode a name, some do not
@@ -109,7 +117,10 @@ def _is_below(address: str, root: str) -> bool:
 
 
 def is_stored(file: object) -> bool:
-    """Whether a path leads to an fsspec file system (``ObjectStoragePath``, ``UPath``) instead of this machine's own."""
+    """Return whether a path belongs to an fsspec file system, not to the local one.
+
+    Such paths are ``ObjectStoragePath`` and ``UPath``.
+    """
     return hasattr(type(file), "fs") and not isinstance(file, Path)
 
 
@@ -118,13 +129,17 @@ def object_info(file: Any) -> Mapping[str, Any]:
 
     :raises Exception: whatever the storage's library raises.
     """
-    file.fs.invalidate_cache(file.path)  # a listing that this process made earlier may be out of date
+    file.fs.invalidate_cache(
+        file.path
+    )  # a listing that this process made earlier may be out of date
     info: Mapping[str, Any] = file.fs.info(file.path)
     return info
 
 
 def local_path(text: str) -> Path | None:
-    """Return the file or folder of this machine that a path or a ``file:`` address names; None for any other address.
+    """Return the local file or folder that a path or a ``file:`` address names.
+
+    None for any other address.
 
     :raises ValueError: the address names another machine, or nothing.
     :raises RuntimeError: ``~`` does not lead to a home.
@@ -142,8 +157,9 @@ def local_path(text: str) -> Path | None:
 def resolve_links(path: Path) -> Path:
     """Return the absolute path behind all links, also of what does not exist.
 
-    :raises OSError: the links lead in a circle (``ELOOP``), or a name is too long (``ENAMETOOLONG``). What
-        ``Path.resolve`` alone raises for that depends on the version of Python.
+    :raises OSError: the links lead in a circle (``ELOOP``), or a name is too long
+        (``ENAMETOOLONG``). What ``Path.resolve`` alone raises for that depends on the version of
+        Python.
     :raises ValueError: there is a null byte in it.
     """
     try:
@@ -170,7 +186,8 @@ def require_regular(status: os.stat_result) -> os.stat_result:
 def open_regular(path: Path, folder: int | None = None) -> BinaryIO:
     """Open a file to read, without ever waiting for another process.
 
-    :param folder: descriptor of the folder that the path begins in; its last part is not followed if it is a link.
+    :param folder: descriptor of the folder that the path begins in; its last part is not followed
+        if it is a link.
     :raises OSError: it cannot be opened.
     :raises NotRegularFile: it is not a regular file.
     """
@@ -189,14 +206,17 @@ def open_regular(path: Path, folder: int | None = None) -> BinaryIO:
 def open_below(root: Path, path: Path) -> BinaryIO:
     """Open a file below a folder, without following a link on the way.
 
-    :param root: and ``path``: with their links resolved; a link that is there now was put there since.
+    :param root: and ``path``: with their links resolved; a link that is there now was put there
+        since.
     :raises OSError: it cannot be opened so.
     """
     *folders, name = path.relative_to(root).parts
     folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY | _NEVER_BLOCK)
     try:
         for part in folders:
-            below = os.open(part, os.O_RDONLY | os.O_DIRECTORY | _NO_LINK | _NEVER_BLOCK, dir_fd=folder)
+            below = os.open(
+                part, os.O_RDONLY | os.O_DIRECTORY | _NO_LINK | _NEVER_BLOCK, dir_fd=folder
+            )
             os.close(folder)
             folder = below
         return open_regular(Path(name), folder)

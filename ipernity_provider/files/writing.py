@@ -18,7 +18,8 @@ from ipernity_provider.files.paths import is_stored, require_regular, resolve_li
 #: How much is written to a storage at once, in bytes: S3 takes no parts below 5 MiB.
 WRITE_BLOCK_BYTES = 8 << 20
 
-# Their folders are made by the names of what lies in them; asked to make one, a library makes a whole bucket.
+# Their folders are made by the names of what lies in them; asked to make one, a library makes a
+# whole bucket.
 _WITHOUT_FOLDERS = frozenset({"s3", "s3a", "s3n", "gs", "gcs", "abfs", "abfss", "adl", "az"})
 
 
@@ -46,15 +47,19 @@ def make_folder(folder: Any) -> None:
 
 @contextmanager
 def atomic_write(target: Any) -> Iterator[IO[bytes]]:
-    """A file that appears under its name only when it is complete, and not at all if an error comes between.
+    """Open a file that appears under its name only when it is complete.
 
-    On this machine a link stays, and the file that it leads to is replaced; a file that was there keeps its mode, and its
-    owner and group as far as this process may set them.
+    If an error occurs before that, it does not appear at all.
+
+    On this machine a link stays, and the file that it leads to is replaced; a file that was there
+    keeps its mode, and its owner and group as far as this process may set them.
 
     :param target: ``pathlib.Path``, ``ObjectStoragePath`` or ``UPath``.
     :raises NotRegularFile: there is a pipe, a socket or a device of this machine; it is left alone.
     """
-    with _store_when_complete(target) if is_stored(target) else _rename_when_complete(target) as stream:
+    with (
+        _store_when_complete(target) if is_stored(target) else _rename_when_complete(target)
+    ) as stream:
         yield stream
 
 
@@ -88,7 +93,10 @@ def _copy_owner_and_mode(descriptor: int, before: os.stat_result) -> None:
 
 @contextmanager
 def _store_when_complete(target: Any) -> Iterator[IO[bytes]]:
-    """Fsspec stores a file when it is closed, be it complete or not; ``autocommit`` leaves that to us."""
+    """Store a file only if it was written without an error.
+
+    fsspec stores a file when it is closed, complete or not; ``autocommit=False`` prevents that.
+    """
     before = change_marker(target)
     stream = target.open("wb", block_size=WRITE_BLOCK_BYTES, autocommit=False)
     try:
@@ -97,7 +105,9 @@ def _store_when_complete(target: Any) -> Iterator[IO[bytes]]:
     except BaseException:
         with suppress(Exception):  # what went wrong before is what is to be told
             stream.discard()
-        with suppress(Exception):  # some storages know no `autocommit`; what was there and is untouched stays
+        with suppress(
+            Exception
+        ):  # some storages know no `autocommit`; what was there and is untouched stays
             if not before or change_marker(target) != before:
                 target.unlink(missing_ok=True)
         raise
@@ -106,10 +116,12 @@ def _store_when_complete(target: Any) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def write_private(folder: Path) -> Iterator[PrivateFile]:
-    """Write a new file in a folder of this machine, for its owner alone; it is there when it is complete, or not at all.
+    """Write a new file in a local folder, readable by its owner alone.
 
-    Folders that are missing are made, for their owner alone. The folder is opened once, and all happens in what was opened: a
-    link that another process puts there meanwhile is not followed.
+    The file appears when it is complete, or not at all.
+
+    Folders that are missing are made, for their owner alone. The folder is opened once, and all
+    happens in what was opened: a link that another process puts there meanwhile is not followed.
 
     :raises OSError: the folder or the file cannot be written.
     :raises ValueError: the name leads out of the folder.
@@ -134,7 +146,9 @@ def write_private(folder: Path) -> Iterator[PrivateFile]:
 
 
 def _open_folder(folder: Path) -> int:
-    """Return the descriptor of a folder, opened part by part without following a link; what is missing is made.
+    """Return the descriptor of a folder, opened part by part without following a link.
+
+    Missing folders are created.
 
     :param folder: absolute, with its links resolved.
     """

@@ -12,9 +12,12 @@ T = TypeVar("T")
 
 
 def in_time(seconds: float, results: Iterator[T]) -> Iterator[T]:
-    """The results as they come: a name server or a trickling answer can keep a call for longer than its own timeout.
+    """Yield the results as they come, within a limit of seconds in all.
 
-    :raises TimeoutError: no further one, and no end, came within so many seconds in all; what still runs is left alone.
+    A name server or a slow answer can make a call take longer than its own timeout.
+
+    :raises TimeoutError: no further one, and no end, came within so many seconds in all; what still
+        runs is left alone.
     """
     arrived: SimpleQueue[T | _Ended] = SimpleQueue()
 

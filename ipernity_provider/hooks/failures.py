@@ -1,4 +1,7 @@
-"""How errors end an Airflow task: in short lines of its log, and in one exception that Airflow knows how to take."""
+"""How errors end an Airflow task.
+
+They become short lines of its log, and one exception that Airflow can handle.
+"""
 
 from __future__ import annotations
 
@@ -28,16 +31,18 @@ def readable_failures(
     skips: bool = False,
     xcoms: Callable[[BaseException], Mapping[str, Any]] | None = None,
 ) -> Iterator[None]:
-    """Write an error of the block to the task's log in short lines, and raise it without the frames it came through.
+    """Log an error of the block in short lines, and raise it without its inner frames.
 
-    A permanent error is raised as an :class:`AirflowFailException` that still is of its own class: Airflow ends the task
-    at once, without retries. Other errors keep their class, for Airflow's retries. The traceback is logged at DEBUG.
-    Outside of a task nothing is logged; also a ``with readable_failures():`` of one's own in a ``@task`` function does this.
+    A permanent error is raised as an :class:`AirflowFailException` that still is of its own class:
+    Airflow ends the task at once, without retries. Other errors keep their class, for Airflow's
+    retries. The traceback is logged at DEBUG. Outside of a task nothing is logged; also a ``with
+    readable_failures():`` of one's own in a ``@task`` function does this.
 
     :param log: where to write; a log of this module by default.
     :param context: of the task; the current one by default.
     :param skips: the task is to be skipped by its errors (``soft_fail``), so they are warnings.
-    :param xcoms: what to push of an error before it is raised: key -> value, None for what is not known.
+    :param xcoms: what to push of an error before it is raised: key -> value, None for what is not
+        known.
     :raises IpernityError: as above.
     """
     try:
@@ -56,7 +61,10 @@ def readable_failures(
 
 
 def as_final(error: PermanentError) -> PermanentError:
-    """Return the error as one that is an :class:`AirflowFailException`, too; its class, text and codes stay."""
+    """Return the error as one that also is an :class:`AirflowFailException`.
+
+    Its class, text and codes stay.
+    """
     if isinstance(error, AirflowFailException):
         return error
     kind = _final_class(cast("Any", type(error)))
@@ -67,7 +75,10 @@ def as_final(error: PermanentError) -> PermanentError:
 
 @cache
 def _final_class(kind: type[PermanentError]) -> type[PermanentError]:
-    """The same name, since that is what Airflow's log shows in front of the sentence."""
+    """Return a class of the same name that also is an :class:`AirflowFailException`.
+
+    Airflow's log shows the name of the class in front of the message.
+    """
 
     def reduce(error: PermanentError) -> tuple[Any, ...]:
         return _restore, (kind, error.args, error.__dict__)
@@ -76,8 +87,13 @@ def _final_class(kind: type[PermanentError]) -> type[PermanentError]:
     return cast("type[PermanentError]", type(kind.__name__, (kind, AirflowFailException), members))
 
 
-def _restore(kind: type[PermanentError], args: tuple[Any, ...], members: dict[str, Any]) -> PermanentError:
-    """Make an error again that was sent to another process: its class is not to be found by name."""
+def _restore(
+    kind: type[PermanentError], args: tuple[Any, ...], members: dict[str, Any]
+) -> PermanentError:
+    """Create an error again after it was sent to another process.
+
+    Its class cannot be imported by name.
+    """
     error = kind.__new__(kind, *args)
     error.__dict__.update(members)
     return as_final(error)
@@ -102,7 +118,10 @@ def _log_failure(log: Log, context: Context, error: BaseException, *, skips: boo
 
 
 def retry_note(error: BaseException, ti: Any) -> tuple[bool, str]:
-    """Return whether Airflow will try the task again, and the sentence that says so; empty if it makes no difference."""
+    """Return whether Airflow will retry the task, and the sentence that says so.
+
+    The sentence is empty if it makes no difference.
+    """
     tried, most = getattr(ti, "try_number", None), getattr(ti, "max_tries", None)
     if not (
         isinstance(error, TransientError | AirflowTaskTimeout)

@@ -24,11 +24,13 @@ _PACKAGES = {
 
 
 def as_path(file: Any, conn_id: str | None = None) -> Any:
-    """A local file as :class:`pathlib.Path`, any other as ``ObjectStoragePath``.
+    """Return a local file as :class:`pathlib.Path`, any other as ``ObjectStoragePath``.
 
-    :param file: a path, a URI (``file://``, ``s3://conn@bucket/key``, ...), or either of the two classes.
+    :param file: a path, a URI (``file://``, ``s3://conn@bucket/key``, ...), or either of the two
+        classes.
     :param conn_id: the connection to its storage, where the URI names none; local files need none.
-    :raises Refused: nothing is named, nothing that this installation can open, or an unknown connection.
+    :raises Refused: nothing is named, nothing that this installation can open, or an unknown
+        connection.
     """
     conn_id = str(conn_id or "").strip() or None
     if isinstance(file, ObjectStoragePath):
@@ -48,7 +50,10 @@ def as_path(file: Any, conn_id: str | None = None) -> Any:
 
 
 def as_folder(folder: Any, conn_id: str | None = None) -> Any:
-    """The same for a folder, which may end with a slash; None and empty text mean that there is none."""
+    """Return a folder as a path, like :func:`as_path`; the folder may end with a slash.
+
+    None and empty text mean that there is no folder.
+    """
     if folder is None or not str(folder).strip():
         return None
     if isinstance(folder, str):
@@ -66,8 +71,13 @@ def as_filename(filename: Any) -> str | None:
 
 
 def _name_of(given: Any, what: str) -> str:
-    """Return what was given as text. A fraction is refused: ``2024.10`` has become ``2024.1`` on its way."""
-    if isinstance(given, bool) or not (isinstance(given, str | int | os.PathLike) or is_stored(given)):
+    """Return a given path or name as text.
+
+    A fraction is refused, because ``2024.10`` has become ``2024.1`` before it gets here.
+    """
+    if isinstance(given, bool) or not (
+        isinstance(given, str | int | os.PathLike) or is_stored(given)
+    ):
         raise Refused(
             f"{what} is {display(repr(given)[:60])}, which is not a name: give text. In a DAG with "
             "render_template_as_native_obj a template's value may need quotes. Nothing was sent."
@@ -76,10 +86,15 @@ def _name_of(given: Any, what: str) -> str:
 
 
 def is_one_of(path: Any, files: Iterable[str]) -> bool:
-    """Whether a path is that of one of these files, be it spelt in another way, or a link to one."""
+    """Return whether a path is that of one of these files.
+
+    The path may be spelt in another way, or be a link to one of them.
+    """
     if not isinstance(path, Path):
         return str(path) in files
-    return any((local := _local(file)) and (local == path or _is_same(path, local)) for file in files)
+    return any(
+        (local := _local(file)) and (local == path or _is_same(path, local)) for file in files
+    )
 
 
 def _local(file: str) -> Path | None:
@@ -105,7 +120,8 @@ def _stored(text: str, conn_id: str | None) -> ObjectStoragePath:
     _require_no_credentials(address, named)
     if address.endswith("/"):
         raise Refused(
-            f"{display(address)} ends with a slash, so it is a folder; a replacement needs one file. Nothing was sent."
+            f"{display(address)} ends with a slash, so it is a folder; a replacement needs one"
+            " file. Nothing was sent."
         )
     _require_storage(scheme, address)
     return _opened(address, named or conn_id)
@@ -130,30 +146,38 @@ def _opened(address: str, conn_id: str | None, **storage_options: Any) -> Object
 
 
 def _require_whole(path: ObjectStoragePath, address: str) -> None:
-    """:raises Refused: another file would be read than the one that is asked for."""
+    """Raise if the storage would read another file than the given one.
+
+    :raises Refused: not all of the address would reach the storage.
+    """
     bucket_alone = "/" not in address.partition("://")[2]
     whole = f"{address}/".endswith(path.path) if bucket_alone else address.endswith(path.path)
-    # A version is left out by the libraries themselves, unless they are told that the bucket has versions.
+    # A version is left out by the libraries themselves, unless they are told that the bucket has
+    # versions.
     if not whole or "?versionid=" in address.lower():
         raise Refused(
-            f"{display(address)} cannot be opened: not all of its name would reach its storage (a ?, a # or a tab in it), and "
-            "another file might be read. Nothing was sent."
+            f"{display(address)} cannot be opened: not all of its name would reach its storage (a"
+            " ?, a # or a tab in it), and another file might be read. Nothing was sent."
         )
 
 
 def _require_no_credentials(address: str, named: str | None) -> None:
-    """Other programs take ``key:secret@``; here it would be shown as the name of a connection, or of a bucket."""
+    """Raise if an address contains credentials.
+
+    Other programs accept ``key:secret@``. Here it would appear as the name of a connection or a
+    bucket.
+    """
     scheme, _, rest = address.partition("://")
     _, colon, port = rest.partition("/")[0].partition(":")
     if colon and (scheme in _PACKAGES or not port.isdecimal()):
         raise Refused(
-            f"A file on {scheme}:// is named together with credentials: keep them in a connection and name that. "
-            "Nothing was sent."
+            f"A file on {scheme}:// is named together with credentials: keep them in a connection"
+            " and name that. Nothing was sent."
         )
     if named and ":" in named:
         raise Refused(
-            f"{display(address)} is named together with credentials: keep them in a connection and name that. "
-            "Nothing was sent."
+            f"{display(address)} is named together with credentials: keep them in a connection and"
+            " name that. Nothing was sent."
         )
 
 
@@ -168,15 +192,20 @@ def _require_storage(scheme: str, address: str) -> None:
             else "no provider that is installed brings one"
         )
         raise Refused(
-            f"{display(address)} cannot be opened: Airflow has no storage for {scheme}://; {remedy}. Nothing was sent."
+            f"{display(address)} cannot be opened: Airflow has no storage for {scheme}://;"
+            f" {remedy}. Nothing was sent."
         )
 
 
 def _require_known(address: str, conn_id: str | None) -> None:
-    """Some storages take other credentials, or none, where their connection is unknown."""
+    """Raise if the connection is not known.
+
+    With an unknown connection, some storages use other credentials, or none.
+    """
     if conn_id and not _is_known(conn_id):
         raise Refused(
-            f"{display(address)} cannot be opened: the connection {conn_id!r} is not known. Nothing was sent."
+            f"{display(address)} cannot be opened: the connection {conn_id!r} is not known. Nothing"
+            " was sent."
         )
 
 

@@ -26,14 +26,16 @@ _TOLD_BY_TEST = {"token", "permission", "account", "quota"}
 class IpernityHook(BaseHook):
     """Signed calls to ipernity.com with the settings of an Airflow connection.
 
-    In a task, ``call``, ``check_tickets`` and ``replace_file`` write an error to its log in short lines, and one that no
-    retry can mend ends the task at once. It still is an ``IpernityError`` that can be caught. A client from ``get_conn``
-    raises plain errors; :func:`~ipernity_provider.hooks.failures.readable_failures` around its calls does the same.
+    In a task, ``call``, ``check_tickets`` and ``replace_file`` write an error to its log in short
+    lines, and one that no retry can mend ends the task at once. It still is an ``IpernityError``
+    that can be caught. A client from ``get_conn`` raises plain errors;
+    :func:`~ipernity_provider.hooks.failures.readable_failures` around its calls does the same.
 
-    :param ipernity_conn_id: the connection: password = API secret, extra = ``api_key``, ``auth`` (``signature`` or
-        ``oauth``), ``token``, ``token_secret``, ``lg``, ``verify``, ``proxy``, ``connect_timeout``, ``timeout``,
-        ``upload_timeout``, ``stall_timeout``, ``upload_roots``, ``media_hosts``, ``check_account``, ``resend_grace``;
-        host = another address of the service, such as the sandbox's.
+    :param ipernity_conn_id: the connection: password = API secret, extra = ``api_key``, ``auth``
+        (``signature`` or ``oauth``), ``token``, ``token_secret``, ``lg``, ``verify``, ``proxy``,
+        ``connect_timeout``, ``timeout``, ``upload_timeout``, ``stall_timeout``, ``upload_roots``,
+        ``media_hosts``, ``check_account``, ``resend_grace``; host = another address of the service,
+        such as the sandbox's.
     """
 
     conn_name_attr = "ipernity_conn_id"
@@ -62,16 +64,20 @@ class IpernityHook(BaseHook):
         return settings
 
     def get_conn(self) -> IpernityClient:
-        """A client of one's own; close it, or use it in a ``with``."""
+        """Return a new client; close it, or use it in a ``with``."""
         return self.settings.client()
 
     async def aget_conn_maker(self) -> Callable[[], IpernityClient]:
-        """What makes such a client in an event loop: the connection is read here without blocking the loop; the call
-        of what is returned loads HTTP libraries and certificates, and belongs into a thread.
+        """Return a factory of such a client, for an event loop.
 
-        The client tries each call once: whoever waits in an event loop has a pace of their own.
+        The connection is read here without blocking the loop. Call the factory in a worker thread:
+        it loads HTTP libraries and certificates. The client tries each call once, because code in
+        an event loop polls at its own interval.
         """
-        from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
+        from airflow.providers.common.compat.connection import (
+            get_async_connection,
+            get_async_extra_dejson,
+        )
         from airflow.sdk.log import amask_secret
 
         from ipernity_provider.hooks.settings import ConnectionSettings
@@ -83,14 +89,17 @@ class IpernityHook(BaseHook):
         return partial(settings.client, attempts=1)
 
     def call(self, method: str, /, **params: Param) -> dict[str, Any]:
-        """Call any API method, e.g. ``hook.call("doc.set", doc_id="5412", title="A boat")``, and return its payload."""
+        """Call any API method and return its payload.
+
+        Example: ``hook.call("doc.set", doc_id="5412", title="A boat")``.
+        """
         from ipernity_provider.hooks.failures import readable_failures
 
         with readable_failures(self.log), self.get_conn() as client:
             return client.call(method, **params)
 
     def check_tickets(self, tickets: Iterable[str]) -> list[Ticket]:
-        """The state of any number of upload tickets, asked for in batches of 50."""
+        """Return the state of any number of upload tickets, requested in batches of 50."""
         from ipernity_provider.hooks.failures import readable_failures
 
         with readable_failures(self.log), self.get_conn() as client:
@@ -109,16 +118,21 @@ class IpernityHook(BaseHook):
     ) -> dict[str, Any]:
         """Replace a document's file, wait and verify; for ``@task`` functions.
 
-        :class:`~ipernity_provider.operators.ipernity.ReplaceFileOperator` does the same and also remembers across
-        retries what it has sent.
+        :class:`~ipernity_provider.operators.ipernity.ReplaceFileOperator` does the same and also
+        remembers across retries what it has sent.
 
         :param doc_id: the document's number, or the address of its page.
-        :param file: a local path, a URI (``file://``, ``s3://``, ``gs://``, ``abfs://``), or an ``ObjectStoragePath``.
+        :param file: a local path, a URI (``file://``, ``s3://``, ``gs://``, ``abfs://``), or an
+            ``ObjectStoragePath``.
         :param filename: the name that the service is told; the file's own by default.
-        :param file_conn_id: the connection to the storage of ``file`` and ``backup_to``, where their URIs name none.
-        :param poll_interval: longest pause between two looks at the ticket, in seconds or as timedelta.
-        :param timeout: how long to wait for the service to process the file, in seconds or as timedelta.
-        :param options: more of :class:`~ipernity_provider.replacement.request.ReplaceOptions`: ``proof``, ``if_unchanged``, ...
+        :param file_conn_id: the connection to the storage of ``file`` and ``backup_to``, where
+            their URIs name none.
+        :param poll_interval: longest pause between two looks at the ticket, in seconds or as
+            timedelta.
+        :param timeout: how long to wait for the service to process the file, in seconds or as
+            timedelta.
+        :param options: more of :class:`~ipernity_provider.replacement.request.ReplaceOptions`:
+            ``proof``, ``if_unchanged``, ...
         :return: the result as a dict: ``outcome``, ``doc_id``, ``ticket``, ``md5``, ``proof``, ...
         :raises ParameterError: a flag is not a bool, or a duration is not one.
         """
@@ -140,7 +154,10 @@ class IpernityHook(BaseHook):
             return replace_file(client, request, how, progress=ProgressLog()).as_dict()
 
     def replace_options(self, *, file_conn_id: str | None = None, **options: Any) -> ReplaceOptions:
-        """Return how to replace: what is given, and what the connection says of the account and the place.
+        """Return the options of a replacement.
+
+        They are those that are given, and what the connection says about the account and the
+        folders.
 
         :raises Refused: something is not possible.
         :raises ParameterError: a flag is not a bool, or a duration is not one.
@@ -168,7 +185,7 @@ class IpernityHook(BaseHook):
         )
 
     def document_id(self, given: object) -> str:
-        """Return the number of the document that is meant by a number, or by the address of its page.
+        """Return the number of a document that is given as a number or as the address of its page.
 
         :raises Refused: it is neither, or a page of another site than the connection's.
         """
@@ -181,7 +198,9 @@ class IpernityHook(BaseHook):
             raise Refused(f"doc_id {error}. Nothing was sent.") from None
 
     def test_connection(self) -> tuple[bool, str]:
-        """Return whether the connection can replace files, and what ``airflow ipernity check`` says about it.
+        """Return whether the connection can replace files, and a message about it.
+
+        The message is what ``airflow ipernity check`` reports.
 
         It takes 10 s at most and never raises.
         """
@@ -189,11 +208,15 @@ class IpernityHook(BaseHook):
         from ipernity_provider.hooks.settings import ConnectionSettingError
 
         try:
-            settings = self.settings  # here, because Airflow may give connections to this thread only
+            settings = (
+                self.settings
+            )  # here, because Airflow may give connections to this thread only
             # Airflow tests a connection under a random id, which would only confuse.
             findings = list(Checks(settings, "CONNECTION_ID").run(_TEST_SECONDS))
         except ConnectionSettingError as error:
-            return False, str(error).replace(f"Connection {self.ipernity_conn_id!r}", "This connection")
+            return False, str(error).replace(
+                f"Connection {self.ipernity_conn_id!r}", "This connection"
+            )
         except Exception as error:  # noqa: BLE001 - Airflow shows the sentence, and only what is ours is safe to show
             return False, f"The test itself failed ({type(error).__name__})."
         failed = [finding.sentence for finding in findings if finding.status == "failed"]

@@ -20,10 +20,13 @@ from ipernity_provider.text import display
 def read_manifest(
     manifest: Any, conn_id: str | None = None, base_url: str | None = None
 ) -> list[ManifestLine]:
-    """Read a manifest: a path or URI of a file, or a list such as a task (also a mapped one) returns.
+    """Read a manifest.
+
+    It is a path or URI of a file, or a list such as a task (also a mapped one) returns.
 
     :param conn_id: the connection to its storage, if its URI names none.
-    :param base_url: the service's address in the connection; a page there may stand for its document.
+    :param base_url: the service's address in the connection; a page there may stand for its
+        document.
     :raises Refused: it cannot be read, or with all that is wrong in it.
     :raises SourceUnreadable: its storage fails; a later try may succeed.
     """
@@ -48,7 +51,9 @@ def _locate_beside(folder: Any, text: str) -> str:
 
 
 def _locate(text: str) -> str:
-    """Return the path of a file as it is spelt on this machine: macOS writes an accent as a character of its own.
+    """Return the path of a file as it is spelt on this machine.
+
+    macOS writes an accent as a separate character.
 
     :raises ValueError: it is a folder, as far as that is known without asking a storage.
     """

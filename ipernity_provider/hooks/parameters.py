@@ -1,4 +1,6 @@
-"""The parameters of operators, sensors and hook methods, checked by type and named where they are wrong.
+"""The parameters of operators, sensors and hook methods, checked by type.
+
+An error names the parameter that is wrong.
 
 Pure functions that load no HTTP library: they run whenever a DAG file is parsed.
 """
@@ -25,13 +27,17 @@ _LONGEST_QUOTE = 80
 class ParameterError(PermanentError, AirflowFailException, ValueError):
     """A parameter has a value that cannot be right.
 
-    Raised while a DAG file is parsed, it is a ``ValueError`` like any other. A mapped task is only made when it runs,
-    by Airflow and outside of ``execute``: there it fails the task without a retry.
+    Raised while a DAG file is parsed, it is a ``ValueError`` like any other. A mapped task is only
+    made when it runs, by Airflow and outside of ``execute``: there it fails the task without a
+    retry.
     """
 
 
 def is_template(value: Any) -> bool:
-    """Return whether Airflow makes something else of the value before the task runs: Jinja, or an XComArg."""
+    """Return whether Airflow replaces the value before the task runs.
+
+    Such a value is a Jinja template or an XComArg.
+    """
     if isinstance(value, str):
         return "{{" in value or "{%" in value
     return hasattr(value, "iter_references")  # an XComArg, or what a mapped task group passes on
@@ -55,7 +61,8 @@ def read_flag(name: str, value: Any) -> bool:
     word = str(value).strip().lower() if isinstance(value, bool | int | str) else ""
     if word not in _TRUE | _FALSE:
         raise ParameterError(
-            f"{name} is {_quote(value)}: give True or False, or a template that renders to true or false."
+            f"{name} is {_quote(value)}: give True or False, or a template that renders to true or"
+            " false."
         )
     return word in _TRUE
 
@@ -70,12 +77,16 @@ def check_flag(name: str, value: Any) -> None:
 
 
 def check_choice(name: str, value: Any) -> None:
-    """Check that a choice which is a template field is text, or will be; which text is judged once it is rendered.
+    """Check that a choice in a template field is text, or will be text.
+
+    Whether the text is a valid choice is checked after it is rendered.
 
     :raises ParameterError: it is not.
     """
     if not (isinstance(value, str) or is_template(value)):
-        raise ParameterError(f"{name} is {_quote(value)}: give one of the words it may be, as text.")
+        raise ParameterError(
+            f"{name} is {_quote(value)}: give one of the words it may be, as text."
+        )
 
 
 def require_seconds(name: str, value: Any, *, positive: bool = False) -> float:
@@ -90,10 +101,16 @@ def require_seconds(name: str, value: Any, *, positive: bool = False) -> float:
     except (TypeError, ValueError, OverflowError):
         seconds = math.nan
     usable = 0 <= seconds <= _LONGEST_SECONDS and not (positive and seconds == 0)
-    if not usable or not isinstance(value, timedelta | float | int | str) or isinstance(value, bool):
+    if (
+        not usable
+        or not isinstance(value, timedelta | float | int | str)
+        or isinstance(value, bool)
+    ):
         limit = "above 0" if positive else "not below 0"
         hint = " Templates are not rendered in it." if is_template(value) else ""
-        raise ParameterError(f"{name} is {_quote(value)}: give seconds, {limit}, or a timedelta.{hint}")
+        raise ParameterError(
+            f"{name} is {_quote(value)}: give seconds, {limit}, or a timedelta.{hint}"
+        )
     return seconds
 
 
@@ -102,11 +119,15 @@ def require_count(name: str, value: Any, least: int, most: int) -> int:
 
     :raises ParameterError: it is not a whole number from ``least`` to ``most``.
     """
-    text = str(value).strip() if isinstance(value, int | str) and not isinstance(value, bool) else ""
+    text = (
+        str(value).strip() if isinstance(value, int | str) and not isinstance(value, bool) else ""
+    )
     number = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
     if number is None or not least <= number <= most:
         hint = " Templates are not rendered in it." if is_template(value) else ""
-        raise ParameterError(f"{name} is {_quote(value)}: give a whole number from {least} to {most}.{hint}")
+        raise ParameterError(
+            f"{name} is {_quote(value)}: give a whole number from {least} to {most}.{hint}"
+        )
     return number
 
 

@@ -62,7 +62,8 @@ class ConnectionSettings:
     def of(cls, connection: Connection, extra_fields: dict[str, Any]) -> ConnectionSettings:
         """Read and check a connection.
 
-        :param extra_fields: its extra, decoded: in an event loop that takes another way than elsewhere.
+        :param extra_fields: its extra, decoded: in an event loop that takes another way than
+            elsewhere.
         :raises ConnectionSettingError: one sentence that names the connection and the field.
         """
         if not isinstance(extra_fields, dict):
@@ -106,9 +107,10 @@ class ConnectionSettings:
         return [secret for secret in found if secret]
 
     def client(self, **changes: Any) -> IpernityClient:
-        """A client with these settings.
+        """Return a client with these settings.
 
-        :param changes: other values for some of :class:`~ipernity_provider.api.client.IpernityClient`'s parameters.
+        :param changes: other values for some of
+            :class:`~ipernity_provider.api.client.IpernityClient`'s parameters.
         """
         from ipernity_provider.api.client import DEFAULT_BASE_URL, IpernityClient
 
@@ -130,7 +132,10 @@ class ConnectionSettings:
 
     def brief_client(self, **changes: Any) -> IpernityClient:
         """One for somebody who waits in front of it: it tries each call once, and not for long."""
-        brief = {name: min(getattr(self, name), _BRIEF_SECONDS) for name in ("connect_timeout", "timeout")}
+        brief = {
+            name: min(getattr(self, name), _BRIEF_SECONDS)
+            for name in ("connect_timeout", "timeout")
+        }
         return self.client(**brief, attempts=1, **changes)
 
 
@@ -212,7 +217,9 @@ def _verify(value: Any) -> bool | str:
             require_regular(status)
     except OSError as error:
         words, _ = classify_error(error)
-        raise ValueError(f"must be true, false or the path of a CA file; {display(text)} {words}") from None
+        raise ValueError(
+            f"must be true, false or the path of a CA file; {display(text)} {words}"
+        ) from None
     return text
 
 
@@ -231,7 +238,7 @@ def _url(value: Any) -> str:
 
 
 def read_roots(value: Any) -> tuple[str, ...]:
-    """A list, or text with one root a line (or separated by commas)."""
+    """Return the roots of a list, or of text with one root a line (or separated by commas)."""
     roots = value.replace(",", "\n").splitlines() if isinstance(value, str) else value
     if not isinstance(roots, list | tuple) or not all(isinstance(root, str) for root in roots):
         raise TypeError("must be a list of folders or URIs")
@@ -249,7 +256,9 @@ def _hosts(value: Any) -> tuple[str, ...]:
     named = tuple(host.strip().lower() for host in hosts if host.strip())
     for host in named:
         if not _HOST.fullmatch(host):
-            raise ValueError(f"names {display(host)!r}, which is not a host such as cdn.example.org")
+            raise ValueError(
+                f"names {display(host)!r}, which is not a host such as cdn.example.org"
+            )
     return named
 
 
@@ -262,7 +271,10 @@ def _is_bare_ipv6(host: str) -> bool:
 
 
 def _base_url(extra: _Extra, connection: Connection) -> str | None:
-    """Return the address in a connection's host: it comes as an address (form, JSON) or in parts (URI)."""
+    """Return the address in a connection's host.
+
+    It is given as an address (form, JSON) or in parts (URI).
+    """
     if not (host := (connection.host or "").strip()):
         return None
     if _is_bare_ipv6(host):  # Airflow takes the brackets of a URI's host away

@@ -40,24 +40,29 @@ class ReplacingOperator(BaseOperator):
     """The shared parameters, and the waiting in the triggerer.
 
     On Airflow 3.3 rate limits and maintenance are waited for longer than ``retry_delay`` says, by
-    :class:`~ipernity_provider.operators.retries.PatientRetryPolicy`; a ``retry_policy`` of your own takes its place.
+    :class:`~ipernity_provider.operators.retries.PatientRetryPolicy`; a ``retry_policy`` of your own
+        takes its place.
 
     :param file_conn_id: the connection to the storage of files and backups whose URIs name none
         (``s3://conn@bucket/key`` does); local files need none (templated).
-    :param deferrable: wait in the triggerer, without a worker slot. Uploads are always sent by a worker.
+    :param deferrable: wait in the triggerer, without a worker slot. Uploads are always sent by a
+        worker.
     :param poll_interval: longest pause between two checks of a ticket, in seconds or as timedelta.
-    :param timeout: how long to wait for the service, in seconds or as timedelta; a retry continues to wait. A deferred
-        task also stops waiting at the task's ``execution_timeout``.
-    :param if_unchanged: what to do if a document already carries the bytes: ``succeed`` (outcome ``unchanged``),
-        ``skip`` the task, or ``replace`` it anyway (templated).
-    :param dry_run: check everything, send nothing: outcome ``planned`` (templated: true, 1, yes, false, 0 or no).
-    :param proof: what a document must show before its replacement counts as done: ``best`` (the strongest level that
-        the service shows), ``md5``, ``bytes`` (or better), ``changed`` (or better), ``none`` (templated).
-    :param on_new_document: ``fail``, or ``keep`` a document that the service created instead of replacing (outcome
-        ``new_document``, its id in ``new_doc_id``) (templated).
-    :param on_uncertain: ``fail``, or ``send`` (perhaps a second time) if the service does not show whether an earlier
-        try's upload arrived (templated).
-    :param backup_to: folder or object storage URI in which to keep the previous originals (templated).
+    :param timeout: how long to wait for the service, in seconds or as timedelta; a retry continues
+        to wait. A deferred task also stops waiting at the task's ``execution_timeout``.
+    :param if_unchanged: what to do if a document already carries the bytes: ``succeed`` (outcome
+        ``unchanged``), ``skip`` the task, or ``replace`` it anyway (templated).
+    :param dry_run: check everything, send nothing: outcome ``planned`` (templated: true, 1, yes,
+        false, 0 or no).
+    :param proof: what a document must show before its replacement counts as done: ``best`` (the
+        strongest level that the service shows), ``md5``, ``bytes`` (or better), ``changed`` (or
+        better), ``none`` (templated).
+    :param on_new_document: ``fail``, or ``keep`` a document that the service created instead of
+        replacing (outcome ``new_document``, its id in ``new_doc_id``) (templated).
+    :param on_uncertain: ``fail``, or ``send`` (perhaps a second time) if the service does not show
+        whether an earlier try's upload arrived (templated).
+    :param backup_to: folder or object storage URI in which to keep the previous originals
+        (templated).
     :param ipernity_conn_id: the connection (templated).
     """
 
@@ -103,11 +108,14 @@ class ReplacingOperator(BaseOperator):
         check_flag("dry_run", dry_run)
         for name in _CHOICES:
             check_choice(name, getattr(self, name))
-        if getattr(self, "retry_policy", self) is None:  # Airflow 3.3, and the user has not chosen one
+        if (
+            getattr(self, "retry_policy", self) is None
+        ):  # Airflow 3.3, and the user has not chosen one
             from ipernity_provider.operators.retries import PatientRetryPolicy
 
             self.retry_policy = PatientRetryPolicy()
-        # Each key of the result is an XCom of its own, so that `output["ticket"]` works, mapped or not.
+        # Each key of the result is an XCom of its own, so that `output["ticket"]` works, mapped or
+        # not.
         self.multiple_outputs = True
 
     @cached_property
@@ -129,14 +137,20 @@ class ReplacingOperator(BaseOperator):
         )
 
     def failure_xcoms(self, error: BaseException) -> dict[str, Any]:
-        """Return what a failed task leaves behind for callbacks and downstream tasks, under the keys of its result."""
+        """Return what a failed task leaves for callbacks and downstream tasks.
+
+        The keys are those of its result.
+        """
         if not self.do_xcom_push:
             return {}
         known = {key: getattr(error, key, None) for key in ("new_doc_id", "url")}
         return {"reason": str(error), **known}
 
     def on_kill(self) -> None:
-        """Abort what is being sent before its last block, so that the next try need not ask what became of it."""
+        """Abort what is being sent before its last block.
+
+        So the next try need not ask what became of it.
+        """
         if self.cancelled:
             self.cancelled.set()
 

@@ -28,23 +28,30 @@ if TYPE_CHECKING:
 class ReplaceFilesOperator(ReplacingOperator):
     """Replace the files behind many documents, listed in a manifest.
 
-    Green means that every document of the manifest carries its file now. Otherwise the task fails with a summary; a retry
-    continues where this try ended and sends nothing twice. All files and documents are checked before the first byte is
-    sent. One upload, the canary, is then proven before the others follow, a few at a time.
+    Green means that every document of the manifest carries its file now. Otherwise the task fails
+    with a summary; a retry continues where this try ended and sends nothing twice. All files and
+    documents are checked before the first byte is sent. One upload, the canary, is then proven
+    before the others follow, a few at a time.
 
-    The other parameters are those of :class:`~ipernity_provider.operators.ipernity.ReplaceFileOperator`.
+    The other parameters are those of
+    :class:`~ipernity_provider.operators.ipernity.ReplaceFileOperator`.
 
-    :param manifest: a path or URI of a CSV, JSON or JSON Lines file with ``doc_id`` (number or page), ``file`` and perhaps
-        ``filename`` in each row, or a list of such objects or of pairs, e.g. from an XCom (templated).
-    :param on_error: ``stop`` sends nothing more after the first row that cannot be replaced, and nothing at all if that
-        is known before; ``continue`` goes on with the others. After the first *new* document that the service creates
-        instead of replacing, both stop, unless ``on_new_document="keep"`` (templated).
-    :param max_parallel_uploads: how many files are sent at the same time; the service is run by volunteers.
-    :param report_to: file for a report of what has become of each row, one JSON object a line: ``doc_id``, ``file``,
-        ``filename``, ``where``, ``outcome``, ``md5_before``, ``md5``, ``md5_after``, ``backup``, ``bytes``, ``ticket``,
-        ``new_doc_id``, ``proof``, ``error``. A link stays; its file is replaced (templated).
-    :return: ``total`` and how many came to what: ``replaced``, ``unchanged``, ``new_document``, ``refused``, ``failed``,
-        ``uncertain``, ``sent``, ``not_sent``, ``planned``; ``bytes_sent``, and ``report``: where the report is.
+    :param manifest: a path or URI of a CSV, JSON or JSON Lines file with ``doc_id`` (number or
+        page), ``file`` and perhaps ``filename`` in each row, or a list of such objects or of pairs,
+        e.g. from an XCom (templated).
+    :param on_error: ``stop`` sends nothing more after the first row that cannot be replaced, and
+        nothing at all if that is known before; ``continue`` goes on with the others. After the
+        first *new* document that the service creates instead of replacing, both stop, unless
+        ``on_new_document="keep"`` (templated).
+    :param max_parallel_uploads: how many files are sent at the same time; the service is run by
+        volunteers.
+    :param report_to: file for a report of what has become of each row, one JSON object a line:
+        ``doc_id``, ``file``, ``filename``, ``where``, ``outcome``, ``md5_before``, ``md5``,
+        ``md5_after``, ``backup``, ``bytes``, ``ticket``, ``new_doc_id``, ``proof``, ``error``. A
+        link stays; its file is replaced (templated).
+    :return: ``total`` and how many came to what: ``replaced``, ``unchanged``, ``new_document``,
+        ``refused``, ``failed``, ``uncertain``, ``sent``, ``not_sent``, ``planned``; ``bytes_sent``,
+        and ``report``: where the report is.
     """
 
     template_fields: Sequence[str] = (
@@ -69,7 +76,9 @@ class ReplaceFilesOperator(ReplacingOperator):
         super().__init__(**kwargs)
         self.manifest = manifest
         self.on_error = on_error
-        self.max_parallel_uploads = require_count("max_parallel_uploads", max_parallel_uploads, 1, 16)
+        self.max_parallel_uploads = require_count(
+            "max_parallel_uploads", max_parallel_uploads, 1, 16
+        )
         self.report_to = report_to
         check_choice("on_error", on_error)
 
@@ -84,7 +93,8 @@ class ReplaceFilesOperator(ReplacingOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Replace the files.
 
-        :raises AirflowFailException: for what a retry cannot mend; other errors are left to Airflow's retries.
+        :raises AirflowFailException: for what a retry cannot mend; other errors are left to
+            Airflow's retries.
         """
         from ipernity_provider.bulk.report import describe
         from ipernity_provider.hooks.failures import readable_failures
@@ -97,8 +107,9 @@ class ReplaceFilesOperator(ReplacingOperator):
             journal = bulk_journal_of(context)
             if not journal.durable and getattr(context["ti"], "try_number", 1) > 1:
                 raise Refused(
-                    "Before Airflow 3.3 it is not known what an earlier try has sent. Nothing was sent. Look at its report, "
-                    "then start a new run, which leaves alone documents that carry their files."
+                    "Before Airflow 3.3 it is not known what an earlier try has sent. Nothing was"
+                    " sent. Look at its report, then start a new run, which leaves alone documents"
+                    " that carry their files."
                 )
             lines = self._lines()
             with self.hook.get_conn() as client:
@@ -107,7 +118,9 @@ class ReplaceFilesOperator(ReplacingOperator):
                 # Now, so that a place that cannot be written to is known before anything is sent.
                 self._report(bulk.rows)
                 if bulk.options.each.dry_run:
-                    log_lines(self.log, logging.INFO, describe(bulk.rows, report=self._report_place))
+                    log_lines(
+                        self.log, logging.INFO, describe(bulk.rows, report=self._report_place)
+                    )
                     return self._summary(bulk.rows)
                 bulk.require_possible()
                 return self._run(context, bulk, may_pause=journal.durable)
@@ -122,7 +135,8 @@ class ReplaceFilesOperator(ReplacingOperator):
     ) -> dict[str, Any]:
         """Continue where the trigger has waited: what it saw is checked again, and proven.
 
-        The other parameters are given where an older version has deferred the task; otherwise they are in the event.
+        The other parameters are given where an older version has deferred the task; otherwise they
+        are in the event.
 
         :param deadline: until when to wait in all, unix time.
         :param stopped: why nothing more is sent.
@@ -142,7 +156,9 @@ class ReplaceFilesOperator(ReplacingOperator):
                 with reading(event):
                     until = Deadline.from_json(state["deadline"], self.timeout)
                     bulk.resume(state)
-                return self._run(context, bulk, deadline=until, may_pause=not timed_out, timed_out=timed_out)
+                return self._run(
+                    context, bulk, deadline=until, may_pause=not timed_out, timed_out=timed_out
+                )
 
     def _run(
         self,
@@ -175,7 +191,8 @@ class ReplaceFilesOperator(ReplacingOperator):
                 log_lines(self.log, logging.ERROR, str(error))
                 not_reported = error
         if pending:
-            # Nothing is left that could be stopped: one resumption is enough, when all are finished.
+            # Nothing is left that could be stopped: one resumption is enough, when all are
+            # finished.
             self.wait_in_triggerer(
                 cast("dict[str, str | None]", pending),
                 deadline=deadline or Deadline.of(context, self.timeout, self.execution_timeout),
@@ -194,7 +211,8 @@ class ReplaceFilesOperator(ReplacingOperator):
     def _lines(self) -> list[ManifestLine]:
         """Read the manifest.
 
-        :raises Refused: with all that is wrong in it, or if the report would overwrite it or one of its files.
+        :raises Refused: with all that is wrong in it, or if the report would overwrite it or one of
+            its files.
         """
         from ipernity_provider.hooks.files import as_path, is_one_of
         from ipernity_provider.hooks.manifests import read_manifest
@@ -205,11 +223,14 @@ class ReplaceFilesOperator(ReplacingOperator):
         place = self._report_place
         if place and (place in read or is_one_of(as_path(self.report_to, self.file_conn_id), read)):
             raise Refused(
-                f"report_to is {place}, which would overwrite the manifest or one of its files. Nothing was sent."
+                f"report_to is {place}, which would overwrite the manifest or one of its files."
+                " Nothing was sent."
             )
         return lines
 
-    def _bulk(self, context: Context, client: IpernityClient, journal: BulkJournal) -> BulkReplacement:
+    def _bulk(
+        self, context: Context, client: IpernityClient, journal: BulkJournal
+    ) -> BulkReplacement:
         from ipernity_provider.bulk.options import BulkOptions
         from ipernity_provider.bulk.runner import BulkReplacement
         from ipernity_provider.hooks.files import as_path
@@ -221,7 +242,9 @@ class ReplaceFilesOperator(ReplacingOperator):
             on_error=cast("OnError", self.on_error),  # rendered by now, and checked there
             max_parallel_uploads=self.max_parallel_uploads,
         )
-        return BulkReplacement(client, options, journal, intent=intent_of(context), cancelled=self.cancelled)
+        return BulkReplacement(
+            client, options, journal, intent=intent_of(context), cancelled=self.cancelled
+        )
 
     def _report(self, rows: Sequence[Row]) -> None:
         from ipernity_provider.bulk.report import write_report

@@ -27,23 +27,33 @@ __all__ = ["ReplaceFileOperator", "ReplaceFilesOperator"]
 class ReplaceFileOperator(ReplacingOperator):
     """Replaces the file behind a document on ipernity.com: streamed, verified, never twice.
 
-    A green task means that the document now carries these bytes. The service sometimes creates a *new* document instead
-    of replacing; that fails the task, with both documents named. A retry first finds out what an earlier try has sent.
+    A green task means that the document now carries these bytes. The service sometimes creates a
+    *new* document instead of replacing; that fails the task, with both documents named. A retry
+    first finds out what an earlier try has sent.
 
     :param doc_id: the document's number, e.g. ``5412``, or the address of its page (templated).
-    :param file: the new file: a local path, a URI (``file://``, ``s3://``, ``gs://``, ``abfs://``, or what else Airflow
-        has a storage for), or an ``ObjectStoragePath`` (templated). The worker streams it; nothing is put on its disk.
+    :param file: the new file: a local path, a URI (``file://``, ``s3://``, ``gs://``, ``abfs://``,
+        or what else Airflow has a storage for), or an ``ObjectStoragePath`` (templated). The worker
+        streams it; nothing is put on its disk.
     :param filename: the name that the service gets; the file's own by default (templated).
-    :param wait_for_completion: wait until the service has processed the file, and verify. If False the task ends with
-        the outcome ``sent`` and a ticket for :class:`~ipernity_provider.sensors.ipernity.TicketSensor`.
-    :param kwargs: those of :class:`~ipernity_provider.operators.base.ReplacingOperator`: ``file_conn_id``,
-        ``deferrable``, ``poll_interval``, ``timeout``, ``if_unchanged``, ``dry_run``, ``proof``, ``on_new_document``,
-        ``on_uncertain``, ``backup_to``, ``ipernity_conn_id``; and those of every operator.
-    :return: ``outcome``, ``doc_id``, ``ticket``, ``new_doc_id``, ``filename``, ``bytes``, ``md5``, ``proof``, ``url``,
-        ``backup``, ``reason``; each also under its own key: ``replace.output["ticket"]``.
+    :param wait_for_completion: wait until the service has processed the file, and verify. If False
+        the task ends with the outcome ``sent`` and a ticket for
+        :class:`~ipernity_provider.sensors.ipernity.TicketSensor`.
+    :param kwargs: those of :class:`~ipernity_provider.operators.base.ReplacingOperator`:
+        ``file_conn_id``, ``deferrable``, ``poll_interval``, ``timeout``, ``if_unchanged``,
+        ``dry_run``, ``proof``, ``on_new_document``, ``on_uncertain``, ``backup_to``,
+        ``ipernity_conn_id``; and those of every operator.
+    :return: ``outcome``, ``doc_id``, ``ticket``, ``new_doc_id``, ``filename``, ``bytes``, ``md5``,
+        ``proof``, ``url``, ``backup``, ``reason``; each also under its own key:
+        ``replace.output["ticket"]``.
     """
 
-    template_fields: Sequence[str] = ("doc_id", "file", "filename", *ReplacingOperator.template_fields)
+    template_fields: Sequence[str] = (
+        "doc_id",
+        "file",
+        "filename",
+        *ReplacingOperator.template_fields,
+    )
     operator_extra_links = (DocumentLink(),)
 
     def __init__(
@@ -64,7 +74,8 @@ class ReplaceFileOperator(ReplacingOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Replace the file.
 
-        :raises AirflowFailException: for what a retry cannot mend; other errors are left to Airflow's retries.
+        :raises AirflowFailException: for what a retry cannot mend; other errors are left to
+            Airflow's retries.
         """
         from ipernity_provider.hooks.failures import readable_failures
         from ipernity_provider.replacement.request import Result
@@ -90,7 +101,8 @@ class ReplaceFileOperator(ReplacingOperator):
     ) -> dict[str, Any]:
         """Continue where the trigger has waited: prove what the upload has led to.
 
-        :param entry: the upload, where an older version has deferred the task; otherwise it is in the event.
+        :param entry: the upload, where an older version has deferred the task; otherwise it is in
+            the event.
         """
         from ipernity_provider.hooks.failures import readable_failures
         from ipernity_provider.replacement.errors import NotFinished
@@ -110,7 +122,9 @@ class ReplaceFileOperator(ReplacingOperator):
             with self.hook.get_conn() as client:
                 # The file is not needed any more, and its name may have another value by now.
                 return (
-                    Prover(client, self.options(), journal_of(context)).finish(record, tickets[0]).as_dict()
+                    Prover(client, self.options(), journal_of(context))
+                    .finish(record, tickets[0])
+                    .as_dict()
                 )
 
     def _replacement(self, context: Context, client: IpernityClient) -> Replacement:
@@ -140,7 +154,8 @@ class ReplaceFileOperator(ReplacingOperator):
     ) -> Result | None:
         """Wait for the ticket and prove.
 
-        :return: None if the upload was of an earlier intent and ended badly: the file is to be sent again.
+        :return: None if the upload was of an earlier intent and ended badly: the file is to be sent
+            again.
         :raises TaskDeferred: it is pending, and the triggerer is to wait for it.
         """
         from ipernity_provider.triggers.deadline import Deadline

@@ -1,4 +1,7 @@
-"""How long a task waits before it tries again: longer where the service asks for patience. Needs Airflow 3.3."""
+"""How long a task waits before it tries again. Needs Airflow 3.3.
+
+The wait is longer where the service asks for patience.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +18,15 @@ _LONGEST = timedelta(hours=6)
 
 
 class PatientRetryPolicy(RetryPolicy):
-    """Wait for rate limits and maintenance as long as they tend to last; all else keeps the task's own delay.
+    """Wait for rate limits and maintenance as long as they usually last.
 
-    The first wait is 5 minutes after code 113 (too many calls from this address) and HTTP 429, 10 minutes after codes
-    501 and 503 (maintenance, outage), and one hour after code 112 (the key's calls are used up). Each further one is
-    twice as long, up to 6 hours. Each wait is at least as long as the task's own ``retry_delay``, and as what the service
-    asks for in its header ``Retry-After``, up to 6 hours. The number of tries stays the task's ``retries``.
+    For all other errors the task's own delay applies.
+
+    The first wait is 5 minutes after code 113 (too many calls from this address) and HTTP 429, 10
+    minutes after codes 501 and 503 (maintenance, outage), and one hour after code 112 (the key's
+    calls are used up). Each further one is twice as long, up to 6 hours. Each wait is at least as
+    long as the task's own ``retry_delay``, and as what the service asks for in its header
+    ``Retry-After``, up to 6 hours. The number of tries stays the task's ``retries``.
     """
 
     def evaluate(
@@ -37,7 +43,9 @@ class PatientRetryPolicy(RetryPolicy):
             return RetryDecision.default()
         grown = min((first or timedelta()) * 2 ** (min(try_number, 10) - 1), _LONGEST)
         delay = max(grown, asked, own)
-        return RetryDecision.retry(delay, f"The service asks for patience: waiting {delay}. ({exception})")
+        return RetryDecision.retry(
+            delay, f"The service asks for patience: waiting {delay}. ({exception})"
+        )
 
 
 def _first_wait(error: BaseException) -> timedelta | None:

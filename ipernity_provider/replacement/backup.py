@@ -1,7 +1,7 @@
 """The previous original, stored before it is replaced. Restoring is replacing with that file.
 
-Nothing that the service says becomes a part of the path: the name is made of the requested id, of the checksum of what was
-fetched, of the time, and of an ending from a table.
+Nothing that the service says becomes a part of the path: the name is made of the requested id, of
+the checksum of what was fetched, of the time, and of an ending from a table.
 """
 
 from __future__ import annotations
@@ -55,7 +55,9 @@ def back_up(
     except TransientError:
         raise
     except IpernityError as error:
-        raise Refused(f"There is no backup of document {doc_id}: {error} Nothing was sent.") from error
+        raise Refused(
+            f"There is no backup of document {doc_id}: {error} Nothing was sent."
+        ) from error
     log.info("The previous original of document %s is kept.", doc_id)
     log.info("Backup: %s", display(target))
     return str(target)
@@ -79,7 +81,8 @@ def _store(
                 md5 = _fetch(client, document, original, max_bytes, file.stream)
                 file.name = f"{doc_id}-{md5}-{end}"
             return folder / file.name
-        # An object has its name before it has its bytes, which are checked against this checksum; the service may show none.
+        # An object has its name before it has its bytes, which are checked against this checksum;
+        # the service may show none.
         shown = {md5 for md5 in (document.md5, original.md5) if md5}
         target = folder / f"{doc_id}-{shown.pop() if len(shown) == 1 else 'unknown'}-{end}"
         make_folder(folder)
@@ -89,7 +92,9 @@ def _store(
 
 
 def _max_bytes(document: Document, original: Media, account: Account | None) -> int:
-    """Return how much may be fetched: what the service announces, and never more than an upload of the account may have.
+    """Return how many bytes may be fetched: as many as the service announces.
+
+    It is never more than an upload of the account may have.
 
     :raises Refused: it announces more than that.
     """
@@ -97,10 +102,12 @@ def _max_bytes(document: Document, original: Media, account: Account | None) -> 
     limit = account.quota.max_file_bytes.get(document.media) if account else None
     if announced is not None and limit is not None and announced > limit:
         raise Refused(
-            f"the service announces {announced} bytes for its original, but the account allows {limit} for a file of this "
-            "kind, so it was not fetched."
+            f"the service announces {announced} bytes for its original, but the account allows"
+            f" {limit} for a file of this kind, so it was not fetched."
         )
-    return min((size for size in (announced, limit) if size is not None), default=MAX_DOWNLOAD_BYTES)
+    return min(
+        (size for size in (announced, limit) if size is not None), default=MAX_DOWNLOAD_BYTES
+    )
 
 
 def _fetch(
@@ -119,17 +126,21 @@ def _fetch(
     sums = {known for known in (document.md5, original.md5) if known}
     sizes = {known for known in (document.bytes, original.bytes) if known is not None}
     if not sums and not sizes:
-        raise Refused("the service shows neither checksum nor size, so what was fetched cannot be checked.")
+        raise Refused(
+            "the service shows neither checksum nor size, so what was fetched cannot be checked."
+        )
     if sums and md5 not in sums:
         raise Refused(f"what was fetched has md5 {md5}, the original {', '.join(sorted(sums))}.")
     if sizes and size not in sizes:
-        raise Refused(f"what was fetched has {size} bytes, the original {', '.join(map(str, sizes))}.")
+        raise Refused(
+            f"what was fetched has {size} bytes, the original {', '.join(map(str, sizes))}."
+        )
     return md5
 
 
 @contextmanager
 def _storage_errors(folder: FolderPath) -> Iterator[None]:
-    """Turn what a storage raises into one sentence; its own text can hold what must not be shown."""
+    """Turn what a storage raises into one sentence; its own text can contain secrets."""
     try:
         yield
     except IpernityError:

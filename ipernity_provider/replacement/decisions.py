@@ -1,6 +1,9 @@
-"""Every decision about one replacement: pure functions over records, without a clock and without I/O.
+"""Every decision about one replacement: pure functions over records.
 
-The drivers (:mod:`replace`, :mod:`upload`, ``bulk``) ask here, do what is decided, and write the record.
+They have no clock and do no I/O.
+
+The drivers (:mod:`replace`, :mod:`upload`, ``bulk``) ask here, do what is decided, and write the
+record.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from ipernity_provider.replacement.request import Intent, Proof, ProofLevel, Rep
 SENDER_TIMEOUT = 60.0
 
 
-# -- what an earlier try left behind -----------------------------------------------------------------------------------
+# -- what an earlier try left behind ---------------------------------------------------------------
 
 
 class Resume(StrEnum):
@@ -39,7 +42,7 @@ class Resume(StrEnum):
     WAIT_FOR_SENDER = "wait for sender"
     """Another process may still be sending it."""
     WAIT_FOR_OTHER = "wait for other"
-    """Another file was sent to the document, and its upload is not settled: its bytes could come last."""
+    """Another file was sent to the document and is not settled: its bytes could come last."""
 
 
 def decide_resume(
@@ -52,22 +55,22 @@ def decide_resume(
 ) -> Resume:
     """Decide what the record of an earlier try means for this request.
 
-    ======================================================  =====================================================
-    the record is                                           then
-    ======================================================  =====================================================
-    missing                                                 start
-    - and so is the journal, and it is not the first try    assume
-    - and the run of a mapped task was cleared              look: another task of the run may have sent the file
-    of another document (a mapped task changed its order)   assume: another task of the run may have sent the file
-    of this document and file, proven, same intent          return its result; continue if more is demanded now
-    - proven, another intent (the task was cleared)         start: equal bytes cost one question
-    - with a ticket or a resulting document                 continue
-    - not complete, its sender may be alive                 wait for the sender
-    - not complete                                          start: it cannot have arrived
-    - complete, without an answer                           reconcile
-    of this document, another file, settled or incomplete   start
-    - not settled                                           wait for the other
-    ======================================================  =====================================================
+    =====================================================  ========================================
+    the record is                                          then
+    =====================================================  ========================================
+    missing                                                start
+    - and so is the journal, and it is not the first try   assume
+    - and the run of a mapped task was cleared             look: another task may have sent it
+    of another document (a mapped task changed its order)  assume: another task may have sent it
+    of this document and file, proven, same intent         return it; continue if more is demanded
+    - proven, another intent (the task was cleared)        start: equal bytes cost one question
+    - with a ticket or a resulting document                continue
+    - not complete, its sender may be alive                wait for the sender
+    - not complete                                         start: it cannot have arrived
+    - complete, without an answer                          reconcile
+    of this document, another file, settled or incomplete  start
+    - not settled                                          wait for the other
+    =====================================================  ========================================
     """
     if record is None:
         if intent.without_journal:
@@ -90,7 +93,10 @@ def decide_resume(
 
 
 def is_same_file(record: UploadRecord, file: SourceFile) -> bool:
-    """Whether the record is of this file: by checksum where both are known, else by size and change marker."""
+    """Return whether the record is of this file.
+
+    Checksums are compared where both are known, else size and change marker.
+    """
     if record.md5 and file.md5:
         return record.md5 == file.md5
     if record.md5 and file.reported_md5 == record.md5 and file.size == record.bytes:
@@ -101,12 +107,13 @@ def is_same_file(record: UploadRecord, file: SourceFile) -> bool:
 def decide_unchanged(file: SourceFile, shown: DocumentSnapshot, options: ReplaceOptions) -> bool:
     """Whether the document carries the file already, so that nothing has to be sent.
 
-    The one place where a checksum that a storage reports is believed: at worst the file is sent another time.
+    The one place where a checksum that a storage reports is believed: at worst the file is sent
+    another time.
     """
     return options.if_unchanged != "replace" and shown.carries(file.md5 or file.reported_md5)
 
 
-# -- what became of an upload ------------------------------------------------------------------------------------------
+# -- what became of an upload ----------------------------------------------------------------------
 
 
 class Arrival(StrEnum):
@@ -117,15 +124,18 @@ class Arrival(StrEnum):
     NEW_DOCUMENT = "new document"
     """A document with these bytes was created since; nothing proves that this upload created it."""
     ABSENT = "absent"
-    """The document is as it was. So it looks, too, while the service is still processing the upload."""
+    """The document is as it was, as it also is while the service is processing the upload."""
     UNCLEAR = "unclear"
     """Something changed that may or may not be this upload."""
 
 
-def decide_arrival(record: UploadRecord, shown: DocumentSnapshot, candidates: Sequence[Document]) -> Arrival:
+def decide_arrival(
+    record: UploadRecord, shown: DocumentSnapshot, candidates: Sequence[Document]
+) -> Arrival:
     """Compare what the service shows with what was to be sent.
 
-    :param candidates: the owner's other documents that may stem from this upload, see :func:`is_candidate`.
+    :param candidates: the owner's other documents that may stem from this upload, see
+        :func:`is_candidate`.
     """
     before = record.before
     moved = shown.replaced_at > before.replaced_at
@@ -133,7 +143,9 @@ def decide_arrival(record: UploadRecord, shown: DocumentSnapshot, candidates: Se
         return Arrival.ARRIVED
     hidden = shown.md5 is None and shown.listed is None
     if hidden and moved and shown.bytes == record.bytes != before.bytes:
-        return Arrival.ARRIVED  # without an answer an equal size tells only where it was another one before
+        return (
+            Arrival.ARRIVED
+        )  # without an answer an equal size tells only where it was another one before
     if candidates:
         return Arrival.NEW_DOCUMENT
     if moved or shown.md5 != before.md5 or shown.bytes != before.bytes:
@@ -145,10 +157,18 @@ def decide_arrival(record: UploadRecord, shown: DocumentSnapshot, candidates: Se
 
 
 def is_candidate(record: UploadRecord, document: Document) -> bool:
-    """Whether a document may have been created by this upload: another one, of the owner, posted since."""
+    """Return whether a document may have been created by this upload.
+
+    It may if it is another document of the owner, posted since.
+    """
     since = record.before.observed_at
     ours = bool(record.owner_id) and document.owner_id == record.owner_id
-    return ours and document.doc_id != record.doc_id and since is not None and document.posted_at >= since
+    return (
+        ours
+        and document.doc_id != record.doc_id
+        and since is not None
+        and document.posted_at >= since
+    )
 
 
 class TicketMeaning(StrEnum):
@@ -156,7 +176,7 @@ class TicketMeaning(StrEnum):
 
     PENDING = "pending"
     IN_PLACE = "in place"
-    """The service says that the document was replaced, or does not say which one resulted: look at it."""
+    """The document was replaced, or the service does not say which one resulted: look at it."""
     NEW_DOCUMENT = "new document"
     INVALID = "invalid"
     """The service could not use the file. Whatever the document shows is not this upload."""
@@ -165,7 +185,7 @@ class TicketMeaning(StrEnum):
 
 
 def interpret_ticket(doc_id: str | None, ticket: Ticket) -> TicketMeaning:
-    """Decide what a ticket says about the upload to a document; None where the document is not known."""
+    """Decide what a ticket says about the upload to a document (None: not known)."""
     if ticket.state == "done":
         elsewhere = doc_id is not None and ticket.doc_id not in {None, doc_id}
         return TicketMeaning.NEW_DOCUMENT if elsewhere else TicketMeaning.IN_PLACE
@@ -173,7 +193,7 @@ def interpret_ticket(doc_id: str | None, ticket: Ticket) -> TicketMeaning:
     return meanings.get(ticket.state, TicketMeaning.PENDING)
 
 
-# -- proof -------------------------------------------------------------------------------------------------------------
+# -- proof -----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -191,7 +211,10 @@ class Evidence:
 
 
 def weigh_evidence(record: UploadRecord, shown: DocumentSnapshot) -> Evidence:
-    """Compare a document, level by level, with what was sent; a stronger level outweighs a weaker one."""
+    """Compare a document, level by level, with what was sent.
+
+    A stronger level outweighs a weaker one.
+    """
     before = record.before
     changed = shown.replaced_at > before.replaced_at
     weaker: ProofLevel | None = "changed" if changed else None
@@ -201,18 +224,21 @@ def weigh_evidence(record: UploadRecord, shown: DocumentSnapshot) -> Evidence:
         same_size = shown.bytes == record.bytes and changed
         return Evidence("bytes" if same_size else weaker, contradicted=True, changed=changed)
     if shown.bytes is not None:
-        # An equal size proves nothing where it was equal before, unless the document was replaced since.
+        # An equal size proves nothing where it was equal before, unless the document was replaced
+        # since.
         if shown.bytes == record.bytes and (changed or before.bytes != record.bytes):
             return Evidence("bytes", contradicted=False, changed=changed)
         return Evidence(weaker, contradicted=shown.bytes != record.bytes, changed=changed)
     return Evidence(weaker, contradicted=False, changed=changed)
 
 
-def proof_reached(record: UploadRecord, shown: DocumentSnapshot, demand: Proof) -> ProofLevel | None:
-    """Return the level at which a document proves the upload; None where that is less than is demanded.
+def proof_reached(
+    record: UploadRecord, shown: DocumentSnapshot, demand: Proof
+) -> ProofLevel | None:
+    """Return the level of proof that a document gives; None if it is below the demanded one.
 
-    ``best`` takes the strongest level that the service shows and nothing that contradicts it: other bytes were either
-    rewritten by the service or sent by somebody else, and nothing tells which.
+    ``best`` takes the strongest level that the service shows and nothing that contradicts it: other
+    bytes were either rewritten by the service or sent by somebody else, and nothing tells which.
     """
     evidence = weigh_evidence(record, shown)
     if demand == "best":
@@ -220,7 +246,14 @@ def proof_reached(record: UploadRecord, shown: DocumentSnapshot, demand: Proof) 
     return evidence.level if meets(evidence.level, demand) else None
 
 
-_STRENGTH: dict[str | None, int] = {"md5": 3, "bytes": 2, "changed": 1, "best": 1, "none": 0, None: 0}
+_STRENGTH: dict[str | None, int] = {
+    "md5": 3,
+    "bytes": 2,
+    "changed": 1,
+    "best": 1,
+    "none": 0,
+    None: 0,
+}
 
 
 def meets(level: ProofLevel | None, demand: Proof) -> bool:

@@ -1,4 +1,7 @@
-"""How a replacement can end other than well, beside the errors of the service itself (:mod:`ipernity_provider.api.errors`)."""
+"""How a replacement can fail.
+
+The errors of the service itself are in :mod:`ipernity_provider.api.errors`.
+"""
 
 from __future__ import annotations
 
@@ -51,12 +54,13 @@ class NotFinished(TransientError):
         :param limit: the limit and its parameter, e.g. ``the timeout of 3600 s``.
         """
         return cls(
-            f"Ticket {ticket} was not finished within {limit}. The upload is safe. A retry continues to wait for it."
+            f"Ticket {ticket} was not finished within {limit}. The upload is safe. A retry"
+            " continues to wait for it."
         )
 
 
 class OtherUploadPending(TransientError):
-    """An earlier upload of other bytes to the same document is not settled yet. Nothing was sent."""
+    """An earlier upload of other bytes to the document is not settled yet. Nothing was sent."""
 
 
 class TicketNotStored(TransientError):
@@ -71,18 +75,22 @@ class UploadAborted(Cancelled):
     """The upload was aborted before its last block: it cannot have arrived."""
 
 
-def unclaimed_document(record: UploadRecord, new_doc_id: str, options: ReplaceOptions) -> PermanentError:
+def unclaimed_document(
+    record: UploadRecord, new_doc_id: str, options: ReplaceOptions
+) -> PermanentError:
     """Make the error for a document that may stem from an upload whose ticket does not say so.
 
     A new document belongs to the upload whose ticket led to it; without a ticket, to none for sure.
     """
     found = (
-        f"Document {new_doc_id} was created since the upload of {printable(record.filename)} to document {record.doc_id} began, with "
-        "the same bytes or name: perhaps by this upload, instead of replacing. Nothing was deleted, and nothing more was "
-        f"sent. Compare it with {record.url or record.doc_id} ."
+        f"Document {new_doc_id} was created since the upload of {printable(record.filename)} to"
+        f" document {record.doc_id} began, with the same bytes or name: perhaps by this upload,"
+        " instead of replacing. Nothing was deleted, and nothing more was sent. Compare it with"
+        f" {record.url or record.doc_id} ."
     )
     if options.on_new_document == "fail":
         return NewDocument(found, new_doc_id=new_doc_id, url=record.url)
     return Uncertain(
-        f"{found} Clear the task with on_uncertain='send' to send the file again, or mark it as successful."
+        f"{found} Clear the task with on_uncertain='send' to send the file again, or mark it as"
+        " successful."
     )

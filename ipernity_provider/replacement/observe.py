@@ -13,8 +13,13 @@ from ipernity_provider.replacement.record import DocumentSnapshot, UploadRecord
 _MOST_CANDIDATES = 20
 
 
-def observe(client: IpernityClient, doc_id: str, md5: str | None) -> tuple[Document, DocumentSnapshot]:
-    """Look at a document; where it does not show its checksum, ask ``doc.checkMD5`` whether it carries ``md5``."""
+def observe(
+    client: IpernityClient, doc_id: str, md5: str | None
+) -> tuple[Document, DocumentSnapshot]:
+    """Look at a document and its checksum.
+
+    Where it does not show one, ask ``doc.checkMD5`` whether it carries ``md5``.
+    """
     document = client.get_document(doc_id)
     listed = None
     if document.md5 is None and md5:
@@ -29,7 +34,9 @@ def find_candidates(client: IpernityClient, record: UploadRecord) -> list[Docume
     Those with its bytes, and, where the service may have rewritten them, those with its file name.
     """
     found: dict[str, Document] = {}
-    for doc_id in (_documents_with(client, record.md5) or [])[:_MOST_CANDIDATES] if record.md5 else []:
+    for doc_id in (
+        (_documents_with(client, record.md5) or [])[:_MOST_CANDIDATES] if record.md5 else []
+    ):
         if doc_id == record.doc_id:
             continue
         try:
@@ -45,7 +52,10 @@ def find_candidates(client: IpernityClient, record: UploadRecord) -> list[Docume
 
 
 def _documents_with(client: IpernityClient, md5: str) -> list[str] | None:
-    """Return the ids of the documents that carry these bytes; None where the service does not answer such questions."""
+    """Return the ids of the documents that carry these bytes.
+
+    :return: None where the service does not answer such questions.
+    """
     try:
         return client.check_md5([md5])[md5]
     except PermanentError:

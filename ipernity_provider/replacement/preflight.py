@@ -38,31 +38,41 @@ class Account:
         quota = client.get_quota()
         if quota.is_pro is False:
             raise Refused(
-                "The account is not PRO (ipernity Club); the service documents that only those replace files. "
-                "Nothing was sent. If yours may: set check_account to false in the connection's extra."
+                "The account is not PRO (ipernity Club); the service documents that only those"
+                " replace files. Nothing was sent. If yours may: set check_account to false in the"
+                " connection's extra."
             )
         return cls(token, quota)
 
     def require_possible(self, document: Document, file: SourceFile) -> None:
-        """:raises Refused: the document belongs to somebody else, or the file is too large for the account."""
+        """Require that the document can be replaced with this file.
+
+        :raises Refused: the document belongs to another user, or the file is too large for the
+            account.
+        """
         if document.owner_id and self.token.user_id and document.owner_id != self.token.user_id:
             raise Refused(
-                f"Document {document.doc_id} belongs to user {document.owner_id}, the token to {self.token.username} "
-                f"({self.token.user_id}): you can replace your own documents only. Nothing was sent."
+                f"Document {document.doc_id} belongs to user {document.owner_id}, the token to"
+                f" {self.token.username} ({self.token.user_id}): you can replace your own documents"
+                " only. Nothing was sent."
             )
         limit = self.quota.max_file_bytes.get(document.media)
         if limit and file.size > limit:
             raise Refused(
-                f"{printable(file.name)} has {file.size} bytes, the account allows {limit} for a {document.media}. Nothing was sent."
+                f"{printable(file.name)} has {file.size} bytes, the account allows {limit} for a"
+                f" {document.media}. Nothing was sent."
             )
 
     def require_volume(self, file: SourceFile) -> None:
-        """:raises Refused: this month's upload volume is too small."""
+        """Require that enough of this month's upload volume is left.
+
+        :raises Refused: it is too small.
+        """
         left = self.quota.spendable_bytes
         if left is not None and file.size > left:
             raise Refused(
-                f"{printable(file.name)} has {file.size} bytes, but only {left} of this month's upload volume are left. "
-                "Nothing was sent."
+                f"{printable(file.name)} has {file.size} bytes, but only {left} of this month's"
+                " upload volume are left. Nothing was sent."
             )
 
 
@@ -86,7 +96,10 @@ class Preflight:
         if self.unchanged:
             return f"Document {doc_id} already carries these bytes."
         size = "unknown" if document.bytes is None else document.bytes
-        return f"{printable(self.file.name)} ({self.file.size} bytes) replaces the file of document {doc_id} ({size} bytes)."
+        return (
+            f"{printable(self.file.name)} ({self.file.size} bytes) replaces the file of document"
+            f" {doc_id} ({size} bytes)."
+        )
 
     def result(self, outcome: Outcome) -> Result:
         return Result(
@@ -133,20 +146,23 @@ def check_before_sending(
 ) -> Preflight:
     """Ask the service whether this replacement can succeed, and whether it is needed.
 
-    :param account: as loaded before, for many documents; else it is loaded if ``options.check_account``.
+    :param account: as loaded before, for many documents; else it is loaded if
+        ``options.check_account``.
     :raises Refused: it cannot; the sentence says why.
     """
     try:
         document, shown = observe(client, request.doc_id, file.md5 or file.reported_md5)
     except DocumentNotFound:
-        # A token without permissions sees no private document either: say that rather than blame the id.
+        # A token without permissions sees no private document either: say that rather than blame
+        # the id.
         if options.check_account and account is None:
             require_write(client.check_token())
         raise
     if file.media and document.media and file.media != document.media:
         raise Refused(
-            f"{printable(file.name)} is of class {file.media}, document {document.doc_id} of class {document.media}: a file can "
-            "only be replaced by one of its own class. Nothing was sent."
+            f"{printable(file.name)} is of class {file.media}, document {document.doc_id} of class"
+            f" {document.media}: a file can only be replaced by one of its own class. Nothing was"
+            " sent."
         )
     if decide_unchanged(file, shown, options):
         return Preflight(document, shown, file, unchanged=True)
@@ -160,10 +176,13 @@ def check_before_sending(
 
 
 def require_write(token: Token) -> None:
-    """:raises Refused: the token does not allow to write documents."""
+    """Require a token that allows to write documents.
+
+    :raises Refused: it does not.
+    """
     if not token.allows("doc", "write"):
         held = token.permissions.get("doc", "none")
         raise Refused(
-            f"The token of {token.username or 'this connection'} allows doc: {held}; replacing needs doc: write. "
-            "Nothing was sent. Authorize again with that permission."
+            f"The token of {token.username or 'this connection'} allows doc: {held}; replacing"
+            " needs doc: write. Nothing was sent. Authorize again with that permission."
         )

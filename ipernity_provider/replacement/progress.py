@@ -16,7 +16,9 @@ _MIB = 1 << 20
 
 
 class ProgressLog:
-    """Writes a line about every 10 s or 10 % of a file; an instance is the ``progress`` of a replacement.
+    """Writes a line about every 10 s or 10 % of a file.
+
+    An instance is the ``progress`` of a replacement.
 
     :param name: what is sent, where several files are at the same time.
     :param every_seconds: time after which a line is due.
@@ -42,9 +44,11 @@ class ProgressLog:
         self._began_with = self._logged = 0
 
     def __call__(self, sent: int, size: int) -> None:
-        """Take note of what was handed to the connection: bytes of the file so far, and its size."""
+        """Note how many bytes of the file the connection has taken so far, and the file's size."""
         now = self._clock()
-        if sent <= self._sent or not self._sent:  # the first block, or the first one of another upload
+        if (
+            sent <= self._sent or not self._sent
+        ):  # the first block, or the first one of another upload
             self._began_at = self._logged_at = now
             self._began_with = self._logged = sent
         self._sent = sent
@@ -63,6 +67,6 @@ class ProgressLog:
         rate = (sent - self._began_with) / (now - self._began_at)
         left = (size - sent) / rate  # the rate is above 0: a line is due after further blocks only
         return (
-            f"Sent{self._of} {sent / _MIB:,.0f} of {size / _MIB:,.0f} MiB ({100 * sent // size} %), "
-            f"{rate / _MIB:,.1f} MiB/s, about {left:,.0f} s left."
+            f"Sent{self._of} {sent / _MIB:,.0f} of {size / _MIB:,.0f} MiB ({100 * sent // size} %),"
+            f" {rate / _MIB:,.1f} MiB/s, about {left:,.0f} s left."
         )

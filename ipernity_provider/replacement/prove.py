@@ -1,4 +1,4 @@
-"""Prove what an upload has led to: does the requested document carry these bytes now?"""
+"""Prove what an upload has led to: whether the document carries these bytes now."""
 
 from __future__ import annotations
 
@@ -16,7 +16,12 @@ from ipernity_provider.replacement.decisions import (
     interpret_ticket,
     proof_reached,
 )
-from ipernity_provider.replacement.errors import NewDocument, NotVerified, TicketInvalid, unclaimed_document
+from ipernity_provider.replacement.errors import (
+    NewDocument,
+    NotVerified,
+    TicketInvalid,
+    unclaimed_document,
+)
 from ipernity_provider.replacement.observe import locate, observe
 from ipernity_provider.replacement.record import DocumentSnapshot, Journal, UploadRecord
 from ipernity_provider.replacement.request import ProofLevel, ReplaceOptions, Result
@@ -43,7 +48,9 @@ class Prover:
     clock: Clock = field(default_factory=SystemClock)
     describe: Describe = field(default_factory=lambda: result_lines)
 
-    def finish(self, record: UploadRecord, ticket: Ticket | None, *, patient: bool = True) -> Result:
+    def finish(
+        self, record: UploadRecord, ticket: Ticket | None, *, patient: bool = True
+    ) -> Result:
         """Prove what an upload has led to, and remember it.
 
         :param ticket: no longer pending; None where the resulting document is known without one.
@@ -56,8 +63,9 @@ class Prover:
         if meaning is TicketMeaning.INVALID:
             self.journal.delete()
             raise TicketInvalid(
-                f"Ticket {record.ticket} is invalid: the service accepted {printable(record.filename)} for document {record.doc_id} but "
-                "could not use it; it gives no reason. Check that the file opens and is of the document's kind."
+                f"Ticket {record.ticket} is invalid: the service accepted"
+                f" {printable(record.filename)} for document {record.doc_id} but could not use it;"
+                " it gives no reason. Check that the file opens and is of the document's kind."
             )
         if meaning is TicketMeaning.FORGOTTEN:
             self._require_unclaimed(record)
@@ -72,7 +80,8 @@ class Prover:
             raise self._reject(record, document, shown)
         if shown.md5 not in {None, record.md5}:
             log.warning(
-                "The service stores other bytes than were sent (md5 %s); it may have rewritten them.",
+                "The service stores other bytes than were sent (md5 %s); it may have rewritten"
+                " them.",
                 shown.md5,
             )
         return self._prove(record, record.doc_id, shown, proof)
@@ -97,7 +106,8 @@ class Prover:
         """
         arrival, resulting = locate(self.client, record)
         if arrival is Arrival.NEW_DOCUMENT:
-            # Which upload created it, nothing says any more: with on_new_document="keep" it could be another one's.
+            # Which upload created it, nothing says any more: with on_new_document="keep" it could
+            # be another one's.
             raise unclaimed_document(record, resulting, self.options)
 
     def report_new_document(self, record: UploadRecord, ticket: Ticket) -> None:
@@ -110,9 +120,10 @@ class Prover:
         if elsewhere and self.options.on_new_document == "fail":
             raise NewDocument(
                 # Airflow's log view takes an address for a link up to the next space.
-                f"The service created document {new_id} instead of replacing the file of document {record.doc_id}. Nothing "
-                f"was deleted. Compare {record.url} (old) with {self._page_of(new_id)} (new), and decide which of the two to "
-                "keep; on_new_document='keep' accepts new documents.",
+                f"The service created document {new_id} instead of replacing the file of document"
+                f" {record.doc_id}. Nothing was deleted. Compare {record.url} (old) with"
+                f" {self._page_of(new_id)} (new), and decide which of the two to keep;"
+                " on_new_document='keep' accepts new documents.",
                 new_doc_id=new_id,
                 url=record.url,
             )
@@ -132,13 +143,18 @@ class Prover:
     def _finish_unproven(self, record: UploadRecord, meaning: TicketMeaning) -> Result:
         if meaning is TicketMeaning.FORGOTTEN:
             raise NotVerified(
-                f"The service does not know the ticket {record.ticket} any more, so it does not say what the upload to "
-                f"document {record.doc_id} has led to. Look at {record.url} yourself; any proof but none looks by itself."
+                f"The service does not know the ticket {record.ticket} any more, so it does not say"
+                f" what the upload to document {record.doc_id} has led to. Look at {record.url}"
+                " yourself; any proof but none looks by itself."
             )
         return self._prove(record, record.doc_id, record.before, None)
 
     def _prove(
-        self, record: UploadRecord, result_id: str, shown: DocumentSnapshot, proof: ProofLevel | None
+        self,
+        record: UploadRecord,
+        result_id: str,
+        shown: DocumentSnapshot,
+        proof: ProofLevel | None,
     ) -> Result:
         record = record.with_proof(result_id, shown, proof)
         self.journal.write(record)
@@ -151,20 +167,26 @@ class Prover:
             log.info("%s", line)
         return result
 
-    def _reject(self, record: UploadRecord, document: Document, shown: DocumentSnapshot) -> NotVerified:
+    def _reject(
+        self, record: UploadRecord, document: Document, shown: DocumentSnapshot
+    ) -> NotVerified:
         """Remember that the proof is missing, and say what the document shows instead."""
         self.journal.write(replace(record, rejected=True))
         size = "an unknown number of" if shown.bytes is None else shown.bytes
         md5 = shown.md5 or ("another one" if shown.listed is False else "unknown")
         return NotVerified(
-            f"Document {document.doc_id} does not show {printable(record.filename)}: sent were {record.bytes} bytes with md5 "
-            f"{record.md5}, it shows {size} bytes with md5 {md5} (demanded proof: {self.options.proof}). Either the service "
-            f"rewrote the file, or somebody else replaced it since. Look at {document.link} first: if it is right, "
-            "proof='changed' accepts rewritten files; clearing the task sends again."
+            f"Document {document.doc_id} does not show {printable(record.filename)}: sent were"
+            f" {record.bytes} bytes with md5 {record.md5}, it shows {size} bytes with md5 {md5}"
+            f" (demanded proof: {self.options.proof}). Either the service rewrote the file, or"
+            f" somebody else replaced it since. Look at {document.link} first: if it is right,"
+            " proof='changed' accepts rewritten files; clearing the task sends again."
         )
 
     def _page_of(self, doc_id: str) -> str:
-        """Return the page, for a sentence; that a document was created is worth saying even if it cannot be seen."""
+        """Return the page of a document, for a sentence; its id if it cannot be seen.
+
+        That a document was created is worth reporting even then.
+        """
         try:
             return self.client.get_document(doc_id).link or doc_id
         except IpernityError:
@@ -177,7 +199,10 @@ def result_of(record: UploadRecord) -> Result:
     shows = f"proof: {record.proof}" if record.proof else "not verified"
     reason = f"Document {record.doc_id} carries {printable(record.filename)} ({shows})."
     if new_doc_id:
-        reason = f"The service created document {new_doc_id} instead of replacing the file of {record.doc_id} ({shows})."
+        reason = (
+            f"The service created document {new_doc_id} instead of replacing the file of"
+            f" {record.doc_id} ({shows})."
+        )
     return Result(
         outcome="new_document" if new_doc_id else "replaced",
         doc_id=record.doc_id,
@@ -194,7 +219,10 @@ def result_of(record: UploadRecord) -> Result:
 
 
 def result_lines(record: UploadRecord, result: Result) -> list[str]:
-    """Return what a log says of a proven replacement: the document, the old and the new file, the proof, the page."""
+    """Return what a log says of a proven replacement.
+
+    That is the document, the old and the new file, the proof, and the page.
+    """
     before = record.before
     title = f' "{printable(record.title)}"' if record.title else ""
     old = (
@@ -203,7 +231,10 @@ def result_lines(record: UploadRecord, result: Result) -> list[str]:
         f"md5 {before.md5 or 'unknown'}",
     )
     if result.new_doc_id:
-        ending = f"Document {record.doc_id}{title} has its old file; the new document is {result.new_doc_id}."
+        ending = (
+            f"Document {record.doc_id}{title} has its old file; the new document is"
+            f" {result.new_doc_id}."
+        )
     elif result.proof:
         ending = f"Document {record.doc_id}{title} carries the new file."
     else:

@@ -14,12 +14,13 @@ from ipernity_provider.text import printable
 class DocumentSnapshot:
     """What a document showed at a moment.
 
-    :param md5: checksum of the stored bytes, lower-case hex; None where the service does not show it.
+    :param md5: checksum of the stored bytes, lower-case hex; None where the service does not show
+        it.
     :param bytes: their number; None where the service does not show it.
     :param replaced_at: unix time of the last replacement; 0 if there was none.
     :param observed_at: that moment, unix time by the service's clock; None where it does not say.
-    :param listed: whether ``doc.checkMD5`` named the document for the checksum of the file that is sent; None where it
-        was not asked, or cannot be asked.
+    :param listed: whether ``doc.checkMD5`` named the document for the checksum of the file that is
+        sent; None where it was not asked, or cannot be asked.
     """
 
     md5: str | None
@@ -42,21 +43,26 @@ class UploadRecord:
     """One upload: what was to be sent where, and how far it came.
 
     :param bytes: size of the file.
-    :param md5: its checksum, lower-case hex; None until it is known: a file on object storage is read while it is sent.
+    :param md5: its checksum, lower-case hex; None until it is known: a file on object storage is
+        read while it is sent.
     :param marker: tells cheaply whether the file is still the same; empty where nothing tells.
     :param before: the document before anything was sent.
     :param owner_id: of the document.
-    :param title: of the document, and ``old_filename`` that of its file; empty where the service does not say.
+    :param title: of the document, and ``old_filename`` that of its file; empty where the service
+        does not say.
     :param url: the document's page.
     :param intent: the intent on whose behalf it was sent.
-    :param attempt: tells this upload from every other one, also of the same file to the same document.
+    :param attempt: tells this upload from every other one, also of the same file to the same
+        document.
     :param started_at: unix time.
     :param heartbeat_at: unix time of the sender's last sign of life.
-    :param complete: whether the last block may have left; before that the upload cannot have arrived.
+    :param complete: whether the last block may have left; before that the upload cannot have
+        arrived.
     :param backup: where the previous original was stored.
     :param ticket: the service's answer.
     :param result_id: the document that resulted, once it is known.
-    :param proven: what that document showed when the replacement was proven; ``proof`` says by what.
+    :param proven: what that document showed when the replacement was proven; ``proof`` says by
+        what.
     :param rejected: whether it was reported that the document does not show the proof.
     """
 
@@ -94,7 +100,10 @@ class UploadRecord:
 
     @property
     def state(self) -> tuple[object, ...]:
-        """What changes while the upload goes on, but for heartbeats: whoever finds it changed was overtaken."""
+        """What changes while the upload goes on, except for heartbeats.
+
+        A process that finds it changed was overtaken.
+        """
         return self.attempt, self.complete, self.ticket, self.result_id, self.proof
 
     def with_heartbeat(self, now: float) -> Self:
@@ -107,7 +116,7 @@ class UploadRecord:
         return replace(self, result_id=result_id, proven=shown, proof=proof)
 
     def sent(self) -> Result:
-        """The result for a caller that does not wait for the service."""
+        """Return the result for a caller that does not wait for the service."""
         return Result(
             outcome="sent",
             doc_id=self.doc_id,
@@ -117,7 +126,10 @@ class UploadRecord:
             md5=self.md5,
             url=self.url,
             backup=self.backup,
-            reason=f"{printable(self.filename)} was sent to document {self.doc_id}; the result is not verified yet.",
+            reason=(
+                f"{printable(self.filename)} was sent to document {self.doc_id}; the result is not"
+                " verified yet."
+            ),
         )
 
     def to_json(self) -> dict[str, Any]:

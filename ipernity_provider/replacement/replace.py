@@ -38,7 +38,12 @@ from ipernity_provider.replacement.preflight import (
     source_errors,
 )
 from ipernity_provider.replacement.prove import Describe, Prover, result_lines, result_of
-from ipernity_provider.replacement.record import DocumentSnapshot, Journal, MemoryJournal, UploadRecord
+from ipernity_provider.replacement.record import (
+    DocumentSnapshot,
+    Journal,
+    MemoryJournal,
+    UploadRecord,
+)
 from ipernity_provider.replacement.request import Intent, ReplaceOptions, ReplaceRequest, Result
 from ipernity_provider.replacement.schedule import next_poll_delay
 from ipernity_provider.replacement.upload import Uploader
@@ -71,9 +76,12 @@ def replace_file(
 
 @dataclass
 class Replacement:
-    """One replacement: :meth:`start`, then, if its ticket is pending, :meth:`wait` and :meth:`finish`.
+    """One replacement: :meth:`start`, then perhaps :meth:`wait` and :meth:`finish`.
 
-    :param cancelled: once it is set, by a signal handler or another thread, an upload is aborted before its last block.
+    The last two are needed if its ticket is pending.
+
+    :param cancelled: once it is set, by a signal handler or another thread, an upload is aborted
+        before its last block.
     :param account: as loaded before, for many documents.
     :param describe: makes the lines of the log for a proven replacement.
     """
@@ -88,7 +96,8 @@ class Replacement:
     account: Account | None = None
     clock: Clock = field(default_factory=SystemClock)
     describe: Describe = result_lines
-    #: What was in the journal when it was decided to send: it must still be there when the intent is written.
+    #: What was in the journal when it was decided to send: it must still be there when the intent
+    #: is written.
     _known: UploadRecord | None = field(default=None, init=False)
 
     def run(self) -> Result:
@@ -104,7 +113,7 @@ class Replacement:
         """Prove what an upload has led to, see :meth:`Prover.finish`."""
         return self._prover().finish(record, ticket)
 
-    # -- start ---------------------------------------------------------------------------------------------------------
+    # -- start -------------------------------------------------------------------------------------
 
     def start(self, file: SourceFile | None = None) -> Result | UploadRecord:
         """Send the file, or resume what an earlier try has sent.
@@ -128,12 +137,15 @@ class Replacement:
     def inspect(self, file: SourceFile) -> Result | UploadRecord | Preflight | None:
         """Find out what :meth:`start` will do, and send nothing.
 
-        :return: the result, if the request was fulfilled before; the record of an upload that it continues; what was found
-            before sending; None if it first asks what became of an earlier upload.
+        :return: the result, if the request was fulfilled before; the record of an upload that it
+            continues; what was found before sending; None if it first asks what became of an
+            earlier upload.
         :raises Refused: the replacement cannot succeed.
         """
         record = self.journal.read()
-        step = decide_resume(record, self.request.doc_id, file, self.intent, self.options, self.clock.time())
+        step = decide_resume(
+            record, self.request.doc_id, file, self.intent, self.options, self.clock.time()
+        )
         if record and step is Resume.RETURN:
             return result_of(record)
         if record and step is Resume.CONTINUE:
@@ -147,7 +159,9 @@ class Replacement:
         :return: as for :meth:`start`; None if the file is to be sent.
         """
         record = self._known = self.journal.read()
-        step = decide_resume(record, self.request.doc_id, file, self.intent, self.options, self.clock.time())
+        step = decide_resume(
+            record, self.request.doc_id, file, self.intent, self.options, self.clock.time()
+        )
         if step in {Resume.ASSUME, Resume.LOOK}:
             grace = self.options.resend_grace if step is Resume.ASSUME else 0.0
             return self._resume_unrecorded(file, grace)
@@ -156,7 +170,10 @@ class Replacement:
         if step is Resume.RETURN:
             return self._prover().result(record)
         if step is Resume.CONTINUE:
-            log.info("Continuing with the upload of an earlier try, ticket %s.", record.ticket or "unknown")
+            log.info(
+                "Continuing with the upload of an earlier try, ticket %s.",
+                record.ticket or "unknown",
+            )
             return self._continue(record)
         if step is Resume.RECONCILE:
             log.info("An earlier try sent this file; asking the service whether it arrived.")
@@ -186,13 +203,18 @@ class Replacement:
                 return sent
         uploader.forget()
         raise AnswerLost(
-            f"{printable(check.file.name)} was sent to document {self.request.doc_id} {_SENDS_PER_TRY} times and did not arrive; "
-            "the document is as before. A retry may succeed.",
+            f"{printable(check.file.name)} was sent to document {self.request.doc_id}"
+            f" {_SENDS_PER_TRY} times and did not arrive; the document is as before. A retry may"
+            " succeed.",
             method="upload.replace",
         )
 
     def _new_record(
-        self, file: SourceFile, document: Document, shown: DocumentSnapshot, backup: str | None = None
+        self,
+        file: SourceFile,
+        document: Document,
+        shown: DocumentSnapshot,
+        backup: str | None = None,
     ) -> UploadRecord:
         now = self.clock.time()
         return UploadRecord(
@@ -216,7 +238,7 @@ class Replacement:
     def _finish_unless_pending(self, record: UploadRecord) -> Result | UploadRecord:
         return record if record.pending_ticket else self.finish(record, None)
 
-    # -- what an earlier try left behind -------------------------------------------------------------------------------
+    # -- what an earlier try left behind -----------------------------------------------------------
 
     def _resume_unrecorded(self, file: SourceFile, grace: float) -> Result | UploadRecord | None:
         """Ask for an upload that no record tells of: the document as it was before it is not known.
@@ -229,8 +251,11 @@ class Replacement:
         if shown.carries(file.md5) and self.options.if_unchanged != "replace":
             return None  # the preflight says so
         since = int(self.intent.since or self.clock.time())
-        log.info("The file may have been sent by an earlier try; asking the service whether it arrived.")
-        # A replacement since then shows as a change; the rest of the document is taken for what it was.
+        log.info(
+            "The file may have been sent by an earlier try; asking the service whether it arrived."
+        )
+        # A replacement since then shows as a change; the rest of the document is taken for what it
+        # was.
         before = replace(shown, replaced_at=min(shown.replaced_at, since - 1), observed_at=since)
         assumed = replace(self._new_record(file, document, before), complete=True)
         found = self._uploader().reconcile(assumed, until=self.clock.time() + grace)
@@ -246,11 +271,15 @@ class Replacement:
         result = self.finish_earlier(record, ticket)
         self._known = self.journal.read()  # the verdict was written there
         if result is None and self._known and self._known.attempt != record.attempt:
-            raise Cancelled("Another process of this task has taken over; this one sends nothing more.")
+            raise Cancelled(
+                "Another process of this task has taken over; this one sends nothing more."
+            )
         return result
 
     def finish_earlier(self, record: UploadRecord, ticket: Ticket | None) -> Result | None:
-        """Finish what an earlier try has sent; if it was for an earlier intent and ended badly, it gives way to a new one.
+        """Finish what an earlier try has sent.
+
+        If it was for an earlier intent and ended badly, the file is sent again.
 
         :return: None if the file is to be sent.
         """
@@ -261,7 +290,9 @@ class Replacement:
         except NewDocument as error:
             if self._exists(error.new_doc_id):
                 raise
-            log.info("The task was cleared, and document %s is gone: starting again.", error.new_doc_id)
+            log.info(
+                "The task was cleared, and document %s is gone: starting again.", error.new_doc_id
+            )
         except NotVerified as error:
             if not record.rejected:
                 raise
@@ -278,16 +309,19 @@ class Replacement:
         return True
 
     def _wait_for_sender(self, record: UploadRecord) -> None:
-        """Wait until the process that is sending has finished, gives a sign of life, or counts as dead."""
+        """Wait until the sending process has finished, sends a heartbeat, or counts as dead."""
         log.info("Another process of this task may still be sending; waiting for a sign of life.")
         timeout = min(SENDER_TIMEOUT, self.options.resend_grace)
         left = max(0.1, record.heartbeat_at + timeout - self.clock.time())
         self.clock.sleep(min(_SENDER_POLL_SECONDS, left))
 
     def _require_settled(self, record: UploadRecord) -> None:
-        """Require that an upload of other bytes to this document is settled: they could come last otherwise.
+        """Require that an upload of other bytes to this document is settled.
 
-        :raises OtherUploadPending: it is not. It is given ``resend_grace``; what takes longer may never end.
+        Otherwise they could come last.
+
+        :raises OtherUploadPending: it is not. It is given ``resend_grace``; what takes longer may
+            never end.
         :raises NewDocument: it has led to one, and another would follow.
         """
         if record.ticket:
@@ -303,15 +337,18 @@ class Replacement:
                 return
         if self.clock.time() < record.heartbeat_at + self.options.resend_grace:
             raise OtherUploadPending(
-                f"An earlier upload of other bytes to document {record.doc_id} (ticket {record.ticket or 'unknown'}) is not "
-                "settled yet; sent now, this file could be overwritten by it. Nothing was sent. A retry checks again."
+                f"An earlier upload of other bytes to document {record.doc_id} (ticket"
+                f" {record.ticket or 'unknown'}) is not settled yet; sent now, this file could be"
+                " overwritten by it. Nothing was sent. A retry checks again."
             )
-        log.warning("Gave up waiting for the earlier upload, ticket %s.", record.ticket or "unknown")
+        log.warning(
+            "Gave up waiting for the earlier upload, ticket %s.", record.ticket or "unknown"
+        )
 
-    # -- wait ----------------------------------------------------------------------------------------------------------
+    # -- wait --------------------------------------------------------------------------------------
 
     def wait(self, record: UploadRecord) -> Ticket:
-        """Wait for the ticket of an upload, through transient errors, until it is no longer pending.
+        """Wait, through transient errors, until the ticket of an upload is no longer pending.
 
         :raises NotFinished: the time limit passed.
         """
@@ -338,7 +375,13 @@ class Replacement:
 
     def _uploader(self) -> Uploader:
         return Uploader(
-            self.client, self.options, self.journal, self.progress, self.cancelled, self.clock, self._known
+            self.client,
+            self.options,
+            self.journal,
+            self.progress,
+            self.cancelled,
+            self.clock,
+            self._known,
         )
 
     def _prover(self) -> Prover:

@@ -13,12 +13,15 @@ Outcome = Literal["replaced", "unchanged", "planned", "sent", "new_document"]
 IfUnchanged = Literal["succeed", "skip", "replace"]
 OnNewDocument = Literal["fail", "keep"]
 OnUncertain = Literal["fail", "send"]
-#: A level of proof, strongest first: the stored checksum, the stored size, the date of the last replacement.
+#: A level of proof, strongest first: the stored checksum, the stored size, the date of the last
+#: replacement.
 ProofLevel = Literal["md5", "bytes", "changed"]
-#: What a caller may demand: ``best`` is the strongest level that the service shows for the document.
+#: What a caller may demand: ``best`` is the strongest level that the service shows for the
+#: document.
 Proof = Literal["best", "md5", "bytes", "changed", "none"]
 
-#: Longer than the client waits for an upload's answer, and than the longest processing that was ever announced.
+#: Longer than the client waits for an upload's answer, and than the longest processing that was
+#: ever announced.
 RESEND_GRACE = 600.0
 
 
@@ -55,21 +58,26 @@ class ReplaceOptions:
     """How a file is replaced, whichever it is.
 
     :param upload_roots: folders or URIs of which one must hold the file; none: any file.
-    :param if_unchanged: what to do if the document already carries these bytes: ``succeed`` and ``skip`` send nothing,
-        ``replace`` sends them anyway.
-    :param proof: what a document must show before the replacement counts as done: ``best`` (the strongest level that
-        the service shows for it), ``md5``, ``bytes`` (or better), ``changed`` (or better), ``none``.
-    :param proof_seconds: how long to look for the proof; the service may call an upload done too early.
-    :param on_new_document: ``fail``, or ``keep`` a document that the service created instead of replacing.
-    :param on_uncertain: ``fail``, or ``send`` (perhaps a second time) if the service does not show whether an earlier
-        upload arrived.
-    :param resend_grace: seconds that an upload without an answer has to show up before it counts as lost. The service
-        shows nothing of an upload before it has processed it, so this must be longer than processing takes.
-    :param check_account: ask for the token's permissions, the PRO account and the quota before sending.
+    :param if_unchanged: what to do if the document already carries these bytes: ``succeed`` and
+        ``skip`` send nothing, ``replace`` sends them anyway.
+    :param proof: what a document must show before the replacement counts as done: ``best`` (the
+        strongest level that the service shows for it), ``md5``, ``bytes`` (or better), ``changed``
+        (or better), ``none``.
+    :param proof_seconds: how long to look for the proof; the service may call an upload done too
+        early.
+    :param on_new_document: ``fail``, or ``keep`` a document that the service created instead of
+        replacing.
+    :param on_uncertain: ``fail``, or ``send`` (perhaps a second time) if the service does not show
+        whether an earlier upload arrived.
+    :param resend_grace: seconds that an upload without an answer has to show up before it counts as
+        lost. The service shows nothing of an upload before it has processed it, so this must be
+        longer than processing takes.
+    :param check_account: ask for the token's permissions, the PRO account and the quota before
+        sending.
     :param backup_to: folder to store the previous original in before anything is sent.
     :param dry_run: check everything, send nothing.
-    :param asynchronous: take a ticket at once (``async=1``); else the upload call itself waits until the document is
-        complete (``async=0``).
+    :param asynchronous: take a ticket at once (``async=1``); else the upload call itself waits
+        until the document is complete (``async=0``).
     :param poll_interval: longest pause between two checks of a ticket, in seconds.
     :param timeout: seconds to wait for the service to process the file.
     """
@@ -92,10 +100,13 @@ class ReplaceOptions:
         for name, choices in _CHOICES.items():
             if (value := getattr(self, name)) not in get_args(choices):
                 allowed = ", ".join(map(repr, get_args(choices)))
-                raise Refused(f"{name} is {value!r}; it must be one of {allowed}. Nothing was sent.")
+                raise Refused(
+                    f"{name} is {value!r}; it must be one of {allowed}. Nothing was sent."
+                )
         if self.poll_interval <= 0 or self.timeout < 0 or self.resend_grace < 0:
             raise Refused(
-                "poll_interval must be above 0; timeout and resend_grace must not be negative. Nothing was sent."
+                "poll_interval must be above 0; timeout and resend_grace must not be negative."
+                " Nothing was sent."
             )
 
 
@@ -109,13 +120,17 @@ _CHOICES: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Intent:
-    """On whose behalf a replacement runs: retries of a task share an intent, clearing the task begins another one.
+    """On whose behalf a replacement runs.
+
+    Retries of a task share an intent; clearing the task begins another one.
 
     :param id: tells intents of one task apart.
-    :param since: unix time since when earlier tries, or other tasks of the same run, may have sent the file.
-    :param without_journal: an earlier try may have sent the file, and there is no journal that says so.
-    :param others_cleared: it is a mapped task of a run that was cleared: before that, another task of the run may have
-        had this document and file.
+    :param since: unix time since when earlier tries, or other tasks of the same run, may have sent
+        the file.
+    :param without_journal: an earlier try may have sent the file, and there is no journal that says
+        so.
+    :param others_cleared: it is a mapped task of a run that was cleared: before that, another task
+        of the run may have had this document and file.
     """
 
     id: str = ""
@@ -132,7 +147,8 @@ class Result:
     :param new_doc_id: the document that was created instead of replacing.
     :param bytes: size of the file that was (or would be) sent.
     :param md5: its checksum, lower-case hex; None where it was not read.
-    :param proof: the level of proof reached; None where there was nothing to prove or no proof was asked for.
+    :param proof: the level of proof reached; None where there was nothing to prove or no proof was
+        asked for.
     :param url: the document's page.
     :param backup: where the previous original was stored.
     :param reason: one sentence for a person.

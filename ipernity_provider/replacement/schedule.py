@@ -1,6 +1,7 @@
 """When to ask for which tickets: pure, the time is given by the caller.
 
-The worker, the batch, the triggerer's poller and the sensor all use it. It loads no HTTP library: the triggerer imports it.
+The worker, the batch, the triggerer's poller and the sensor all use it. It loads no HTTP library:
+the triggerer imports it.
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ SHORTEST_DELAY = 0.1
 
 
 def next_poll_delay(attempts: int, eta: float | None, poll_interval: float) -> float:
-    """Seconds until the next check of a pending ticket: 2 s growing to ``poll_interval``, never later than the ETA.
+    """Return the seconds until the next check of a pending ticket.
 
-    The service's ETA is unreliable (360 s announced, 15 s needed), so it can only make a check earlier; and a pending
-    ticket may have an ETA of 0, so it never makes one immediate.
+    They grow from 2 s to ``poll_interval``; the check is never later than the ETA.
+
+    The service's ETA is unreliable (360 s announced, 15 s needed), so it can only make a check
+    earlier; and a pending ticket may have an ETA of 0, so it never makes one immediate.
 
     :param attempts: how often the ticket was checked already.
     :param eta: what the service announced, in seconds.
@@ -70,7 +73,9 @@ class TicketSchedule:
     def __iter__(self) -> Iterator[str]:
         return iter(self._pending)
 
-    def add(self, ticket: str, poll_interval: float, now: float, *, delay: float | None = None) -> float:
+    def add(
+        self, ticket: str, poll_interval: float, now: float, *, delay: float | None = None
+    ) -> float:
         """Begin to check a ticket, or check a known one at a faster pace.
 
         :param delay: seconds until the first check; by default the shortest of the pace.
@@ -104,13 +109,15 @@ class TicketSchedule:
     def next_call(self, now: float, limit: int = TICKETS_PER_CALL) -> list[str]:
         """Return the tickets to check now, in one call; empty if none is due.
 
-        The call is filled up with those that are due next, so that tickets come to be checked together. They count as
-        being checked until :meth:`note_pending`, :meth:`postpone` or :meth:`remove`.
+        The call is filled up with those that are due next, so that tickets come to be checked
+        together. They count as being checked until :meth:`note_pending`, :meth:`postpone` or
+        :meth:`remove`.
         """
         call: list[str] = []
         while len(call) < limit and (due := self.next_due()) is not None:
             pending = self._queue[0][2]
-            # Not before half of its pause is over: filling up must not turn a slow pace into a fast one.
+            # Not before half of its pause is over: filling up must not turn a slow pace into a fast
+            # one.
             early = call and now >= (pending.checked_at + due) / 2
             if due > now and not early:
                 break
@@ -120,13 +127,15 @@ class TicketSchedule:
         return call
 
     def note_pending(self, ticket: str, eta: float | None, now: float) -> float | None:
-        """Take in that a ticket was checked and is still pending; return when it is checked next."""
+        """Note that a ticket is still pending at a check; return when it is checked next."""
         pending = self._pending.get(ticket)
         if pending is None:
             return None
         pending.checked_at = now
         pending.attempts += 1
-        return self._plan(pending, now + next_poll_delay(pending.attempts, eta, pending.poll_interval))
+        return self._plan(
+            pending, now + next_poll_delay(pending.attempts, eta, pending.poll_interval)
+        )
 
     def postpone(self, tickets: Iterable[str], until: float) -> None:
         """Check these tickets again at that time: the service could not be asked."""

@@ -15,7 +15,8 @@ from ipernity_provider.replacement.errors import NewDocument, Refused, TicketInv
 from ipernity_provider.replacement.schedule import next_poll_delay
 from ipernity_provider.text import summarize
 
-#: Documented are digits with a dash among them. No list that became text, and no two tickets in one.
+#: Documented are digits with a dash among them. No list that became text, and no two tickets in
+#: one.
 _TICKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:~-]*", re.ASCII)
 _LARGEST_FLOAT = 2**53
 
@@ -32,10 +33,15 @@ class Tickets:
     """
 
     def __init__(
-        self, tickets: Mapping[str, str | None], finished: Mapping[str, str] | None = None, rounds: int = 0
+        self,
+        tickets: Mapping[str, str | None],
+        finished: Mapping[str, str] | None = None,
+        rounds: int = 0,
     ) -> None:
         self._expected = dict(tickets)
-        self._finished = {ticket: doc_id for ticket, doc_id in (finished or {}).items() if ticket in tickets}
+        self._finished = {
+            ticket: doc_id for ticket, doc_id in (finished or {}).items() if ticket in tickets
+        }
         self._rounds = rounds
         self._eta: int | None = None
 
@@ -66,21 +72,24 @@ class Tickets:
         self._rounds += 1
         by_meaning: dict[TicketMeaning, list[Ticket]] = {meaning: [] for meaning in TicketMeaning}
         for ticket in states:
-            by_meaning[interpret_ticket(self._expected[ticket.id] or ticket.doc_id or "", ticket)].append(
-                ticket
-            )
+            by_meaning[
+                interpret_ticket(self._expected[ticket.id] or ticket.doc_id or "", ticket)
+            ].append(ticket)
         for ticket in by_meaning[TicketMeaning.IN_PLACE]:
             self._finished[ticket.id] = ticket.doc_id or ""
-        etas = [ticket.eta for ticket in by_meaning[TicketMeaning.PENDING] if ticket.eta is not None]
+        etas = [
+            ticket.eta for ticket in by_meaning[TicketMeaning.PENDING] if ticket.eta is not None
+        ]
         self._eta = min(etas, default=None)
         if invalid := by_meaning[TicketMeaning.INVALID]:
             raise TicketInvalid(
-                f"Invalid: {_ids(invalid)}. The service accepted the file but could not use it; it gives no reason. Check "
-                "that the file opens and is of the document's kind."
+                f"Invalid: {_ids(invalid)}. The service accepted the file but could not use it; it"
+                " gives no reason. Check that the file opens and is of the document's kind."
             )
         if forgotten := by_meaning[TicketMeaning.FORGOTTEN]:
             raise TicketNotFound(
-                f"Unknown to the service: {_ids(forgotten)}. A ticket may be too old, mistyped, or of another account."
+                f"Unknown to the service: {_ids(forgotten)}. A ticket may be too old, mistyped, or"
+                " of another account."
             )
         led_elsewhere = {t.id: t.doc_id for t in by_meaning[TicketMeaning.NEW_DOCUMENT]} | {
             ticket: doc_id  # as found in an earlier round, before it was known what to expect
@@ -89,10 +98,12 @@ class Tickets:
         }
         if led_elsewhere:
             found = (
-                f"{new} instead of {self._expected[id_]} (ticket {id_})" for id_, new in led_elsewhere.items()
+                f"{new} instead of {self._expected[id_]} (ticket {id_})"
+                for id_, new in led_elsewhere.items()
             )
             raise NewDocument(
-                f"The service created new documents instead of replacing: {summarize(found)}. Nothing was deleted.",
+                f"The service created new documents instead of replacing: {summarize(found)}."
+                " Nothing was deleted.",
                 new_doc_id=str(next(iter(led_elsewhere.values()))),
             )
 
@@ -106,7 +117,9 @@ def _ids(tickets: Iterable[Ticket]) -> str:
 
 
 def read_tickets(given: Any) -> dict[str, str | None]:
-    """Read what users pass for tickets: one, many, results of the operator, and None where nothing was sent.
+    """Read what users pass for tickets.
+
+    That is one ticket, many, results of the operator, and None where nothing was sent.
 
     :return: ticket -> the document that it should lead to, where that is known.
     :raises Refused: something is not a ticket, or one ticket should lead to two documents.
@@ -120,8 +133,8 @@ def read_tickets(given: Any) -> dict[str, str | None]:
         known = expected.get(ticket)
         if known and doc_id and known != doc_id:
             raise Refused(
-                f"Ticket {ticket} is listed for document {known} and for document {doc_id}; it can lead to one only. Give "
-                "the outputs of ReplaceFileOperator as they are."
+                f"Ticket {ticket} is listed for document {known} and for document {doc_id}; it can"
+                " lead to one only. Give the outputs of ReplaceFileOperator as they are."
             )
         expected[ticket] = known or doc_id
     return expected
@@ -136,12 +149,19 @@ def _read_ticket(given: Any) -> tuple[str | None, str | None]:
         try:
             return ticket, read_doc_id(given["doc_id"]) if ticket and given.get("doc_id") else None
         except ValueError as error:
-            raise Refused(f"doc_id of a ticket {error}. Give the output of ReplaceFileOperator.") from None
+            raise Refused(
+                f"doc_id of a ticket {error}. Give the output of ReplaceFileOperator."
+            ) from None
     # A template may have made a number of a ticket.
     whole = isinstance(given, float) and given.is_integer() and 0 < given < _LARGEST_FLOAT
     text = str(int(given) if whole else given).strip()
-    if (whole or isinstance(given, str | int)) and not isinstance(given, bool) and _TICKET.fullmatch(text):
+    if (
+        (whole or isinstance(given, str | int))
+        and not isinstance(given, bool)
+        and _TICKET.fullmatch(text)
+    ):
         return text, None
     raise Refused(
-        f"{_brief.repr(given)} is not a ticket: give tickets such as 12345445-98829, or the output of ReplaceFileOperator."
+        f"{_brief.repr(given)} is not a ticket: give tickets such as 12345445-98829, or the output"
+        " of ReplaceFileOperator."
     )

@@ -1,7 +1,7 @@
 """Send once: the intent is written before, a heartbeat while, the ticket right after.
 
-An upload is not idempotent. Where its answer was lost, the service is asked whether the file arrived before anything is
-sent again.
+An upload is not idempotent. Where its answer was lost, the service is asked whether the file
+arrived before anything is sent again.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ from ipernity_provider.text import printable
 log = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 10.0
-#: How long to try to write down a ticket that is in hand, and to write anything while an upload is open.
+#: How long to try to write down a ticket that is in hand, and to write anything while an upload is
+#: open.
 STORE_TICKET_SECONDS = 300.0
 STORE_INTENT_SECONDS = 30.0
 _FIRST_PAUSE = 2.0
@@ -52,9 +53,10 @@ class Uploader:
     """Sends one file to one document.
 
     :param progress: called after each block.
-    :param cancelled: once it is set, by a signal handler or another thread, the upload is aborted before its last block.
-    :param known: what is in the journal when it is decided to send. It must still be there when something is written: a
-        process that was overtaken, or thaws, sends nothing.
+    :param cancelled: once it is set, by a signal handler or another thread, the upload is aborted
+        before its last block.
+    :param known: what is in the journal when it is decided to send. It must still be there when
+        something is written: a process that was overtaken, or thaws, sends nothing.
     """
 
     client: IpernityClient
@@ -71,7 +73,8 @@ class Uploader:
         :param intent: the record of this upload, not written yet.
         :return: the record with the service's answer; None if the file provably did not arrive.
         :raises Uncertain: the service does not show whether it arrived.
-        :raises UploadAborted: by ``cancelled``, or because another process has taken over; nothing arrived.
+        :raises UploadAborted: by ``cancelled``, or because another process has taken over; nothing
+            arrived.
         """
         guard = _SendGuard(self)
         guard.write(intent)
@@ -98,7 +101,8 @@ class Uploader:
             return self._after_lost_answer(guard.written, error)
         if not (upload.ticket or upload.doc_id):
             log.warning(
-                "The service answered with neither a ticket nor a document. Asking whether the file arrived."
+                "The service answered with neither a ticket nor a document. Asking whether the file"
+                " arrived."
             )
             return self.reconcile(guard.written)
         # A document that is named beside a ticket is not complete before the ticket is.
@@ -121,17 +125,23 @@ class Uploader:
             write_patiently(self.journal, record, self.clock, STORE_TICKET_SECONDS)
         except Exception as error:
             raise TicketNotStored(
-                f"The service accepted {printable(record.filename)} for document {record.doc_id} (ticket {record.ticket}), but the "
-                f"ticket could not be stored ({type(error).__name__}). A retry asks the service whether the file arrived."
+                f"The service accepted {printable(record.filename)} for document {record.doc_id}"
+                f" (ticket {record.ticket}), but the ticket could not be stored"
+                f" ({type(error).__name__}). A retry asks the service whether the file arrived."
             ) from error
         return record
 
     def reconcile(self, record: UploadRecord, *, until: float | None = None) -> UploadRecord | None:
-        """Ask the service what became of an upload whose answer is not known, until it had ``resend_grace`` to show up.
+        """Ask the service what became of an upload whose answer is not known.
 
-        :param until: unix time until when it may show up; by default counted from the sender's last sign of life.
-        :return: the record with the document that carries the file; None if the file did not arrive.
-        :raises NewDocument: a document with these bytes was created, and ``on_new_document`` is ``fail``.
+        The upload has ``resend_grace`` to show up.
+
+        :param until: unix time until when it may show up; by default counted from the sender's last
+            sign of life.
+        :return: the record with the document that carries the file; None if the file did not
+            arrive.
+        :raises NewDocument: a document with these bytes was created, and ``on_new_document`` is
+            ``fail``.
         :raises Uncertain: the answers fit neither, and ``on_uncertain`` is ``fail``.
         """
         pause = _FIRST_PAUSE
@@ -140,11 +150,15 @@ class Uploader:
             if record.answered:
                 log.info("Another process of this task has finished the upload.")
                 return record
-            # Absent counts only if the look began when the time was over: a process may freeze in the middle of it.
+            # Absent counts only if the look began when the time was over: a process may freeze in
+            # the middle of it.
             looked_at = self.clock.time()
             arrival, resulting = locate(self.client, record)
             if arrival is Arrival.ARRIVED:
-                log.info("The file has arrived: document %s carries it. It is not sent again.", record.doc_id)
+                log.info(
+                    "The file has arrived: document %s carries it. It is not sent again.",
+                    record.doc_id,
+                )
                 return self._store_answer(record.with_answer(None, record.doc_id))
             left = (until or record.heartbeat_at + self.options.resend_grace) - looked_at
             if left <= 0 or arrival is Arrival.NEW_DOCUMENT:
@@ -153,7 +167,9 @@ class Uploader:
             self.clock.sleep(min(pause, left))
             pause = min(pause * 1.5, _LONGEST_PAUSE)
         send_again = self.options.on_uncertain == "send"
-        if arrival is Arrival.NEW_DOCUMENT and not (send_again and self.options.on_new_document == "keep"):
+        if arrival is Arrival.NEW_DOCUMENT and not (
+            send_again and self.options.on_new_document == "keep"
+        ):
             raise unclaimed_document(record, resulting, self.options)
         if arrival is Arrival.ABSENT or send_again:
             log.info(
@@ -163,24 +179,34 @@ class Uploader:
             self.known = record
             return None
         raise Uncertain(
-            f"An earlier try sent {printable(record.filename)} to document {record.doc_id}, and the service does not show whether it "
-            f"arrived. Nothing more was sent. Look at the document ({record.url or record.doc_id}) and at your newest "
-            "uploads; then clear the task with on_uncertain='send' to send it (again), or mark it as successful."
+            f"An earlier try sent {printable(record.filename)} to document {record.doc_id}, and the"
+            " service does not show whether it arrived. Nothing more was sent. Look at the"
+            f" document ({record.url or record.doc_id}) and at your newest uploads; then clear the"
+            " task with on_uncertain='send' to send it (again), or mark it as successful."
         )
 
     def _latest(self, record: UploadRecord) -> UploadRecord:
-        """:raises Cancelled: another process has begun an upload of its own meanwhile, or this one is to end."""
+        """Return the latest record of the upload, and require that this process may go on.
+
+        :raises Cancelled: another process has begun an upload of its own meanwhile, or this one is
+            to end.
+        """
         if self.cancelled.is_set():
             raise Cancelled("The task was ended while it asked what became of an upload.")
         stored = self.journal.read()
         if stored is None or stored.attempt == record.attempt:
             return stored or record
         if stored.started_at > record.started_at:
-            raise Cancelled("Another process of this task has taken over; this one sends nothing more.")
+            raise Cancelled(
+                "Another process of this task has taken over; this one sends nothing more."
+            )
         return record
 
     def forget(self) -> None:
-        """Delete this process's record, if it is still there: what is known not to have arrived needs no questions."""
+        """Delete this process's record, if it is still there.
+
+        What is known not to have arrived needs no questions.
+        """
         with suppress(Exception):  # left behind, it costs a question
             stored = self.journal.read()
             if stored and self.known and stored.attempt == self.known.attempt:
@@ -188,10 +214,13 @@ class Uploader:
 
 
 class _SendGuard:
-    """Watches over an upload: heartbeats, cancelling, and the word of the journal before the last block leaves.
+    """Watches over an upload: heartbeats, cancelling, and a last check of the journal.
 
-    A task that counts as dead may live on, or thaw, and send beside the try that took its place. That try sees the
-    heartbeats and waits; and an upload whose record is no longer in the journal is aborted.
+    The check comes before the last block is sent.
+
+    A task that counts as dead may live on, or thaw, and send beside the try that took its place.
+    That try sees the heartbeats and waits; and an upload whose record is no longer in the journal
+    is aborted.
     """
 
     def __init__(self, uploader: Uploader) -> None:
@@ -217,28 +246,38 @@ class _SendGuard:
     def write(self, record: UploadRecord) -> None:
         """Write a record with a heartbeat in place of what is known to be in the journal.
 
-        :raises UploadAborted: another process has written one, may have done so meanwhile, or nothing can be written.
+        :raises UploadAborted: another process has written one, may have done so meanwhile, or
+            nothing can be written.
         """
         uploader, began = self._uploader, self._clock.time()
         known = uploader.known
         try:
             stored = uploader.journal.read()
             if (stored and stored.state) != (known and known.state):
-                raise UploadAborted("Another process of this task has taken over; nothing more is sent.")
+                raise UploadAborted(
+                    "Another process of this task has taken over; nothing more is sent."
+                )
             self.written = uploader.known = record.with_heartbeat(began)
             write_patiently(uploader.journal, self.written, self._clock, STORE_INTENT_SECONDS)
         except UploadAborted:
             raise
         except Exception as error:
-            # As it is, it might pass for an error of the connection, which urllib3 treats in its own way.
-            raise UploadAborted("The journal cannot be written any more; nothing more is sent.") from error
+            # As it is, it might pass for an error of the connection, which urllib3 treats in its
+            # own way.
+            raise UploadAborted(
+                "The journal cannot be written any more; nothing more is sent."
+            ) from error
         if self._clock.time() - began > SENDER_TIMEOUT:
-            raise UploadAborted("The process was suspended for too long; another one may have taken over.")
+            raise UploadAborted(
+                "The process was suspended for too long; another one may have taken over."
+            )
         self._next_heartbeat = self._clock.monotonic() + HEARTBEAT_SECONDS
 
     def _require_not_cancelled(self) -> None:
         if self._uploader.cancelled.is_set():
-            raise UploadAborted("The task was ended; the upload was aborted, and nothing was replaced.")
+            raise UploadAborted(
+                "The task was ended; the upload was aborted, and nothing was replaced."
+            )
 
 
 def write_patiently(journal: Journal, record: UploadRecord, clock: Clock, seconds: float) -> None:

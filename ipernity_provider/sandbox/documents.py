@@ -103,4 +103,6 @@ class Document:
         return f"/cdn/200/{digits[-4:-2]}/{digits[-2:]}/{name}?r{self.revision}"
 
     def _secret(self, what: str) -> str:
-        return hashlib.md5(f"{what} of {self.doc_id}".encode(), usedforsecurity=False).hexdigest()[:8]
+        return hashlib.md5(f"{what} of {self.doc_id}".encode(), usedforsecurity=False).hexdigest()[
+            :8
+        ]

@@ -1,4 +1,7 @@
-"""The sensors: TicketSensor waits for uploads to be processed, IpernityQuotaSensor for upload volume."""
+"""The sensors: TicketSensor and IpernityQuotaSensor.
+
+The first waits for uploads to be processed, the second for upload volume.
+"""
 
 from __future__ import annotations
 
@@ -26,15 +29,18 @@ _STATE_KEY = "ipernity_tickets"
 class TicketSensor(BaseSensorOperator):
     """Waits for upload tickets and returns which document each has led to.
 
-    Only unfinished tickets are asked about, at most 50 a call. The pause between two rounds is 2 s, growing to
-    ``poke_interval``, and ends when the service's ETA says so. An invalid or unknown ticket fails the task at once.
+    Only unfinished tickets are asked about, at most 50 a call. The pause between two rounds is 2 s,
+    growing to ``poke_interval``, and ends when the service's ETA says so. An invalid or unknown
+    ticket fails the task at once.
 
     :param tickets: one ticket, any number of them, or the output of a
-        :class:`~ipernity_provider.operators.ipernity.ReplaceFileOperator`, mapped or not (templated). From its whole
-        result (``replace.output``) the sensor also knows which document was to be replaced, and fails if the service
-        made a new one instead. None stands for nothing to wait for.
+        :class:`~ipernity_provider.operators.ipernity.ReplaceFileOperator`, mapped or not
+        (templated). From its whole result (``replace.output``) the sensor also knows which document
+        was to be replaced, and fails if the service made a new one instead. None stands for nothing
+        to wait for.
     :param poke_interval: longest pause between two rounds, in seconds or as timedelta.
-    :param timeout: when to give up, in seconds or as timedelta; by default what Airflow's configuration says.
+    :param timeout: when to give up, in seconds or as timedelta; by default what Airflow's
+        configuration says.
     :param deferrable: wait in the triggerer, without a worker slot, all tickets together.
     :param ipernity_conn_id: the connection (templated).
     :return: ticket -> document id.
@@ -45,7 +51,9 @@ class TicketSensor(BaseSensorOperator):
     def __init__(
         self,
         *,
-        tickets: XComArg | str | Mapping[str, Any] | Iterable[str | Mapping[str, Any] | None] | None,
+        tickets: (
+            XComArg | str | Mapping[str, Any] | Iterable[str | Mapping[str, Any] | None] | None
+        ),
         poke_interval: Seconds = 30.0,
         timeout: Seconds | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
@@ -82,7 +90,8 @@ class TicketSensor(BaseSensorOperator):
     ) -> dict[str, str]:
         """Judge what the trigger has seen.
 
-        :param finished: ticket -> document, as known when an older version deferred the task; otherwise it is in the event.
+        :param finished: ticket -> document, as known when an older version deferred the task;
+            otherwise it is in the event.
         """
         from ipernity_provider.hooks.failures import readable_failures
         from ipernity_provider.replacement.tickets import Tickets, read_tickets
@@ -130,10 +139,16 @@ class TicketSensor(BaseSensorOperator):
         from ipernity_provider.text import summarize
 
         pending = summarize(self._known.pending if self._known else [])
-        return f"Not finished: {pending}. The uploads are safe: clear the task to wait longer, or raise its timeout."
+        return (
+            f"Not finished: {pending}. The uploads are safe: clear the task to wait longer, or"
+            " raise its timeout."
+        )
 
     def poke(self, context: Context) -> PokeReturnValue:
-        """:raises AirflowFailException: a ticket is invalid, unknown, or led to another document."""
+        """Check the pending tickets once.
+
+        :raises AirflowFailException: a ticket is invalid, unknown, or led to another document.
+        """
         tickets = self._round(context)
         return PokeReturnValue(is_done=not tickets.pending, xcom_value=tickets.finished)
 
@@ -175,11 +190,19 @@ class TicketSensor(BaseSensorOperator):
             store.set(_STATE_KEY, {"finished": tickets.finished, "rounds": tickets.rounds})
 
     def _store(self, context: Context) -> Any:
-        """Where a rescheduled sensor keeps what it knows: each round of it is a new process (Airflow 3.3)."""
+        """Return where a rescheduled sensor keeps what it knows (Airflow 3.3).
+
+        Each round of such a sensor is a new process.
+        """
         return cast("dict[str, Any]", context).get("task_state_store") if self.reschedule else None
 
     def _get_next_poke_interval(self, *_: Any, **__: Any) -> float:
-        """The pace of a single replacement's wait, in place of Airflow's fixed or exponential one."""
-        if self._known is None or (self.reschedule and self._known.rounds <= 1 and not self._remembers):
+        """Return the delay that a single replacement's wait would have.
+
+        It takes the place of Airflow's fixed or exponential one.
+        """
+        if self._known is None or (
+            self.reschedule and self._known.rounds <= 1 and not self._remembers
+        ):
             return self.poke_interval  # without a memory every round would pass for the first
         return self._known.next_delay(self.poke_interval)

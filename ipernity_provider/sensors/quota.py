@@ -25,20 +25,22 @@ _SHORTEST_PAUSE = 0.1
 
 
 class IpernityQuotaSensor(BaseSensorOperator):
-    """Waits until at least so many bytes of this month's upload volume are left, and returns how many are.
+    """Waits until enough of this month's upload volume is left; returns the bytes left.
 
-    The service gives an account a new volume each month; an "unlimited" account does not wait. While it cannot be asked (an outage, a rate limit) the sensor
-    goes on waiting; an error that waiting cannot mend fails the task at once, and so does a service that does not say
-    what is left.
+    The service gives an account a new volume each month; an "unlimited" account does not wait.
+    While it cannot be asked (an outage, a rate limit) the sensor goes on waiting; an error that
+    waiting cannot mend fails the task at once, and so does a service that does not say what is
+    left.
 
-    :param min_bytes: what must be left, in bytes: a number, or what a template or another task makes of it (templated).
+    :param min_bytes: what must be left, in bytes: a number, or what a template or another task
+        makes of it (templated).
     :param poke_interval: pause between two looks, in seconds.
     :param timeout: when to give up, in seconds; by default after more than the longest month.
     :param mode: ``reschedule`` holds no worker slot between two looks; ``poke`` does.
     :param deferrable: wait in the triggerer, without a worker slot.
     :param ipernity_conn_id: the connection (templated); its token needs the permission doc: write.
-    :return: the bytes that are left; with an "unlimited" account no less than ``min_bytes``, however near it is to its
-        ceiling, which the service raises by itself.
+    :return: the bytes that are left; with an "unlimited" account no less than ``min_bytes``,
+        however near it is to its ceiling, which the service raises by itself.
     """
 
     template_fields: Sequence[str] = ("min_bytes", "ipernity_conn_id")
@@ -98,7 +100,10 @@ class IpernityQuotaSensor(BaseSensorOperator):
             return self._left
 
     def poke(self, context: Context) -> PokeReturnValue:  # noqa: ARG002
-        """:raises AirflowFailException: the service does not say what is left, or waiting cannot help."""
+        """Check once whether enough upload volume is left.
+
+        :raises AirflowFailException: the service does not say what is left, or waiting cannot help.
+        """
         return PokeReturnValue(is_done=self._enough(), xcom_value=self._left)
 
     def _look_once_or_defer(self, context: Context) -> int | None:

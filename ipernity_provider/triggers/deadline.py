@@ -35,7 +35,8 @@ class Deadline:
     def of(cls, context: Context, timeout: float, execution_timeout: timedelta | None) -> Self:
         """Return the earlier of now + ``timeout`` and the task's start + ``execution_timeout``.
 
-        Airflow itself stops at ``execution_timeout`` only what runs on a worker, and gives a resumed task all of it again.
+        Airflow itself stops at ``execution_timeout`` only what runs on a worker, and gives a
+        resumed task all of it again.
         """
         now = time.time()
         own = cls(now + timeout, "timeout", timeout)
@@ -44,7 +45,9 @@ class Deadline:
         # Of the first worker that ran this try; a deferral does not change it.
         started = getattr(context["ti"], "start_date", None)
         seconds = execution_timeout.total_seconds()
-        whole = cls((started.timestamp() if started else now) + seconds, "execution_timeout", seconds)
+        whole = cls(
+            (started.timestamp() if started else now) + seconds, "execution_timeout", seconds
+        )
         return min(own, whole, key=lambda deadline: deadline.at)
 
     def to_json(self) -> dict[str, Any]:
@@ -52,7 +55,9 @@ class Deadline:
 
     @classmethod
     def from_json(cls, stored: Any, timeout: float) -> Self:
-        """Read what :meth:`to_json` made; tasks that an older version deferred stored the time alone, or nothing.
+        """Read what :meth:`to_json` made.
+
+        Tasks that an older version deferred stored the time alone, or nothing.
 
         :raises KeyError, TypeError, ValueError: it is none of these.
         """
@@ -66,7 +71,7 @@ class Deadline:
     def for_airflow(self) -> timedelta:
         """The limit for Airflow's own watch over the deferred task.
 
-        It comes a little later: the trigger ends in time by itself and says what was not finished. Airflow's limit is
-        for a triggerer that is down.
+        It comes a little later: the trigger ends in time by itself and says what was not finished.
+        Airflow's limit is for a triggerer that is down.
         """
         return timedelta(seconds=max(0.0, self.at - time.time()) + _SPARE_SECONDS)

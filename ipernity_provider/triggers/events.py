@@ -1,8 +1,8 @@
 """What a trigger tells the task that it resumes, and how the task reads it: fail-closed.
 
-Airflow stores an event in clear, so it holds no secret: tickets, bytes left, sentences, and the ``state`` that the task
-gave its trigger to have it back. An event is all that is left of it: ``airflow dags test`` (3.3) drops the keyword
-arguments of a deferral.
+Airflow stores an event in clear, so it holds no secret: tickets, bytes left, sentences, and the
+``state`` that the task gave its trigger to have it back. An event is all that is left of it:
+``airflow dags test`` (3.3) drops the keyword arguments of a deferral.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def settled(tickets: Iterable[Ticket], state: dict[str, Any]) -> dict[str, Any]:
 
 
 def timed_out(tickets: Iterable[Ticket], state: dict[str, Any]) -> dict[str, Any]:
-    """The deadline has come; ``tickets`` are those that were finished by then."""
+    """Return the event of a deadline; ``tickets`` are those that were finished by then."""
     return {"status": "timed_out", "tickets": _as_json(tickets), "state": state}
 
 
@@ -31,12 +31,15 @@ def volume_left(left: int, state: dict[str, Any]) -> dict[str, Any]:
 
 
 def volume_timed_out(left: int | None, state: dict[str, Any]) -> dict[str, Any]:
-    """The deadline has come; ``left`` are the bytes that were left at the last look, if there was one."""
+    """Return the event of a deadline.
+
+    ``left`` are the bytes that were left at the last poll, if there was one.
+    """
     return {"status": "timed_out", "left_bytes": left, "state": state}
 
 
 def failed(error: IpernityError) -> dict[str, Any]:
-    """Looking again would not help."""
+    """Return the event of an error that another poll would not mend."""
     return {
         "status": "failed",
         "message": str(error),
@@ -61,7 +64,10 @@ def read_event(event: Any) -> tuple[list[Ticket], bool, dict[str, Any]]:
 
 
 def read_volume_event(event: Any) -> tuple[int | None, bool, dict[str, Any]]:
-    """Return the bytes left (None: not known), whether time ran out, and the state, as :func:`read_event` does."""
+    """Return the bytes left (None: not known), whether time ran out, and the state.
+
+    It raises what :func:`read_event` raises.
+    """
     status = _status(event, "enough", "timed_out")
     left = event.get("left_bytes")
     if type(left) is not int and (status == "enough" or left is not None):
@@ -99,7 +105,8 @@ def _status(event: Any, *known: str) -> str:
 def _unexpected(event: Any) -> TransientError:
     kind = type(event).__name__
     return TransientError(
-        f"The task was resumed with an unexpected event, a {kind} that its trigger does not send. A retry goes on."
+        f"The task was resumed with an unexpected event, a {kind} that its trigger does not send. A"
+        " retry goes on."
     )
 
 

@@ -21,17 +21,18 @@ _LONGEST_QUIET = 300.0
 
 
 class TicketTrigger(BaseTrigger):
-    """Fires once: when all tickets are finished, as soon as one cannot end well, or at the deadline.
+    """Fires once: when all tickets are finished, when one has failed, or at the deadline.
 
-    All triggers of one connection share their status calls, 50 tickets a call. What becomes of the tickets is judged on
-    the worker, which resumes the task.
+    All triggers of one connection share their status calls, 50 tickets a call. What becomes of the
+    tickets is judged on the worker, which resumes the task.
 
     :param tickets: ticket -> the document that it should lead to; None where that is not known.
     :param ipernity_conn_id: the connection.
     :param poll_interval: longest pause between two looks at a ticket, in seconds.
     :param deadline: when to give up, in unix seconds: a restarted triggerer does not wait longer.
     :param until_all: wait for the end of all, even if one cannot end well.
-    :param state: what the resumed task needs to go on, JSON-simple and without secrets; it comes back in the event.
+    :param state: what the resumed task needs to go on, JSON-simple and without secrets; it comes
+        back in the event.
     """
 
     def __init__(
@@ -68,7 +69,9 @@ class TicketTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         from ipernity_provider.hooks.ipernity import IpernityHook
 
-        poller = poller_of(self.ipernity_conn_id, IpernityHook(self.ipernity_conn_id).aget_conn_maker)
+        poller = poller_of(
+            self.ipernity_conn_id, IpernityHook(self.ipernity_conn_id).aget_conn_maker
+        )
         async with poller.subscribe(self.tickets, self.poll_interval) as subscription:
             event = await self._wait(subscription)
         yield event
@@ -86,12 +89,16 @@ class TicketTrigger(BaseTrigger):
                 while subscription.pending and not self._has_failed(subscription):
                     await self._wait_for_news(subscription)
         except TimeoutError:
-            self.log.info("The time limit has come; %s not finished.", _count(len(subscription.pending)))
+            self.log.info(
+                "The time limit has come; %s not finished.", _count(len(subscription.pending))
+            )
             return TriggerEvent(events.timed_out(subscription.states.values(), self.state))
         except PermanentError as error:
             log_lines(self.log, logging.ERROR, str(error))
             return TriggerEvent(events.failed(error))
-        self.log.info("%s settled, %d pending.", _count(len(subscription.states)), len(subscription.pending))
+        self.log.info(
+            "%s settled, %d pending.", _count(len(subscription.states)), len(subscription.pending)
+        )
         return TriggerEvent(events.settled(subscription.states.values(), self.state))
 
     def _has_failed(self, subscription: Subscription) -> bool:
@@ -104,7 +111,10 @@ class TicketTrigger(BaseTrigger):
         return meaning not in {TicketMeaning.IN_PLACE, TicketMeaning.PENDING}
 
     async def _wait_for_news(self, subscription: Subscription) -> None:
-        """Wait for news, and say now and then that the task is alive: rarer and rarer, not to fill its log."""
+        """Wait for news, and log now and then that the task is alive.
+
+        The lines become rarer, so that they do not fill its log.
+        """
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout_at(self._next_line):
@@ -121,11 +131,15 @@ class TicketTrigger(BaseTrigger):
         from ipernity_provider.text import log_lines
 
         if subscription.trouble:
-            trouble = f"{subscription.trouble} The uploads are safe; next check in {in_seconds:.0f} s."
+            trouble = (
+                f"{subscription.trouble} The uploads are safe; next check in {in_seconds:.0f} s."
+            )
             log_lines(self.log, logging.WARNING, trouble)
         else:
             pending, done = len(subscription.pending), len(subscription.states)
-            self.log.info("Waiting for %s, %d done; next check in %.0f s.", _count(pending), done, in_seconds)
+            self.log.info(
+                "Waiting for %s, %d done; next check in %.0f s.", _count(pending), done, in_seconds
+            )
 
 
 def _count(tickets: int) -> str:

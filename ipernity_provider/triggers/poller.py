@@ -1,8 +1,8 @@
 """TicketPoller: one status call for all tickets that wait on a connection.
 
-A triggerer runs a thousand triggers in one event loop. If each asked for its own ticket, the service would see a
-thousand calls a round; here those of one connection share a poller, which checks 50 tickets a call, through the same
-synchronous client as everything else, in a thread.
+A triggerer runs a thousand triggers in one event loop. If each asked for its own ticket, the
+service would see a thousand calls a round; here those of one connection share a poller, which
+checks 50 tickets a call, through the same synchronous client as everything else, in a thread.
 """
 
 from __future__ import annotations
@@ -85,8 +85,9 @@ class Subscription:
 class TicketPoller:
     """Checks the tickets of all subscriptions, each at its own pace, in as few calls as possible.
 
-    Transient errors are survived with growing pauses, for as long as the subscribers wait; permanent ones go to all of
-    them. When is checked what is up to :class:`~ipernity_provider.replacement.schedule.TicketSchedule`.
+    Transient errors are survived with growing pauses, for as long as the subscribers wait;
+    permanent ones go to all of them. When is checked what is up to
+    :class:`~ipernity_provider.replacement.schedule.TicketSchedule`.
 
     :param connect: awaited when the poller starts, for what makes the client in a thread.
     """
@@ -100,7 +101,8 @@ class TicketPoller:
         self._calls: set[asyncio.Task[None]] = set()
         self._quiet_until = 0.0
         self._pause = 0.0
-        # A context of its own: in that of the first trigger its log lines would all go to that one's task.
+        # A context of its own: in that of the first trigger its log lines would all go to that
+        # one's task.
         self._task = self._loop.create_task(self._run(), context=contextvars.Context())
 
     @property
@@ -111,7 +113,9 @@ class TicketPoller:
         self._task.add_done_callback(call)
 
     @asynccontextmanager
-    async def subscribe(self, tickets: Iterable[str], poll_interval: float) -> AsyncIterator[Subscription]:
+    async def subscribe(
+        self, tickets: Iterable[str], poll_interval: float
+    ) -> AsyncIterator[Subscription]:
         """Check these tickets for as long as the block lasts."""
         subscription = Subscription(tickets, poll_interval)
         now = self._loop.time()
@@ -138,7 +142,7 @@ class TicketPoller:
         self._schedule.remove(ticket)
         return self._subscribers.pop(ticket, set())
 
-    # -- the poller's own task -----------------------------------------------------------------------------------
+    # -- the poller's own task ---------------------------------------------------------------------
 
     async def _run(self) -> None:
         threads = ThreadPoolExecutor(CALLS_AT_A_TIME, thread_name_prefix=_THREADS)
@@ -164,11 +168,17 @@ class TicketPoller:
             if not isinstance(error, IpernityError):
                 log.exception("The ticket poller has ended.")
         finally:
-            closing = threading.Thread(target=_close, args=(threads, client), name=_THREADS, daemon=True)
+            closing = threading.Thread(
+                target=_close, args=(threads, client), name=_THREADS, daemon=True
+            )
             closing.start()
 
     async def _sleep(self) -> None:
-        """Sleep until the next ticket is due, an answer has come, or a subscription has begun or ended."""
+        """Sleep until there is something to do.
+
+        That is when the next ticket is due, an answer has come, or a subscription has begun or
+        ended.
+        """
         self._changed.clear()
         due = self._schedule.next_due()
         full = len(self._calls) >= CALLS_AT_A_TIME
@@ -179,7 +189,9 @@ class TicketPoller:
         except TimeoutError:
             return
 
-    async def _check(self, client: IpernityClient, threads: ThreadPoolExecutor, tickets: list[str]) -> None:
+    async def _check(
+        self, client: IpernityClient, threads: ThreadPoolExecutor, tickets: list[str]
+    ) -> None:
         try:
             states = await self._loop.run_in_executor(threads, client.check_tickets, tickets)
         except TransientError as error:
@@ -188,8 +200,12 @@ class TicketPoller:
         self._pause = 0.0
         now = self._loop.time()
         for state in states:
-            next_check = self._schedule.note_pending(state.id, state.eta, now) if state.pending else now
-            subscribers = self._subscribers.get(state.id) if state.pending else self._forget_ticket(state.id)
+            next_check = (
+                self._schedule.note_pending(state.id, state.eta, now) if state.pending else now
+            )
+            subscribers = (
+                self._subscribers.get(state.id) if state.pending else self._forget_ticket(state.id)
+            )
             for subscription in subscribers or ():
                 subscription.note(state, next_check or now)
 
@@ -202,7 +218,9 @@ class TicketPoller:
     def _postpone(self, tickets: list[str], error: TransientError) -> None:
         """Make no calls for a while after a transient error, and for longer each time."""
         now = self._loop.time()
-        if now >= self._quiet_until:  # of two calls that fail together only one makes the pause grow
+        if (
+            now >= self._quiet_until
+        ):  # of two calls that fail together only one makes the pause grow
             self._pause = min(self._pause * 2 or _FIRST_PAUSE, _LONGEST_PAUSE)
             self._quiet_until = now + self._pause
             log.warning("%s No status calls for %.0f s.", error, self._pause)
@@ -225,11 +243,16 @@ def _close(threads: ThreadPoolExecutor, client: IpernityClient | None) -> None:
         client.close()
 
 
-_POLLERS: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, TicketPoller]] = WeakKeyDictionary()
+_POLLERS: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, TicketPoller]] = (
+    WeakKeyDictionary()
+)
 
 
 def poller_of(conn_id: str, connect: Connect) -> TicketPoller:
-    """The poller of a connection in the running event loop; a new one if the last has ended."""
+    """Return the poller of a connection in the running event loop.
+
+    If the last one has ended, it is a new one.
+    """
     pollers = _POLLERS.setdefault(asyncio.get_running_loop(), {})
     poller = pollers.get(conn_id)
     if poller is None or not poller.running:

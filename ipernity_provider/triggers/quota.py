@@ -29,45 +29,57 @@ UNLIMITED = "The account's upload volume is unlimited: the service raises its ce
 
 
 def ask_quota(client: IpernityClient) -> Quota:
-    """The account's quota (``account.getQuota``), which says how much of this month's upload volume is left.
+    """Return the account's quota (``account.getQuota``).
+
+    It says how much of this month's upload volume is left.
 
     :raises PermanentError: the service does not say.
     """
     quota = client.get_quota()
     if quota.left_bytes is None and not quota.unlimited:
         raise PermanentError(
-            "account.getQuota: the service does not say how much of this month's upload volume is left: waiting for it would "
-            "never end. Go on without this sensor; an upload that is too large is refused.",
+            "account.getQuota: the service does not say how much of this month's upload volume is"
+            " left: waiting for it would never end. Go on without this sensor; an upload that is"
+            " too large is refused.",
             method="account.getQuota",
         )
     return quota
 
 
 def bytes_left(quota: Quota, wanted: int) -> int:
-    """How many bytes may be uploaded this month; with an unlimited account no less than are wanted."""
+    """Return how many bytes may be uploaded this month.
+
+    With an unlimited account they are no less than are wanted.
+    """
     left = quota.left_bytes or 0
     return max(left, wanted) if quota.unlimited else left
 
 
 def left_and_wanted(left: int | None, wanted: int) -> str:
-    """The sentence about what was seen last."""
+    """Return the sentence about what was seen last."""
     if left is None:
-        return f"How much of this month's upload volume is left is not known, {wanted} bytes are wanted."
+        return (
+            f"How much of this month's upload volume is left is not known, {wanted} bytes are"
+            " wanted."
+        )
     return f"{left} bytes of this month's upload volume are left, {wanted} are wanted."
 
 
 class QuotaTrigger(BaseTrigger):
-    """Fires once: when enough upload volume is left, at an error that waiting cannot mend, or at the deadline.
+    """Fires once: when enough upload volume is left, at a lasting error, or at the deadline.
 
-    It first looks soon (the task has just looked, but the triggerer may have been away for long), and for the last time at
-    the deadline. Outages and rate limits are survived. The connection is read anew for each look: a token may be renewed
-    while the task waits for weeks.
+    A lasting error is one that waiting cannot mend.
+
+    It first looks soon (the task has just looked, but the triggerer may have been away for long),
+    and for the last time at the deadline. Outages and rate limits are survived. The connection is
+    read anew for each look: a token may be renewed while the task waits for weeks.
 
     :param min_bytes: what must be left of this month's upload volume, in bytes.
     :param ipernity_conn_id: the connection.
     :param poll_interval: pause between two looks, in seconds.
     :param deadline: when to give up, in unix seconds: a restarted triggerer does not wait longer.
-    :param state: what the resumed task needs to go on, JSON-simple and without secrets; it comes back in the event.
+    :param state: what the resumed task needs to go on, JSON-simple and without secrets; it comes
+        back in the event.
     """
 
     def __init__(
@@ -105,7 +117,9 @@ class QuotaTrigger(BaseTrigger):
     async def _ending(self) -> dict[str, Any]:
         try:
             # The last look begins at the deadline.
-            async with asyncio.timeout(max(0.0, self.deadline - time.time()) + _LAST_LOOK_SECONDS) as limit:
+            async with asyncio.timeout(
+                max(0.0, self.deadline - time.time()) + _LAST_LOOK_SECONDS
+            ) as limit:
                 left = await self._wait()
         except TimeoutError:
             if not limit.expired():
@@ -115,12 +129,14 @@ class QuotaTrigger(BaseTrigger):
             log_lines(self.log, logging.ERROR, str(error))
             return events.failed(error)
         if left is None:
-            self.log.info("The time limit has come. %s", left_and_wanted(self._left, self.min_bytes))
+            self.log.info(
+                "The time limit has come. %s", left_and_wanted(self._left, self.min_bytes)
+            )
             return events.volume_timed_out(self._left, self.state)
         return events.volume_left(left, self.state)
 
     async def _wait(self) -> int | None:
-        """The bytes that are left, once they are enough; None if they are not at the deadline."""
+        """Return the bytes left, once they are enough; None if they are not at the deadline."""
         interval = max(self.poll_interval, _SHORTEST_PAUSE)
         pause = min(interval, _FIRST_PAUSE)
         while True:
@@ -134,7 +150,9 @@ class QuotaTrigger(BaseTrigger):
                 next_pause = max(interval, min(2 * pause, _LONGEST_PAUSE))
             else:
                 left = self._left = bytes_left(quota, self.min_bytes)
-                self.log.info("%s", UNLIMITED if quota.unlimited else left_and_wanted(left, self.min_bytes))
+                self.log.info(
+                    "%s", UNLIMITED if quota.unlimited else left_and_wanted(left, self.min_bytes)
+                )
                 if left >= self.min_bytes:
                     return left
                 next_pause = interval
@@ -143,13 +161,18 @@ class QuotaTrigger(BaseTrigger):
             pause = next_pause
 
     async def _look(self) -> Quota:
-        """Ask in a thread of one's own, which ends with the call, also when nobody waits for the answer any more."""
+        """Ask in a separate thread, which ends with the call.
+
+        It also ends when the answer is not awaited any more.
+        """
         from ipernity_provider.hooks.ipernity import IpernityHook
 
         make_client = await IpernityHook(self.ipernity_conn_id).aget_conn_maker()
         thread = ThreadPoolExecutor(1, thread_name_prefix=_THREAD)
         try:
-            return await asyncio.get_running_loop().run_in_executor(thread, _connect_and_ask, make_client)
+            return await asyncio.get_running_loop().run_in_executor(
+                thread, _connect_and_ask, make_client
+            )
         finally:
             thread.shutdown(wait=False)
 

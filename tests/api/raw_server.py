@@ -1,4 +1,4 @@
-"""A server that says whatever a test wants, byte by byte: nothing but sockets, so that it can break every rule."""
+"""A server that says what a test wants, byte by byte: only sockets, so it can break every rule."""
 
 from __future__ import annotations
 
@@ -69,7 +69,8 @@ class RawServer:
 def speaking(speak: Speak | bytes, *, take_bytes: int | None = None) -> Iterator[RawServer]:
     """Run a server.
 
-    :param speak: what it does once it has a request; bytes are sent, and the connection is closed then.
+    :param speak: what it does once it has a request; bytes are sent, and the connection is closed
+        then.
     :param take_bytes: of a body; None takes all of it.
     """
 
@@ -109,6 +110,8 @@ PAGE = b"<!DOCTYPE html><html><h1>Not the service</h1></html>"
 
 
 def is_one_line(text: str) -> bool:
-    """Return whether a text has no control character, no line break, no half surrogate and no turn of direction."""
+    """Return whether a text has no control sign, line break, half surrogate or bidi turn."""
     bad = {"Cc", "Cs", "Zl", "Zp"}
-    return not any(category(mark) in bad or mark in "\u202a\u202b\u202d\u202e\u2066\u2067" for mark in text)
+    return not any(
+        category(mark) in bad or mark in "\u202a\u202b\u202d\u202e\u2066\u2067" for mark in text
+    )

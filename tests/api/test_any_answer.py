@@ -1,7 +1,8 @@
-"""Whatever a server answers, a client method returns what it promises or raises IpernityError, in bounded time and memory.
+"""Whatever a server answers, a client method returns what it promises or raises IpernityError.
 
-The answers are the documented replies, mutated: in their values, their text, their bytes, their headers and their status. A
-longer run: ``HOSTILE_ANSWERS=20000 pytest tests/api/test_any_answer.py``.
+It does so in bounded time and memory. The answers are the documented replies, mutated: in
+their values, their text, their bytes, their headers and their status. A longer run:
+``HOSTILE_ANSWERS=20000 pytest tests/api/test_any_answer.py``.
 """
 
 from __future__ import annotations
@@ -26,7 +27,10 @@ from ipernity_provider.api.models import Document, Medias, Quota, Ticket, Token,
 from tests.api.raw_server import is_one_line, speaking
 from tests.conftest import API_KEY, API_SECRET, OAUTH_SECRET, SECRETS, TOKEN
 
-# A batch of its own for some hundreds: hypothesis remembers all that it has drawn, which takes 150 KB for each example.
+pytestmark = pytest.mark.socket
+
+# A batch of its own for some hundreds: hypothesis remembers all that it has drawn, which takes 150
+# KB for each example.
 EXAMPLES = 300
 BATCHES = max(1, int(os.environ.get("HOSTILE_ANSWERS", "0")) // EXAMPLES)
 
@@ -48,7 +52,11 @@ DOC = {
     "link": "https://www.ipernity.com/doc/1234/5412",
     "md5": MD5,
     "owner": {"user_id": "1234", "username": "Superman", "realname": ""},
-    "dates": {"posted_at": "1699990000", "replaced_at": "1700000000", "created": "2023-11-14 10:00:00"},
+    "dates": {
+        "posted_at": "1699990000",
+        "replaced_at": "1700000000",
+        "created": "2023-11-14 10:00:00",
+    },
     "original": ORIGINAL,
 }
 USER = {"user_id": "1234", "username": "Superman", "realname": "Kal-El", "lg": "en", "is_pro": "1"}
@@ -73,7 +81,13 @@ CALLS: dict[str, tuple[Call, dict[str, Any], Any]] = {
     ),
     "check_md5": (
         lambda c, _: c.check_md5([MD5]),
-        {"docs": {"count": "1", "found": "1", "doc": [{"md5": MD5, "found": "1", "doc_id": "5412"}]}},
+        {
+            "docs": {
+                "count": "1",
+                "found": "1",
+                "doc": [{"md5": MD5, "found": "1", "doc_id": "5412"}],
+            }
+        },
         dict,
     ),
     "check_tickets": (
@@ -100,8 +114,16 @@ CALLS: dict[str, tuple[Call, dict[str, Any], Any]] = {
     ),
     "echo": (lambda c, _: c.echo("hello"), {"echo": "hello"}, str),
     "call": (lambda c, _: c.call("doc.set", doc_id="5412", title="x"), {"doc": DOC}, dict),
-    "call by GET": (lambda c, _: c.call("api.methods.get", method="doc.get"), {"methods": []}, dict),
-    "upload_replace": (lambda c, file: c.upload_replace("5412", file), {"ticket": "12345445-98829"}, Upload),
+    "call by GET": (
+        lambda c, _: c.call("api.methods.get", method="doc.get"),
+        {"methods": []},
+        dict,
+    ),
+    "upload_replace": (
+        lambda c, file: c.upload_replace("5412", file),
+        {"ticket": "12345445-98829"},
+        Upload,
+    ),
     "upload_file": (
         lambda c, file: c.upload_file(file, asynchronous=False),
         {"ticket": "12345445", "doc_id": "12345445"},
@@ -118,21 +140,43 @@ SCALARS: st.SearchStrategy[Any] = st.sampled_from(
     [
         *(None, True, False, 0, 1, -1, 5412, 132, 133, 999, 2**63, -(2**70), 10**400),
         *(0.5, 1e308, float("nan"), float("inf"), [], {}),
-        *("", "0", "1", "x", "ok", "error", "5412", "134", "500", "NaN", "1e400", "9" * 5000, "\u0663"),
+        *(
+            "",
+            "0",
+            "1",
+            "x",
+            "ok",
+            "error",
+            "5412",
+            "134",
+            "500",
+            "NaN",
+            "1e400",
+            "9" * 5000,
+            "\u0663",
+        ),
         *("\ud800", "\x00\x1b[31m", "\u202e", "a\r\nb: c", "x" * 100_000, MD5.upper()),
         *("http://[::1", "javascript:x"),
     ]
 )
 VALUES = st.recursive(
     SCALARS | st.text(max_size=20) | st.integers() | st.floats(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
     max_leaves=5,
 )
 
 
 def paths_of(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     yield path
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    inner = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
     for key, child in inner:
         yield from paths_of(child, (*path, key))
 
@@ -149,7 +193,11 @@ def mutated(value: Any, path: tuple[Any, ...], new: Any) -> Any:
 def payloads(draw: st.DrawFn, sample: dict[str, Any]) -> Any:
     """A documented reply or refusal with up to three of its members changed."""
     code = draw(st.sampled_from([None] * 4 + [1, 4, 100, 107, 112, 113, 132, 133, 134, 500, 503]))
-    api = API if code is None else {"status": "error", "at": "1700000000", "code": str(code), "message": "x"}
+    api = (
+        API
+        if code is None
+        else {"status": "error", "at": "1700000000", "code": str(code), "message": "x"}
+    )
     reply: Any = {**sample, "api": api}
     for _ in range(draw(st.integers(0, 3))):
         path = draw(st.sampled_from(list(paths_of(reply))))
@@ -168,7 +216,9 @@ def bodies(draw: st.DrawFn, sample: dict[str, Any]) -> bytes:
     text = json.dumps(payload, ensure_ascii=draw(st.booleans()))
     body = text.encode("utf-8", "surrogatepass")
     kind = draw(
-        st.sampled_from(["as it is"] * 8 + ["cut", "BOM", "noise", "deep", "page", "xml", "utf-16", "bytes"])
+        st.sampled_from(
+            ["as it is"] * 8 + ["cut", "BOM", "noise", "deep", "page", "xml", "utf-16", "bytes"]
+        )
     )
     if kind == "cut":
         return body[: draw(st.integers(0, len(body)))]
@@ -216,11 +266,13 @@ HEADERS = st.sampled_from(
 
 @st.composite
 def answers(draw: st.DrawFn, sample: dict[str, Any]) -> bytes:
-    """The bytes of an answer, from its status line on; half of them differ from a good one in a member at the most."""
+    """The bytes of an answer; half of them differ from a good one in at most one member."""
     if draw(st.booleans()):
         reply = {**sample, "api": API}
         path = draw(st.sampled_from([path for path in paths_of(reply) if path]))
-        body = json.dumps(draw(st.just(reply) | SCALARS.map(lambda new: mutated(reply, path, new)))).encode()
+        body = json.dumps(
+            draw(st.just(reply) | SCALARS.map(lambda new: mutated(reply, path, new)))
+        ).encode()
         return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
     body = draw(bodies(sample))
     if draw(st.integers(0, 9)) == 0:
@@ -228,7 +280,8 @@ def answers(draw: st.DrawFn, sample: dict[str, Any]) -> bytes:
     status = draw(st.sampled_from([200] * 8) | st.integers(100, 999))
     start = draw(
         st.sampled_from(
-            [b"HTTP/1.1 %d OK"] * 12 + [b"HTTP/1.0 %d", b"HTTP/2 %d OK", b"HTTP/1.1 x%dx", b"%d", b"\xff%d"]
+            [b"HTTP/1.1 %d OK"] * 12
+            + [b"HTTP/1.0 %d", b"HTTP/2 %d OK", b"HTTP/1.1 x%dx", b"%d", b"\xff%d"]
         )
     )
     lines = [start % status, *draw(st.lists(HEADERS, max_size=3))]
@@ -241,7 +294,7 @@ def answers(draw: st.DrawFn, sample: dict[str, Any]) -> bytes:
 
 @contextmanager
 def clients(file: Path, answer: list[bytes]) -> Iterator[dict[str, IpernityClient]]:
-    """Clients with both kinds of signature of one server, which says what ``answer`` holds at the time."""
+    """Clients with both kinds of signature of one server, which says what ``answer`` holds."""
 
     def speak(connection: socket.socket) -> None:
         connection.sendall(answer[0])
@@ -268,7 +321,7 @@ def clients(file: Path, answer: list[bytes]) -> Iterator[dict[str, IpernityClien
 
 
 def outcome(call: Callable[[], object]) -> object:
-    """Return what a call returns, or the error of this package that it raises; any other one is a failure of the test."""
+    """Return what a call returns, or the package's error that it raises; any other one fails."""
     try:
         return call()
     except IpernityError as error:
@@ -298,7 +351,7 @@ def test_whatever_is_answered_is_what_is_promised_or_an_error_of_this_package(
         answer[0] = data.draw(answers(sample))
         client = made[data.draw(st.sampled_from(sorted(made)))]
         result = outcome(lambda: call(client, file))
-        client.close()  # so that the next call does not meet a connection that this server has just closed
+        client.close()  # else the next call may meet a connection that this server has just closed
         if isinstance(result, IpernityError):
             outcomes["raised"] += 1
             assert is_one_line(str(result))

@@ -37,7 +37,9 @@ def test_values_are_sent_as_the_service_wants_them(service: Service, auth: str) 
 
 
 @BOTH
-def test_the_language_is_sent_and_signed_and_can_be_switched_off(service: Service, auth: str) -> None:
+def test_the_language_is_sent_and_signed_and_can_be_switched_off(
+    service: Service, auth: str
+) -> None:
     with service.client(auth, lg="de") as client:
         assert client.call("test.echo", echo="x")["lg"] == "de"
     with service.client(auth, lg=None) as client:
@@ -62,7 +64,9 @@ def test_numbers_may_come_as_numbers(service: Service, auth: str) -> None:
         assert client.check_token().username == "Superman"
 
 
-def test_a_document_tells_its_owner_checksum_size_and_page(service: Service, client: IpernityClient) -> None:
+def test_a_document_tells_its_owner_checksum_size_and_page(
+    service: Service, client: IpernityClient
+) -> None:
     document = client.get_document(BOAT)
     assert (document.media, document.owner_id, document.filename, document.replaced_at) == (
         "photo",
@@ -93,7 +97,9 @@ def test_an_upload_replaces_the_file_once(
     service: Service, picture: Path, auth: str, asynchronous: bool
 ) -> None:
     with service.client(auth) as client:
-        upload = client.upload_replace(BOAT, picture, filename="Bötchen.jpg", asynchronous=asynchronous)
+        upload = client.upload_replace(
+            BOAT, picture, filename="Bötchen.jpg", asynchronous=asynchronous
+        )
     (accepted,) = service.ledger()
     assert (accepted["doc_id"], accepted["bytes"]) == (BOAT, picture.stat().st_size)
     assert accepted["filename"] == "Bötchen.jpg"
@@ -110,7 +116,7 @@ def test_a_file_can_be_sent_as_a_new_document(
     assert [accepted["method"] for accepted in service.ledger()] == ["upload.file"]
 
 
-# -- tickets ---------------------------------------------------------------------------------------------------------
+# -- tickets ---------------------------------------------------------------------------------------
 
 
 def test_tickets_are_asked_for_fifty_at_a_time_and_come_back_in_order(
@@ -123,7 +129,9 @@ def test_tickets_are_asked_for_fifty_at_a_time_and_come_back_in_order(
     assert service.calls()["upload.checkTickets"] == 3
 
 
-def test_an_unknown_ticket_does_not_spoil_its_batch(service: Service, client: IpernityClient) -> None:
+def test_an_unknown_ticket_does_not_spoil_its_batch(
+    service: Service, client: IpernityClient
+) -> None:
     tickets = [*service.make_tickets(4, (0.0, 0.0)), "99999999-1"]
     assert [ticket.state for ticket in client.check_tickets(tickets)] == [*["done"] * 4, "unknown"]
     assert service.calls()["upload.checkTickets"] == 6
@@ -136,7 +144,7 @@ def test_a_ticket_asked_for_twice_is_asked_once(service: Service, client: Iperni
     assert service.tickets()[-1]["checks"] == 1
 
 
-# -- trying again ----------------------------------------------------------------------------------------------------
+# -- trying again ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

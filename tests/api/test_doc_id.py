@@ -148,7 +148,9 @@ def test_a_page_of_another_site(address: str) -> None:
     ],
 )
 def test_a_page_that_is_not_a_documents(address: str) -> None:
-    assert refusal(address).endswith(", which is not a document's page: that is /doc/<user>/<number>")
+    assert refusal(address).endswith(
+        ", which is not a document's page: that is /doc/<user>/<number>"
+    )
 
 
 @pytest.mark.parametrize(
@@ -176,6 +178,8 @@ def test_pages_at_the_connections_own_address(page: str) -> None:
     assert read_doc_id("https://www.ipernity.com/doc/1234/5412", SANDBOX) == "5412"
 
 
-@pytest.mark.parametrize("page", ["http://127.0.0.1:8766/doc/1234/5412", "http://sandbox:8765/doc/1234/5412"])
+@pytest.mark.parametrize(
+    "page", ["http://127.0.0.1:8766/doc/1234/5412", "http://sandbox:8765/doc/1234/5412"]
+)
 def test_pages_at_another_port_or_host_than_the_connections(page: str) -> None:
     assert refusal(page, SANDBOX).endswith(", an address of another site than ipernity.com")

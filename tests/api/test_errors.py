@@ -62,7 +62,11 @@ REPLACE: dict[int, tuple[str, type[IpernityError]]] = {
 }
 SIGNED_AGAIN = {133, 134}  # have tests of their own: see test_signing_again.py
 CASES = [
-    *(("doc.get", code, *expected) for code, expected in COMMON.items() if code not in SIGNED_AGAIN),
+    *(
+        ("doc.get", code, *expected)
+        for code, expected in COMMON.items()
+        if code not in SIGNED_AGAIN
+    ),
     *(
         ("upload.replace", code, *expected)
         for code, expected in (COMMON | REPLACE).items()
@@ -79,7 +83,13 @@ CASES = [
 @pytest.mark.parametrize("auth", ["signature", "oauth"])
 @pytest.mark.parametrize(("method", "code", "title", "error"), CASES)
 def test_each_code_arrives_as_its_exception_with_method_code_and_title(
-    service: Service, picture: Path, auth: str, method: str, code: int, title: str, error: type[IpernityError]
+    service: Service,
+    picture: Path,
+    auth: str,
+    method: str,
+    code: int,
+    title: str,
+    error: type[IpernityError],
 ) -> None:
     service.fail(f"code:{code}", method)
     with service.client(auth, attempts=1) as client, pytest.raises(IpernityError) as caught:

@@ -1,4 +1,4 @@
-"""Answers that break the rules, from a server of the test's own: what an upload makes of them, and that each call ends."""
+"""Answers that break the rules: what an upload makes of them, and that each call ends."""
 
 from __future__ import annotations
 
@@ -29,12 +29,20 @@ from ipernity_provider.api.errors import (
 from tests.api.raw_server import PAGE, RawServer, Speak, http, refusal, reply, speaking
 from tests.conftest import API_KEY, API_SECRET, BOAT, CREDENTIALS, SECRETS
 
+pytestmark = pytest.mark.socket
+
 DOCUMENT = {"doc": {"doc_id": BOAT}}
 TICKET = {"ticket": "5412-1"}
 
 
 def client_of(server: RawServer, auth: str = "signature", **options: Any) -> IpernityClient:
-    options = {"attempts": 1, "timeout": 1.0, "upload_timeout": 1.0, "stall_timeout": 2.0, **options}
+    options = {
+        "attempts": 1,
+        "timeout": 1.0,
+        "upload_timeout": 1.0,
+        "stall_timeout": 2.0,
+        **options,
+    }
     return IpernityClient(API_KEY, API_SECRET, base_url=server.url, **CREDENTIALS[auth], **options)
 
 
@@ -46,7 +54,7 @@ def assert_fit_to_show(error: IpernityError) -> None:
     assert error.__context__ is None or error.__suppress_context__
 
 
-# -- whose word it is ------------------------------------------------------------------------------------------------
+# -- whose word it is ------------------------------------------------------------------------------
 
 CUT = b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n" + b'{"ticket": "5412-1", "api'
 
@@ -131,7 +139,10 @@ def big(tmp_path: Path) -> Path:
 def test_nothing_arrived_of_an_upload_that_is_answered_before_its_last_block(
     big: Path, answer: bytes, error: type[IpernityError], requests: int
 ) -> None:
-    with speaking(answer, take_bytes=1 << 16) as server, client_of(server, "oauth", attempts=4) as client:
+    with (
+        speaking(answer, take_bytes=1 << 16) as server,
+        client_of(server, "oauth", attempts=4) as client,
+    ):
         with pytest.raises(error) as caught:
             client.upload_replace(BOAT, big)
         assert not caught.value.maybe_accepted
@@ -140,7 +151,7 @@ def test_nothing_arrived_of_an_upload_that_is_answered_before_its_last_block(
 
 
 def test_an_answer_to_another_call_is_not_taken_for_the_next_ones(picture: Path) -> None:
-    """What comes after an early hint is the answer; left in the connection, it would answer the next call."""
+    """What follows an early hint is the answer; if left there, it would answer the next call."""
     hint = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n"
 
     def speak(connection: socket.socket) -> None:
@@ -150,7 +161,7 @@ def test_an_answer_to_another_call_is_not_taken_for_the_next_ones(picture: Path)
         assert [client.echo() for _ in range(3)] == ["1", "2", "3"]
 
 
-# -- an end to each call ---------------------------------------------------------------------------------------------
+# -- an end to each call ---------------------------------------------------------------------------
 
 
 def drip(start: bytes, piece: bytes, pause: float = 0.1) -> Speak:
@@ -188,9 +199,13 @@ ENDLESS: dict[str, Speak] = {
     "a flood of headers": flood(HEAD, b"X: " + b"y" * 60_000 + b"\r\n"),
     "a flood in one header": flood(HEAD + b"X: ", b"y" * (1 << 20)),
     "a flood of body": flood(HEAD + b"\r\n", b" " * (1 << 20)),
-    "a flood of a body of known size": flood(HEAD + b"Content-Length: 99999999999\r\n\r\n", b" " * (1 << 20)),
+    "a flood of a body of known size": flood(
+        HEAD + b"Content-Length: 99999999999\r\n\r\n", b" " * (1 << 20)
+    ),
     "a flood of chunks": flood(HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n" * 5000),
-    "a flood in a chunk's size": flood(HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"0" * (1 << 20)),
+    "a flood in a chunk's size": flood(
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"0" * (1 << 20)
+    ),
     "silence": lambda connection: connection.recv(1),
 }
 
@@ -198,11 +213,15 @@ ENDLESS: dict[str, Speak] = {
 @pytest.mark.parametrize("kind", ENDLESS)
 @pytest.mark.parametrize("upload", [False, True])
 def test_an_answer_without_an_end_is_ended(picture: Path, kind: str, upload: bool) -> None:
-    with speaking(ENDLESS[kind]) as server, client_of(server, timeout=0.4, upload_timeout=0.4) as client:
+    with (
+        speaking(ENDLESS[kind]) as server,
+        client_of(server, timeout=0.4, upload_timeout=0.4) as client,
+    ):
         started = time.monotonic()
         with pytest.raises(AnswerLost) as caught:
             client.upload_replace(BOAT, picture) if upload else client.get_document(BOAT)
-        # The limit is 0.4 s, and the drips would last 40: what is between is room for a slow machine.
+        # The limit is 0.4 s, and the drips would last 40: what is between is room for a slow
+        # machine.
         assert time.monotonic() - started < 20
         assert caught.value.maybe_accepted or not upload
         assert_fit_to_show(caught.value)
@@ -290,7 +309,7 @@ def test_a_compressed_answer_is_read() -> None:
         assert client.echo() == "hello"
 
 
-# -- the pause that the service asks for -----------------------------------------------------------------------------
+# -- the pause that the service asks for -----------------------------------------------------------
 
 
 def test_a_reading_call_waits_for_a_short_pause_that_the_service_asks_for() -> None:
@@ -316,7 +335,7 @@ def test_a_long_pause_is_left_to_the_caller(picture: Path, answer: bytes) -> Non
         assert len(server.requests) == 1
 
 
-# -- an answer is about what was asked -------------------------------------------------------------------------------
+# -- an answer is about what was asked -------------------------------------------------------------
 
 MD5 = "9e107d9d372bb6826bd81d3542a419d6"
 Call = Callable[[IpernityClient], object]
@@ -333,7 +352,11 @@ Call = Callable[[IpernityClient], object]
             {"tickets": {"ticket": [{"id": "1-3"}]}},
             "tickets.ticket[0].id",
         ),
-        (lambda c: c.check_tickets(["1-2"]), {"tickets": {"ticket": [{"done": 1}]}}, "tickets.ticket[0].id"),
+        (
+            lambda c: c.check_tickets(["1-2"]),
+            {"tickets": {"ticket": [{"done": 1}]}},
+            "tickets.ticket[0].id",
+        ),
         (
             lambda c: c.check_md5([MD5]),
             {"docs": {"doc": [{"md5": "0" * 32, "doc_id": "1"}]}},
@@ -347,7 +370,9 @@ Call = Callable[[IpernityClient], object]
         ),
     ],
 )
-def test_an_answer_about_something_else_is_not_used(call: Call, answer: dict[str, Any], member: str) -> None:
+def test_an_answer_about_something_else_is_not_used(
+    call: Call, answer: dict[str, Any], member: str
+) -> None:
     with speaking(reply(answer)) as server, client_of(server) as client:
         with pytest.raises(ReplyInvalid) as caught:
             call(client)
@@ -366,21 +391,28 @@ def test_an_answer_about_something_else_is_not_used(call: Call, answer: dict[str
     ],
 )
 def test_a_clock_that_shows_no_time_is_no_time(at: str, date: str) -> None:
-    skew = reply({"api": {"status": "error", "code": "132", "at": at, "message": "x"}}, 200, f"Date: {date}")
+    skew = reply(
+        {"api": {"status": "error", "code": "132", "at": at, "message": "x"}}, 200, f"Date: {date}"
+    )
     with speaking(skew) as server, client_of(server, "oauth") as client:
         with pytest.raises(StaleSignature, match="the service does not say what time it has"):
             client.get_document(BOAT)
 
 
-# -- cookies, redirects, downloads -----------------------------------------------------------------------------------
+# -- cookies, redirects, downloads -----------------------------------------------------------------
 
 
-def test_no_cookie_is_kept_and_no_netrc_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_cookie_is_kept_and_no_netrc_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login someone password sesame\n")
     monkeypatch.setenv("NETRC", str(netrc))
     answer = reply(DOCUMENT, 200, "Set-Cookie: session=1; Path=/")
-    with speaking(lambda connection: connection.sendall(answer)) as server, client_of(server) as client:
+    with (
+        speaking(lambda connection: connection.sendall(answer)) as server,
+        client_of(server) as client,
+    ):
         for _ in range(2):
             client.get_document(BOAT)
         list(client.download(f"{server.url}/file.jpg"))
@@ -423,7 +455,9 @@ def test_a_download_follows_a_few_redirects_and_carries_no_secret(auth: str) -> 
         (flood(HEAD + b"\r\n", b"x" * 1000), PermanentError, "larger than 1000 bytes"),
     ],
 )
-def test_a_download_has_an_end(answer: bytes | Speak, error: type[IpernityError], words: str) -> None:
+def test_a_download_has_an_end(
+    answer: bytes | Speak, error: type[IpernityError], words: str
+) -> None:
     with speaking(answer) as server, client_of(server, timeout=5.0) as client:
         started = time.monotonic()
         with pytest.raises(error, match=words) as caught:
@@ -432,7 +466,7 @@ def test_a_download_has_an_end(answer: bytes | Speak, error: type[IpernityError]
         assert_fit_to_show(caught.value)
 
 
-# -- what is sent ----------------------------------------------------------------------------------------------------
+# -- what is sent ----------------------------------------------------------------------------------
 
 
 def test_the_checksum_that_is_handed_over_is_that_of_what_arrives(picture: Path) -> None:
@@ -461,7 +495,8 @@ class Refusal(OSError):
 
 
 @pytest.mark.parametrize(
-    "failure", [Refusal(32, "x"), BrokenPipeError(), TimeoutError(), KeyError("x"), KeyboardInterrupt()]
+    "failure",
+    [Refusal(32, "x"), BrokenPipeError(), TimeoutError(), KeyError("x"), KeyboardInterrupt()],
 )
 @pytest.mark.parametrize("callback", ["before_last_block", "progress"])
 def test_what_a_callback_raises_ends_the_upload_and_comes_out_unchanged(

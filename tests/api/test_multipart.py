@@ -55,7 +55,9 @@ def test_progress_is_told_after_each_block(tmp_path: Path) -> None:
     assert told == [(BLOCK_BYTES, size), (2 * BLOCK_BYTES, size), (size, size)]
 
 
-@pytest.mark.parametrize("size", [0, 1, BLOCK_BYTES - 1, BLOCK_BYTES, BLOCK_BYTES + 1, 3 * BLOCK_BYTES])
+@pytest.mark.parametrize(
+    "size", [0, 1, BLOCK_BYTES - 1, BLOCK_BYTES, BLOCK_BYTES + 1, 3 * BLOCK_BYTES]
+)
 def test_the_last_block_is_held_back_until_all_was_read_and_the_hook_has_returned(
     tmp_path: Path, size: int
 ) -> None:
@@ -102,7 +104,12 @@ def test_a_hook_that_raises_keeps_the_last_block_and_the_end_back(tmp_path: Path
 
 @pytest.mark.parametrize(
     ("now", "words"),
-    [(b"longer than before", "grown"), (b"less", "shrunk"), (b"as long!", "changed"), (b"", "shrunk")],
+    [
+        (b"longer than before", "grown"),
+        (b"less", "shrunk"),
+        (b"as long!", "changed"),
+        (b"", "shrunk"),
+    ],
 )
 def test_a_file_that_changes_is_not_sent_as_the_one_that_was_hashed(
     service: Service, client: IpernityClient, tmp_path: Path, now: bytes, words: str
@@ -153,7 +160,9 @@ with IpernityClient(key, secret, token=token, base_url=url) as client:
 """
 
 
-def test_an_upload_of_300_mb_raises_peak_memory_by_less_than_16_mib(service: Service, tmp_path: Path) -> None:
+def test_an_upload_of_300_mb_raises_peak_memory_by_less_than_16_mib(
+    service: Service, tmp_path: Path
+) -> None:
     small, big = tmp_path / "small.bin", tmp_path / "big.bin"
     small.write_bytes(b"x")
     with big.open("wb") as stream:

@@ -1,4 +1,4 @@
-"""Values at the border: what the service is known to write is read, anything else is an error that names the member."""
+"""What the service is known to write is read, anything else is an error that names the member."""
 
 from __future__ import annotations
 
@@ -39,26 +39,38 @@ def test_numbers_come_as_text_numbers_or_not_at_all(value: Any, number: int | No
 
 
 @pytest.mark.parametrize(
-    ("value", "flag"), [("1", True), (1, True), (True, True), ("0", False), (None, False), ([], False)]
+    ("value", "flag"),
+    [("1", True), (1, True), (True, True), ("0", False), (None, False), ([], False)],
 )
 def test_flags_come_as_text_numbers_or_not_at_all(value: Any, flag: bool) -> None:
     assert as_flag(value) is flag
 
 
 def doc_list(container: Any) -> list[dict[str, Any]]:
-    return [dict(item.values) for item in Members({"docs": container}, "doc.getList").children("docs", "doc")]
+    return [
+        dict(item.values)
+        for item in Members({"docs": container}, "doc.getList").children("docs", "doc")
+    ]
 
 
-@pytest.mark.parametrize("container", [None, [], "", {}, False, {"doc": []}, {"doc": ""}, {"doc": None}])
+@pytest.mark.parametrize(
+    "container", [None, [], "", {}, False, {"doc": []}, {"doc": ""}, {"doc": None}]
+)
 def test_an_empty_list_comes_in_many_shapes(container: Any) -> None:
     assert doc_list(container) == []
 
 
 def test_a_single_child_may_come_without_its_list() -> None:
-    assert doc_list({"doc": {"doc_id": "1"}}) == doc_list({"doc": [{"doc_id": "1"}]}) == [{"doc_id": "1"}]
+    assert (
+        doc_list({"doc": {"doc_id": "1"}})
+        == doc_list({"doc": [{"doc_id": "1"}]})
+        == [{"doc_id": "1"}]
+    )
 
 
-@pytest.mark.parametrize("container", ["x", 1, [1], {"doc": "x"}, {"doc": ["x"]}, {"doc": [[]]}, True])
+@pytest.mark.parametrize(
+    "container", ["x", 1, [1], {"doc": "x"}, {"doc": ["x"]}, {"doc": [[]]}, True]
+)
 def test_what_is_not_a_list_of_objects_is_said(container: Any) -> None:
     with pytest.raises(ReplyInvalid, match=r"doc\.getList: the member docs"):
         doc_list(container)
@@ -95,9 +107,18 @@ def test_the_checksum_of_a_document_is_found_in_both_likely_places(place: dict[s
 
 def test_a_bare_document_has_nothing_but_its_id() -> None:
     document = Document.from_reply(
-        {"doc": {"doc_id": 5412, "dates": [], "original": "", "owner": None, "md5": False}, "api": []}
+        {
+            "doc": {"doc_id": 5412, "dates": [], "original": "", "owner": None, "md5": False},
+            "api": [],
+        }
     )
-    assert (document.doc_id, document.md5, document.bytes, document.replaced_at, document.asked_at) == (
+    assert (
+        document.doc_id,
+        document.md5,
+        document.bytes,
+        document.replaced_at,
+        document.asked_at,
+    ) == (
         "5412",
         None,
         None,
@@ -122,9 +143,15 @@ def document(**members: Any) -> Document:
         ("doc.dates.posted_at", lambda value: document(dates={"posted_at": value})),
         ("doc.link", lambda value: document(link=value)),
         ("doc", lambda value: Document.from_reply({"doc": value})),
-        ("api.at", lambda value: Document.from_reply({"doc": {"doc_id": "1"}, "api": {"at": value}})),
+        (
+            "api.at",
+            lambda value: Document.from_reply({"doc": {"doc_id": "1"}, "api": {"at": value}}),
+        ),
         ("original.url", lambda value: Medias.from_reply({"original": {"url": value}})),
-        ("medias.media[0].ext", lambda value: Medias.from_reply({"medias": {"media": [{"ext": value}]}})),
+        (
+            "medias.media[0].ext",
+            lambda value: Medias.from_reply({"medias": {"media": [{"ext": value}]}}),
+        ),
         ("ticket", lambda value: Upload.from_reply({"ticket": value}, "upload.replace")),
         ("doc_id", lambda value: Upload.from_reply({"doc_id": value}, "upload.replace")),
         ("id", lambda value: Ticket.from_members(Members({"id": value}, "m"))),
@@ -138,10 +165,15 @@ def document(**members: Any) -> Document:
             "quota.maxfilesize.photo",
             lambda value: Quota.from_reply({"quota": {"maxfilesize": {"photo": value}}}),
         ),
-        ("auth.user.user_id", lambda value: Token.from_reply({"auth": {"user": {"user_id": value}}})),
+        (
+            "auth.user.user_id",
+            lambda value: Token.from_reply({"auth": {"user": {"user_id": value}}}),
+        ),
         (
             "auth.permissions",
-            lambda value: Token.from_reply({"auth": {"user": {"user_id": 1}, "permissions": value}}),
+            lambda value: Token.from_reply(
+                {"auth": {"user": {"user_id": 1}, "permissions": value}}
+            ),
         ),
     ],
 )
@@ -204,7 +236,9 @@ def test_half_surrogates_are_replaced_and_pairs_are_kept() -> None:
 
 
 @pytest.mark.parametrize("name", ["permissions", "perms"])
-def test_permissions_are_read_under_both_names_and_a_higher_level_contains_the_lower(name: str) -> None:
+def test_permissions_are_read_under_both_names_and_a_higher_level_contains_the_lower(
+    name: str,
+) -> None:
     user = {"user_id": "1234", "username": "Superman"}
     token = Token.from_reply({"auth": {"user": user, name: {"doc": "write", "blog": "none"}}})
     assert token.allows("doc", "write")
@@ -217,7 +251,11 @@ def test_a_quota_that_says_nothing_limits_nothing() -> None:
     quota = Quota.from_reply(
         {"quota": {"upload": [], "maxfilesize": {"photo": {"bytes": "104857600"}, "audio": []}}}
     )
-    assert (quota.is_pro, quota.left_bytes, quota.max_file_bytes) == (None, None, {"photo": 104857600})
+    assert (quota.is_pro, quota.left_bytes, quota.max_file_bytes) == (
+        None,
+        None,
+        {"photo": 104857600},
+    )
     assert (quota.unlimited, quota.spendable_bytes) == (False, None)
 
 

@@ -32,7 +32,9 @@ OK = {"status": "ok", "at": "1700000000"}
 @pytest.mark.parametrize("prefix", [b"", b"\xef\xbb\xbf", b"\n  "])
 def test_a_payload_is_returned_with_its_envelope(prefix: bytes) -> None:
     reply = {"ticket": "12345445-98829", "api": OK}
-    assert parse_reply("upload.replace", Answer(200, prefix + body(reply)), upload_ended=True) == reply
+    assert (
+        parse_reply("upload.replace", Answer(200, prefix + body(reply)), upload_ended=True) == reply
+    )
 
 
 @pytest.mark.parametrize("code", [107, "107"])
@@ -40,28 +42,43 @@ def test_an_error_code_is_read_as_number_or_text(code: Any) -> None:
     refused = body({"api": {"status": "error", "code": code, "message": "Token invalid"}})
     with pytest.raises(IpernityError) as caught:
         parse_reply("doc.get", Answer(200, refused))
-    assert (caught.value.code, caught.value.title, caught.value.method) == (107, "Token invalid", "doc.get")
+    assert (caught.value.code, caught.value.title, caught.value.method) == (
+        107,
+        "Token invalid",
+        "doc.get",
+    )
 
 
 @pytest.mark.parametrize("status", [200, 302, 404, 500])
 def test_an_error_in_the_body_counts_more_than_the_http_status(status: int) -> None:
     with pytest.raises(ServiceDown):
-        parse_reply("doc.get", Answer(status, body({"api": {"status": "error", "code": 503, "message": ""}})))
+        parse_reply(
+            "doc.get",
+            Answer(status, body({"api": {"status": "error", "code": 503, "message": ""}})),
+        )
 
 
 def test_the_services_xml_is_its_word_too() -> None:
-    refused = b'<?xml version="1.0" encoding="utf-8"?>\n<api status="error" code="4" message="Document not found"></api>'
+    refused = (
+        b'<?xml version="1.0" encoding="utf-8"?>\n<api status="error" code="4" message="Document '
+        b'not found"></api>'
+    )
     with pytest.raises(DocumentNotFound, match="Document not found") as caught:
         parse_reply("upload.replace", Answer(200, refused), upload_ended=True)
     assert not caught.value.maybe_accepted
     accepted = b'<api status="ok" at="1700000000"><ticket>12-34</ticket></api>'
-    assert parse_reply("upload.replace", Answer(200, accepted), upload_ended=True)["ticket"] == "12-34"
+    assert (
+        parse_reply("upload.replace", Answer(200, accepted), upload_ended=True)["ticket"] == "12-34"
+    )
 
 
 @pytest.mark.parametrize(
     "xml",
     [
-        b'<!DOCTYPE api [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><api status="error" code="4">&b;</api>',
+        (
+            b'<!DOCTYPE api [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><api status="error" '
+            b'code="4">&b;</api>'
+        ),
         b'<api status="error" code="4">',
         b'<apix status="error" code="4"/>',
         b'<api status="error" code="4" code="5"/>',
@@ -108,7 +125,9 @@ def test_an_upload_that_nobody_answers_for_may_have_arrived(status: int, answer:
 
 
 @pytest.mark.parametrize("status", [201, 302, 404, 500, 999])
-def test_an_ok_with_an_http_status_that_contradicts_it_is_checked_or_asked_for_again(status: int) -> None:
+def test_an_ok_with_an_http_status_that_contradicts_it_is_checked_or_asked_for_again(
+    status: int,
+) -> None:
     answer = Answer(status, body({"ticket": "1", "api": OK}))
     if status == 201:
         assert parse_reply("upload.replace", answer, upload_ended=True)["ticket"] == "1"
@@ -142,7 +161,9 @@ def test_nothing_arrived_of_an_upload_that_a_page_ends_before_its_last_block(
 
 def test_an_acceptance_before_the_last_block_is_doubted() -> None:
     with pytest.raises(AnswerLost, match="before the whole file was sent") as caught:
-        parse_reply("upload.replace", Answer(200, body({"ticket": "1", "api": OK})), upload_ended=False)
+        parse_reply(
+            "upload.replace", Answer(200, body({"ticket": "1", "api": OK})), upload_ended=False
+        )
     assert caught.value.maybe_accepted
 
 
@@ -152,7 +173,9 @@ def test_an_acceptance_before_the_last_block_is_doubted() -> None:
     [(code, False) for code in (1, 2, 3, 4, 5, 6, 99, 100, 105, 107, 110, 120, 199)]
     + [(code, True) for code in (112, 113, 132, 133, 134, 500, 501, 503, 599)],
 )
-def test_a_refusal_is_one_unless_it_may_follow_an_acceptance(code: int, doubtful: bool, ended: bool) -> None:
+def test_a_refusal_is_one_unless_it_may_follow_an_acceptance(
+    code: int, doubtful: bool, ended: bool
+) -> None:
     refused = Answer(200, body({"api": {"status": "error", "code": code, "message": "no"}}))
     with pytest.raises(IpernityError) as caught:
         parse_reply("upload.replace", refused, upload_ended=ended)
@@ -202,7 +225,9 @@ def test_a_reading_call_says_whether_to_try_again(
         ("", AnswerLost),
     ],
 )
-def test_a_redirect_leads_to_the_same_call_or_to_some_page(location: str, error: type[IpernityError]) -> None:
+def test_a_redirect_leads_to_the_same_call_or_to_some_page(
+    location: str, error: type[IpernityError]
+) -> None:
     with pytest.raises(error) as caught:
         parse_reply("doc.get", Answer(301, b"", {"Location": location}))
     assert type(caught.value) is error

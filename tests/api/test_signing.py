@@ -13,7 +13,11 @@ API = "https://api.ipernity.com/api"
 @pytest.mark.parametrize(
     ("method", "params", "documented"),
     [
-        ("doc.tags.add", {"doc_id": "1234", "keywords": "easy"}, "a269b218feb341ef03bc093a0f2c8078"),
+        (
+            "doc.tags.add",
+            {"doc_id": "1234", "keywords": "easy"},
+            "a269b218feb341ef03bc093a0f2c8078",
+        ),
         ("", {"perm_network": "read"}, "da183021cd39461108770b822fcd9398"),
     ],
 )
@@ -28,8 +32,18 @@ def test_the_documented_examples_of_the_md5_signature_are_reproduced(
     [
         ("auth.getFrob", {}, None, "302693cca51f35c48d656cb3338a994a"),
         ("test.echo", {"echo": "Hallo Überfluß"}, None, "5f3b1ce5d79eea1070925efa2c451705"),
-        ("upload.replace", {"doc_id": "5412", "async": "1"}, TOKEN, "e1cc6305068556b6546d13550320d233"),
-        ("upload.replace", {"doc_id": "5412", "async": "0"}, TOKEN, "3bfa55c580f8035dbd901571945fd744"),
+        (
+            "upload.replace",
+            {"doc_id": "5412", "async": "1"},
+            TOKEN,
+            "e1cc6305068556b6546d13550320d233",
+        ),
+        (
+            "upload.replace",
+            {"doc_id": "5412", "async": "0"},
+            TOKEN,
+            "3bfa55c580f8035dbd901571945fd744",
+        ),
         (
             "upload.replace",
             {"doc_id": "5412", "async": "1", "lg": "en"},
@@ -64,7 +78,13 @@ def test_the_file_is_not_signed() -> None:
 @pytest.mark.parametrize(
     ("http", "url", "params", "token", "signature"),
     [
-        ("GET", "https://www.ipernity.com/apps/oauth/request", {}, False, "iBageXAimNiOdmbYeb4cQvBPXAI%3D"),
+        (
+            "GET",
+            "https://www.ipernity.com/apps/oauth/request",
+            {},
+            False,
+            "iBageXAimNiOdmbYeb4cQvBPXAI%3D",
+        ),
         (
             "GET",
             f"{API}/upload.checkTickets/json",

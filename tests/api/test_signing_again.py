@@ -13,6 +13,8 @@ from ipernity_provider.api.errors import StaleSignature
 from tests.api.test_errors import call
 from tests.conftest import API_KEY, API_SECRET, CREDENTIALS, Service, draw
 
+pytestmark = pytest.mark.socket
+
 PROCESSES = 20
 CALLS = 8
 
@@ -31,13 +33,15 @@ with IpernityClient(**credentials, base_url=url, attempts=1) as client:
         try:
             print(client.upload_replace(doc_id, Path(file)).ticket)
             break
-        except StaleSignature as error:  # here it is known that nothing arrived: nothing repeats calls
+        except StaleSignature as error:  # it is known that nothing arrived: nothing repeats calls
             assert error.maybe_accepted
 """
 
 
 @pytest.mark.parametrize("code", [133, 134])
-def test_a_refused_nonce_or_timestamp_is_signed_again(service: Service, picture: Path, code: int) -> None:
+def test_a_refused_nonce_or_timestamp_is_signed_again(
+    service: Service, picture: Path, code: int
+) -> None:
     service.fail(f"code:{code}", "doc.get", times=2)
     with service.client("oauth", attempts=1) as client:
         call(client, "doc.get", picture)
@@ -50,24 +54,37 @@ def test_an_upload_that_is_refused_so_may_have_arrived_and_is_not_sent_again(
 ) -> None:
     # A gateway that repeats a call gets 133 for the second one: here the first one was accepted.
     service.set(
-        faults=[{"method": "upload.replace", "kind": f"code:{code}", "times": 1, "after_accepting": True}]
+        faults=[
+            {
+                "method": "upload.replace",
+                "kind": f"code:{code}",
+                "times": 1,
+                "after_accepting": True,
+            }
+        ]
     )
-    with service.client("oauth") as client, pytest.raises(StaleSignature, match="may have arrived") as caught:
+    with (
+        service.client("oauth") as client,
+        pytest.raises(StaleSignature, match="may have arrived") as caught,
+    ):
         call(client, "upload.replace", picture)
     assert caught.value.maybe_accepted
     assert service.calls()["upload.replace"] == 1
     assert len(service.ledger()) == 1
 
 
-def test_signing_again_has_an_end_that_speaks_of_the_clocks(service: Service, picture: Path) -> None:
+def test_signing_again_has_an_end_that_speaks_of_the_clocks(
+    service: Service, picture: Path
+) -> None:
     service.fail("code:134", "doc.get", times=99)
     with service.client("oauth") as client, pytest.raises(StaleSignature) as caught:
         call(client, "doc.get", picture)
     assert str(caught.value) == (
-        "The service refuses the OAuth timestamp of doc.get (code 134), though this machine's clock agrees with the "
-        "service's: a later call with the same token was there first. A long upload can be overtaken so by other calls; then "
-        "use the service's own signature (auth: signature), or a token for each worker. Else the clock of another program "
-        "with this token runs ahead."
+        "The service refuses the OAuth timestamp of doc.get (code 134), though this machine's "
+        "clock agrees with the service's: a later call with the same token was there first. A long "
+        "upload can be overtaken so by other calls; then use the service's own signature (auth: "
+        "signature), or a token for each worker. Else the clock of another program with this token "
+        "runs ahead."
     )
     assert service.calls()["doc.get"] == 6
 
@@ -80,8 +97,9 @@ def test_a_clock_that_is_off_is_said_with_the_difference_and_not_tried_again(
     with service.client("oauth") as client, pytest.raises(StaleSignature) as caught:
         call(client, method, picture)
     assert str(caught.value) == (
-        f"The service refuses the OAuth timestamp of {method} (code 132): this machine's clock is 3 h behind the "
-        "service's; set the clock." + (" The file may have arrived." if method == "upload.replace" else "")
+        f"The service refuses the OAuth timestamp of {method} (code 132): this machine's clock is "
+        "3 h behind the service's; set the clock."
+        + (" The file may have arrived." if method == "upload.replace" else "")
     )
     assert service.calls()[method] == 1
     assert service.ledger() == []
@@ -101,7 +119,9 @@ def test_twenty_processes_share_one_oauth_token(service: Service, tmp_path: Path
     for number, doc_id in enumerate(doc_ids):
         file = draw(tmp_path / f"{number}.jpg", f"#ff00{number:02x}")
         told = json.dumps([service.url, credentials, doc_id, str(file)])
-        processes.append(subprocess.Popen([*command, told], stdin=pipe, stdout=pipe, stderr=pipe, text=True))
+        processes.append(
+            subprocess.Popen([*command, told], stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+        )
     for process in processes:
         assert process.stdin is not None
         process.stdin.write("go\n")

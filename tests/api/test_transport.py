@@ -29,6 +29,8 @@ from scripts.rig import free_port
 from tests.api.raw_server import http, speaking
 from tests.conftest import API_KEY, API_SECRET, BOAT, CREDENTIALS, SECRETS, TOKEN, Service
 
+pytestmark = pytest.mark.socket
+
 BOTH = pytest.mark.parametrize("auth", ["signature", "oauth"])
 
 
@@ -50,7 +52,9 @@ def test_a_lost_answer_is_one_sentence_and_may_mean_an_accepted_upload(
     service.fail(kind, method)
     # Cut off before it is read, an upload may be through on our side or not.
     cut = (
-        (AnswerLost, BrokenOff) if (kind, method) == ("drop_before_reading", "upload.replace") else AnswerLost
+        (AnswerLost, BrokenOff)
+        if (kind, method) == ("drop_before_reading", "upload.replace")
+        else AnswerLost
     )
     with (
         service.client(attempts=1, timeout=0.5, upload_timeout=0.5) as client,
@@ -66,15 +70,21 @@ def test_a_closed_port_is_one_sentence_and_nothing_was_sent(picture: Path) -> No
         API_KEY, API_SECRET, token=TOKEN, base_url=f"http://127.0.0.1:{free_port()}", attempts=1
     ) as client:
         for call in (client.echo, lambda: client.upload_replace(BOAT, picture)):
-            with pytest.raises(Unreachable, match="refuses connections or cannot be reached") as caught:
+            with pytest.raises(
+                Unreachable, match="refuses connections or cannot be reached"
+            ) as caught:
                 call()
             assert not caught.value.maybe_accepted
             assert_clean(caught.value)
 
 
 def test_a_name_that_does_not_exist_is_one_sentence(picture: Path) -> None:
-    with IpernityClient(API_KEY, API_SECRET, base_url="http://no-such-host.invalid", attempts=1) as client:
-        with pytest.raises(Unreachable, match=r"the name no-such-host\.invalid cannot be resolved") as caught:
+    with IpernityClient(
+        API_KEY, API_SECRET, base_url="http://no-such-host.invalid", attempts=1
+    ) as client:
+        with pytest.raises(
+            Unreachable, match=r"the name no-such-host\.invalid cannot be resolved"
+        ) as caught:
             client.echo()
     assert_clean(caught.value)
 
@@ -137,7 +147,9 @@ def test_a_server_is_trusted_by_its_ca_file_only(tmp_path: Path) -> None:
     with running_sandbox(tls_cert=server, tls_key=server) as url:
 
         def client(verify: bool | str) -> IpernityClient:
-            return IpernityClient(API_KEY, API_SECRET, token=TOKEN, base_url=url, verify=verify, attempts=1)
+            return IpernityClient(
+                API_KEY, API_SECRET, token=TOKEN, base_url=url, verify=verify, attempts=1
+            )
 
         assert client(str(tmp_path / "ca.pem")).echo() == "hello"
         for wrong in (True, str(tmp_path / "other.pem")):
@@ -161,7 +173,9 @@ def test_a_ca_file_that_cannot_be_used_is_said_and_nothing_was_sent(
         verify = True
     with (
         running_sandbox(tls_cert=server, tls_key=server) as url,
-        IpernityClient(API_KEY, API_SECRET, token=TOKEN, base_url=url, verify=verify, attempts=1) as client,
+        IpernityClient(
+            API_KEY, API_SECRET, token=TOKEN, base_url=url, verify=verify, attempts=1
+        ) as client,
     ):
         for call in (client.echo, lambda: client.upload_replace(BOAT, server)):
             with pytest.raises(
@@ -173,7 +187,9 @@ def test_a_ca_file_that_cannot_be_used_is_said_and_nothing_was_sent(
 
 def test_a_host_that_is_not_a_name_is_not_a_valid_address() -> None:
     with (
-        IpernityClient(API_KEY, API_SECRET, base_url="https://api..ipernity.com", attempts=1) as client,
+        IpernityClient(
+            API_KEY, API_SECRET, base_url="https://api..ipernity.com", attempts=1
+        ) as client,
         pytest.raises(PermanentError, match="is not a valid address"),
     ):
         client.echo()
@@ -226,7 +242,9 @@ def test_a_server_that_does_not_take_connections_is_given_up_in_time() -> None:
             one.connect_ex((host, int(port)))
         started = time.monotonic()
         with (
-            IpernityClient(API_KEY, API_SECRET, base_url=url, connect_timeout=0.5, attempts=1) as client,
+            IpernityClient(
+                API_KEY, API_SECRET, base_url=url, connect_timeout=0.5, attempts=1
+            ) as client,
             pytest.raises(Unreachable, match="connecting timed out"),
         ):
             client.echo()
@@ -249,7 +267,7 @@ def test_a_log_at_debug_shows_no_signature_and_no_token(
 
 
 def assert_clean(error: IpernityError) -> None:
-    """One sentence for a person: no secret, no traceback of a library, no address with parameters."""
+    """One sentence for a person: no secret, no library's traceback, no address with parameters."""
     text = str(error)
     assert not any(secret in text for secret in SECRETS)
     assert "\n" not in text

@@ -1,4 +1,4 @@
-"""A bulk replacement as a task would run it, against the real service; what counts is what its ledger holds."""
+"""A bulk replacement as a task runs it, against the real service; its ledger is what counts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ _OF_ALL = {"open_path", "on_error", "max_parallel_uploads"}
 
 def make_lines(service: Service, folder: Path, count: int) -> list[ManifestLine]:
     """Documents of the account, each with a new file; no two have the same bytes."""
-    doc_ids = service.add_documents(draw(folder / "old.jpg", f"#00{20 * n:02x}00") for n in range(count))
+    doc_ids = service.add_documents(
+        draw(folder / "old.jpg", f"#00{20 * n:02x}00") for n in range(count)
+    )
     files = [draw(folder / f"new{n}.jpg", f"#ff{20 * n:02x}00") for n in range(count)]
     assert len({md5_of(str(file)) for file in files}) == count
     return [
@@ -79,7 +81,12 @@ class CutShort:
     """
 
     def __init__(
-        self, service: Service, lines: list[ManifestLine], *, processing: float = 3.0, **settings: Any
+        self,
+        service: Service,
+        lines: list[ManifestLine],
+        *,
+        processing: float = 3.0,
+        **settings: Any,
     ) -> None:
         self.journal = BulkJournal()
 
@@ -105,7 +112,7 @@ class Killed(BaseException):
 
 
 def killed_before_the_answer(service: Service, lines: list[ManifestLine]) -> BulkJournal:
-    """Return the journal of a process that died when the service had accepted the only file and not answered yet."""
+    """Return the journal of a process that died between acceptance of the only file and answer."""
 
     class Journal(BulkJournal):
         def save(self, *rows: Row) -> None:

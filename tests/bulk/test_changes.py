@@ -18,7 +18,15 @@ from ipernity_provider.bulk.manifest import ManifestLine
 from ipernity_provider.bulk.report import BulkFailed, require_success
 from ipernity_provider.bulk.rows import Row
 from ipernity_provider.replacement.errors import OtherUploadPending
-from tests.bulk.rig import CutShort, Ran, accepted, carried, killed_before_the_answer, make_lines, sent_to
+from tests.bulk.rig import (
+    CutShort,
+    Ran,
+    accepted,
+    carried,
+    killed_before_the_answer,
+    make_lines,
+    sent_to,
+)
 from tests.conftest import Service, draw
 
 
@@ -87,7 +95,9 @@ def test_a_file_that_cannot_be_read_for_now_leaves_another_upload_uncertain(
 
     def opened(text: str) -> Path:
         if text.startswith("s3:"):
-            raise SourceUnreadable(f"{text} cannot be read: its storage answers 503. Nothing was sent.")
+            raise SourceUnreadable(
+                f"{text} cannot be read: its storage answers 503. Nothing was sent."
+            )
         return Path(text)
 
     ran = Ran(service, moved, journal, run="1", open_path=opened)
@@ -109,7 +119,9 @@ class LosingAnswers(BulkJournal):
 
     def save(self, *rows: Row) -> None:
         super().save(*rows)
-        if self._faults and any(row.doc_id == self._canary and row.status == "new_document" for row in rows):
+        if self._faults and any(
+            row.doc_id == self._canary and row.status == "new_document" for row in rows
+        ):
             self._service.set(faults=self._faults)
             self._faults = []
 

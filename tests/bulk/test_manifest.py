@@ -1,4 +1,4 @@
-"""What a manifest may look like, and that all of its errors are reported together, each with its place."""
+"""What a manifest may look like; all of its errors are reported together, each with its place."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def pairs(lines: Sequence[ManifestLine]) -> list[tuple[str, str]]:
     return [(line.doc_id, line.file) for line in lines]
 
 
-# -- CSV that is good ------------------------------------------------------------------------------------------------
+# -- CSV that is good ------------------------------------------------------------------------------
 
 
 def test_a_manifest_has_a_header_and_other_columns_are_ignored() -> None:
@@ -81,7 +81,10 @@ def test_separators_quotes_line_ends_blank_lines_and_byte_order_mark(text: str) 
 
 
 def test_places_are_physical_lines_also_behind_blank_lines_and_quoted_line_ends() -> None:
-    text = 'doc_id,file,comment\r\n\r\n1,a.jpg,"one\r\ntwo\r\n\r\nthree"\r\n2,b.jpg,""\r\n\r\n3,"c\n.jpg",x\r\n4,d.jpg,\r\n'
+    text = (
+        'doc_id,file,comment\r\n\r\n1,a.jpg,"one\r\ntwo\r\n\r\nthree"\r\n'
+        '2,b.jpg,""\r\n\r\n3,"c\n.jpg",x\r\n4,d.jpg,\r\n'
+    )
     lines = csv_lines(text)
     assert [line.where for line in lines] == ["line 3", "line 7", "line 9", "line 11"]
     assert lines[2].file == "c\n.jpg"
@@ -98,7 +101,9 @@ def test_a_line_that_names_the_separator_counts_as_a_line() -> None:
 def test_what_a_program_writes_is_read_as_it_was(delimiter: str) -> None:
     chance = random.Random(delimiter)
     letters = "ab é\N{SNOWMAN}\u2028\"',;|\t.\n#="
-    files = ["".join(chance.choices(letters, k=chance.randint(1, 8))).strip() or "a" for _ in range(300)]
+    files = [
+        "".join(chance.choices(letters, k=chance.randint(1, 8))).strip() or "a" for _ in range(300)
+    ]
     cells = list(enumerate(files, 1))
     out = io.StringIO(newline="")
     if delimiter == "|":
@@ -108,10 +113,12 @@ def test_what_a_program_writes_is_read_as_it_was(delimiter: str) -> None:
 
 
 def test_names_keep_their_letters() -> None:
-    assert pairs(csv_lines(HEAD + "1,Fähre \u2028 «Zoë».jpg\n")) == [("1", "Fähre \u2028 «Zoë».jpg")]
+    assert pairs(csv_lines(HEAD + "1,Fähre \u2028 «Zoë».jpg\n")) == [
+        ("1", "Fähre \u2028 «Zoë».jpg")
+    ]
 
 
-# -- CSV that is not -------------------------------------------------------------------------------------------------
+# -- CSV that is not -------------------------------------------------------------------------------
 
 
 def test_all_mistakes_are_told_at_once_each_with_its_line() -> None:
@@ -133,7 +140,10 @@ def test_all_mistakes_are_told_at_once_each_with_its_line() -> None:
         "line 4: file is missing",
         "line 5: file is missing",
         "line 6: doc_id is 'boat', which is not a document's number such as 5412",
-        "line 7: doc_id is '\N{ARABIC-INDIC DIGIT FIVE}', which is not a document's number such as 5412",
+        (
+            "line 7: doc_id is '\N{ARABIC-INDIC DIGIT FIVE}', which is not a document's number "
+            "such as 5412"
+        ),
         "line 8: document 1 is listed twice, first at line 2",
         "line 9: document 1 is to get 'z.jpg', but at line 2 'a.jpg'",
         "line 10: 4 fields instead of 3: a field that holds the separator or quotes must be quoted",
@@ -157,7 +167,8 @@ def test_a_single_mistake_is_told_as_one() -> None:
     with pytest.raises(ManifestError) as caught:
         csv_lines(HEAD + "x,a.jpg\n")
     assert str(caught.value) == (
-        "boats.csv has 1 error:\nline 2: doc_id is 'x', which is not a document's number such as 5412\nNothing was sent."
+        "boats.csv has 1 error:\nline 2: doc_id is 'x', which is not a document's number such as "
+        "5412\nNothing was sent."
     )
 
 
@@ -171,24 +182,42 @@ def test_the_error_keeps_all_of_itself_on_its_way_between_processes() -> None:
 @pytest.mark.parametrize(
     ("head", "line", "what"),
     [
-        ("doc_id,path", 1, "there is no column file; the header line was read as ['doc_id', 'path']"),
+        (
+            "doc_id,path",
+            1,
+            "there is no column file; the header line was read as ['doc_id', 'path']",
+        ),
         (
             "\n\ndocument;file",
             3,
             "there is no column doc_id; the header line was read as ['document', 'file']",
         ),
-        ("Doc_ID,file", 1, "there is no column doc_id; the header line was read as ['Doc_ID', 'file']"),
+        (
+            "Doc_ID,file",
+            1,
+            "there is no column doc_id; the header line was read as ['Doc_ID', 'file']",
+        ),
         (
             "5412,boat.jpg",
             1,
-            "there is no column doc_id and no column file; the header line was read as ['5412', 'boat.jpg']",
+            (
+                "there is no column doc_id and no column file; the header line was read as "
+                "['5412', 'boat.jpg']"
+            ),
         ),
         (
             "doc_id|file",
             1,
-            "there is no column doc_id and no column file; the header line was read as ['doc_id|file']",
+            (
+                "there is no column doc_id and no column file; the header line was read as "
+                "['doc_id|file']"
+            ),
         ),
-        ("sep=|\nid|file", 2, "there is no column doc_id; the header line was read as ['id', 'file']"),
+        (
+            "sep=|\nid|file",
+            2,
+            "there is no column doc_id; the header line was read as ['id', 'file']",
+        ),
         ("", 1, "there is no column doc_id and no column file; there is no header line"),
         ("doc_id,file,doc_id,file", 1, "the header line names doc_id and file twice"),
     ],
@@ -233,7 +262,13 @@ def test_a_byte_order_mark_does_not_move_the_lines() -> None:
 
 @pytest.mark.parametrize(
     ("text", "kind"),
-    [(HEAD, "csv"), ("doc_id;file\n\n;\n", "csv"), ("[]", "json"), ("", "jsonl"), ("\n \n", "jsonl")],
+    [
+        (HEAD, "csv"),
+        ("doc_id;file\n\n;\n", "csv"),
+        ("[]", "json"),
+        ("", "jsonl"),
+        ("\n \n", "jsonl"),
+    ],
 )
 def test_a_manifest_without_rows_is_a_mistake(text: str, kind: Kind) -> None:
     assert errors(text, kind) == ["it lists no document"]
@@ -246,7 +281,7 @@ def test_a_field_is_shown_in_brief() -> None:
     assert len(error) < 200
 
 
-# -- JSON ------------------------------------------------------------------------------------------------------------
+# -- JSON ------------------------------------------------------------------------------------------
 
 
 def test_a_json_array_holds_objects_with_numbers_or_text_or_pairs() -> None:
@@ -268,7 +303,9 @@ def test_a_json_array_holds_objects_with_numbers_or_text_or_pairs() -> None:
 
 
 def test_json_lines_are_counted_with_the_blank_ones() -> None:
-    text = '\ufeff{"doc_id": 1, "file": "a\u2028.jpg"}\r\n\r\n  \r\n{"doc_id": "2", "file": "é.jpg"}'
+    text = (
+        '\ufeff{"doc_id": 1, "file": "a\u2028.jpg"}\r\n\r\n  \r\n{"doc_id": "2", "file": "é.jpg"}'
+    )
     assert read_text(text.encode(), "jsonl", "boats.jsonl") == [
         ManifestLine("1", "a\u2028.jpg", None, "line 1"),
         ManifestLine("2", "é.jpg", None, "line 4"),
@@ -328,20 +365,29 @@ def test_mistakes_in_json_lines_are_told_all_at_once() -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ('[\n {"doc_id": 1,\n  "file": a}\n]', "line 3, column 11: this is not JSON: Expecting value"),
+        ('[\n {"doc_id": 1,\n  "file": a}\n]',
+         "line 3, column 11: this is not JSON: Expecting value"),
         ("", "line 1, column 1: this is not JSON: Expecting value"),
-        (b'[\n{"doc_id": 1,\n"file": "\xe9"}]', "line 3: byte 0xe9 is not UTF-8: save the manifest in that encoding"),
-        ('{"doc_id": 1, "file": "a"}', "{'doc_id': 1, 'file': 'a'} is not a list: give a list of objects with doc_id and file"),
+        (b'[\n{"doc_id": 1,\n"file": "\xe9"}]',
+         "line 3: byte 0xe9 is not UTF-8: save the manifest in that encoding"),
+        ('{"doc_id": 1, "file": "a"}',
+         "{'doc_id': 1, 'file': 'a'} is not a list: give a list of objects with doc_id and file"),
         ('"a.jpg"', "'a.jpg' is not a list: give a list of objects with doc_id and file"),
-        ("[" * 200_000, "from line 1: a number is too long to be read, or brackets are nested too deep"),
-        (f"[{'1' * 5000}]", "from line 1: a number is too long to be read, or brackets are nested too deep"),
+        ("[" * 200_000,
+         "from line 1: a number is too long to be read, or brackets are nested too deep"),
+        (f"[{'1' * 5000}]",
+         "from line 1: a number is too long to be read, or brackets are nested too deep"),
     ],
 )  # fmt: skip
-def test_what_is_no_json_or_no_list_is_told_with_its_place(text: str | bytes, sentence: str) -> None:
+def test_what_is_no_json_or_no_list_is_told_with_its_place(
+    text: str | bytes, sentence: str
+) -> None:
     assert errors(text, "json") == [sentence]
 
 
-@pytest.mark.parametrize("given", [None, "[{'doc_id': 1}]", b"", {"doc_id": 1, "file": "a"}, 7, {1, 2}])
+@pytest.mark.parametrize(
+    "given", [None, "[{'doc_id': 1}]", b"", {"doc_id": 1, "file": "a"}, 7, {1, 2}]
+)
 def test_what_is_no_list_is_told(given: Any) -> None:
     (error,) = errors(given, None)
     assert error.endswith("is not a list: give a list of objects with doc_id and file")
@@ -360,7 +406,7 @@ def test_the_list_of_a_task_may_hold_pairs_and_paths() -> None:
     ]
 
 
-# -- names and size --------------------------------------------------------------------------------------------------
+# -- names and size --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -379,7 +425,9 @@ def test_the_ending_tells_the_kind(name: str, kind: Kind) -> None:
 
 @pytest.mark.parametrize("name", ["boats.xlsx", "boats", "boats.csv.gz", "boats.csv/boats", ""])
 def test_another_ending_is_refused_and_the_known_ones_are_named(name: str) -> None:
-    with pytest.raises(Refused, match=r"one of \.csv, \.json, \.jsonl, \.ndjson\. Nothing was sent\.$"):
+    with pytest.raises(
+        Refused, match=r"one of \.csv, \.json, \.jsonl, \.ndjson\. Nothing was sent\.$"
+    ):
         kind_of(name)
 
 

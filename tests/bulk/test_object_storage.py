@@ -25,7 +25,9 @@ def test_objects_with_wrong_checksums_are_sent_once_and_need_no_volume_for_what_
         object_server.objects[f"/media/{number}.jpg"] = made
         objects.append(made)
         (doc_id,) = service.add_documents([draw(tmp_path / "old.jpg", f"#00{20 * number:02x}00")])
-        lines.append(ManifestLine(str(doc_id), f"s3://made@media/{number}.jpg", None, f"line {number}"))
+        lines.append(
+            ManifestLine(str(doc_id), f"s3://made@media/{number}.jpg", None, f"line {number}")
+        )
     ran = Ran(service, lines, run="1", open_path=as_path)
     assert ran.outcomes == {"replaced": 3}
     assert [made.served for made in objects] == [200_000] * 3  # read once, while they were sent

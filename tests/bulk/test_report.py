@@ -29,7 +29,13 @@ ROWS = [Row(doc_id="5412", file="s3://media@b/boat.jpg?X-Amz-Signature=s1gned", 
 
 
 def row(number: int, status: Status = "replaced", error: str = "") -> Row:
-    return Row(doc_id=str(number), file="/data/boat.jpg", where=f"line {number}", status=status, error=error)
+    return Row(
+        doc_id=str(number),
+        file="/data/boat.jpg",
+        where=f"line {number}",
+        status=status,
+        error=error,
+    )
 
 
 def test_a_report_is_stored_whole_without_what_is_secret(bucket: Bucket) -> None:
@@ -81,7 +87,8 @@ def test_names_come_back_from_a_report_as_they_were_and_nothing_in_it_moves_a_te
 ) -> None:
     name = "/data/Fähre \u2028\u202e\x1b[31m \U000e0001.jpg"
     write_report(
-        tmp_path / "report.jsonl", [Row(doc_id="5412", file=name, filename="b\x07oat.jpg", where="item 1")]
+        tmp_path / "report.jsonl",
+        [Row(doc_id="5412", file=name, filename="b\x07oat.jpg", where="item 1")],
     )
     text = (tmp_path / "report.jsonl").read_text()
     assert text.count("\n") == 1
@@ -120,7 +127,11 @@ def test_a_file_keeps_its_mode_and_its_owner(tmp_path: Path, mode: int) -> None:
     write_report(report, ROWS)
     after = report.stat()
     assert after.st_ino != before.st_ino
-    assert (after.st_mode, after.st_uid, after.st_gid) == (before.st_mode, before.st_uid, before.st_gid)
+    assert (after.st_mode, after.st_uid, after.st_gid) == (
+        before.st_mode,
+        before.st_uid,
+        before.st_gid,
+    )
 
 
 def test_a_new_file_has_the_mode_of_any_other(tmp_path: Path) -> None:
@@ -187,7 +198,9 @@ def test_a_later_try_is_made_only_where_it_may_help() -> None:
         require_success([row(2, "sent")], None, None, None)
 
 
-def test_relative_files_are_named_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_relative_files_are_named_from_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     rows = [
         Row(doc_id="1", file="boat.jpg", where="line 2", backup="kept/boat.jpg"),

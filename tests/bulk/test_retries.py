@@ -1,4 +1,4 @@
-"""What a try makes of what an earlier one has left: nothing is sent twice, and nothing that was sent is forgotten."""
+"""What a try makes of what an earlier one left: nothing is sent twice, nothing is forgotten."""
 
 from __future__ import annotations
 
@@ -36,10 +36,14 @@ def lines(service: Service, tmp_path: Path) -> list[ManifestLine]:
     return make_lines(service, tmp_path, 4)
 
 
-def test_rows_that_left_the_manifest_are_not_sent(service: Service, lines: list[ManifestLine]) -> None:
+def test_rows_that_left_the_manifest_are_not_sent(
+    service: Service, lines: list[ManifestLine]
+) -> None:
     journal = BulkJournal()
     with service.client() as client:
-        BulkReplacement(client, options(), journal, intent=intent("1")).inspect(lines)  # as a dry run does
+        BulkReplacement(client, options(), journal, intent=intent("1")).inspect(
+            lines
+        )  # as a dry run does
     ran = Ran(service, lines[:2], journal, run="2")
     assert ran.outcomes == {"replaced": 2}
     assert set(sent_to(service)) == {line.doc_id for line in lines[:2]}
@@ -88,7 +92,9 @@ def test_the_same_bytes_under_another_name_are_not_sent_twice(
     assert set(sent_to(service).values()) == {1}
 
 
-def test_what_was_sent_is_proven_without_its_file(service: Service, lines: list[ManifestLine]) -> None:
+def test_what_was_sent_is_proven_without_its_file(
+    service: Service, lines: list[ManifestLine]
+) -> None:
     journal = CutShort(service, lines).journal
     Path(lines[0].file).unlink()
     Path(lines[2].file).unlink()
@@ -126,7 +132,9 @@ def test_what_was_refused_is_refused_again(
     assert accepted(service) == []
 
 
-def test_each_try_looks_at_what_was_sent_before_it_sends_more(service: Service, tmp_path: Path) -> None:
+def test_each_try_looks_at_what_was_sent_before_it_sends_more(
+    service: Service, tmp_path: Path
+) -> None:
     lines = make_lines(service, tmp_path, 8)
     journal = CutShort(service, lines[:3], replace_mode="new_document").journal
     for _ in range(3):
@@ -141,11 +149,15 @@ def test_each_try_looks_at_what_was_sent_before_it_sends_more(service: Service, 
     assert len(accepted(service)) <= 4
 
 
-def test_a_cleared_task_sends_only_what_has_changed(service: Service, lines: list[ManifestLine]) -> None:
+def test_a_cleared_task_sends_only_what_has_changed(
+    service: Service, lines: list[ManifestLine]
+) -> None:
     journal = BulkJournal()
     first = Ran(service, lines, journal, run="1", backup_to=Path(lines[0].file).parent / "kept")
     draw(Path(lines[0].file), "#00ff00")
-    service.set(quota_left_bytes=Path(lines[0].file).stat().st_size)  # none is needed for what is there
+    service.set(
+        quota_left_bytes=Path(lines[0].file).stat().st_size
+    )  # none is needed for what is there
     ran = Ran(service, lines, journal, run="2")
     assert ran.outcomes == {"replaced": 1, "unchanged": 3}
     # A report of the cleared task still says what was there before, and where it is stored.
@@ -170,7 +182,9 @@ def test_what_the_service_would_not_take_is_not_sent_again_by_a_retry(
     assert len(accepted(service)) == 5
 
 
-def test_what_failed_for_good_stops_a_retry_too(service: Service, lines: list[ManifestLine]) -> None:
+def test_what_failed_for_good_stops_a_retry_too(
+    service: Service, lines: list[ManifestLine]
+) -> None:
     journal = BulkJournal()
     service.set(processing_seconds=0.2, invalid_next=1)
     for _ in range(3):
@@ -225,11 +239,14 @@ def test_a_file_that_changed_before_its_turn_is_known_as_sent(
 
 
 def test_a_journal_that_was_emptied_is_not_a_success(service: Service) -> None:
-    with service.client() as client, pytest.raises(JournalLost, match="was deleted while the task waited"):
+    with (
+        service.client() as client,
+        pytest.raises(JournalLost, match="was deleted while the task waited"),
+    ):
         BulkReplacement(client, options(), BulkJournal()).resume({"stop": None, "last_error": None})
 
 
-# -- killed while nobody knows ---------------------------------------------------------------------------------------
+# -- killed while nobody knows ---------------------------------------------------------------------
 
 
 def test_an_unanswered_upload_is_remembered_while_its_row_is_away(
@@ -243,7 +260,9 @@ def test_an_unanswered_upload_is_remembered_while_its_row_is_away(
     assert set(sent_to(service).values()) == {1}
 
 
-def test_an_unanswered_upload_is_found_without_its_file(service: Service, lines: list[ManifestLine]) -> None:
+def test_an_unanswered_upload_is_found_without_its_file(
+    service: Service, lines: list[ManifestLine]
+) -> None:
     journal = killed_before_the_answer(service, lines[:1])
     Path(lines[0].file).unlink()
     assert Ran(service, lines, journal, on_error="continue").outcomes == {"replaced": 4}
@@ -270,7 +289,10 @@ def test_an_unanswered_upload_that_did_not_arrive_cannot_be_sent_again_without_i
     left.begin(list(journal.rows.values()))
     Path(lines[0].file).unlink()
     ran = Ran(service, lines, left, on_error="continue", resend_grace=2.0)
-    assert ran.outcomes == {"uncertain": 1, "replaced": 3} or ran.outcomes == {"failed": 1, "replaced": 3}
+    assert ran.outcomes == {"uncertain": 1, "replaced": 3} or ran.outcomes == {
+        "failed": 1,
+        "replaced": 3,
+    }
     assert "new0.jpg does not exist" in ran.rows[0].error
     draw(Path(lines[0].file), "#ff0000")
     assert Ran(service, lines, left, resend_grace=2.0).outcomes == {"replaced": 4}

@@ -57,11 +57,18 @@ def row(status: Status = "planned", upload: UploadRecord | None = None, **parts:
 
 def result(outcome: Any = "replaced", **parts: Any) -> Result:
     return Result(
-        **{"outcome": outcome, "doc_id": "5412", "filename": "boat.jpg", "bytes": 10, "md5": NEW, **parts}
+        **{
+            "outcome": outcome,
+            "doc_id": "5412",
+            "filename": "boat.jpg",
+            "bytes": 10,
+            "md5": NEW,
+            **parts,
+        }
     )
 
 
-# -- one row ---------------------------------------------------------------------------------------------------------
+# -- one row ---------------------------------------------------------------------------------------
 
 
 def test_a_row_follows_its_upload() -> None:
@@ -70,7 +77,12 @@ def test_a_row_follows_its_upload() -> None:
     sent = begun.with_record(SENT)
     assert (sent.status, sent.ticket, sent.may_have_arrived) == ("sent", "1-2", True)
     done = sent.with_record(PROVEN).with_result(result(ticket="1-2", proof="md5"))
-    assert (done.status, done.md5_after, done.proof, done.succeeded) == ("replaced", NEW, "md5", True)
+    assert (done.status, done.md5_after, done.proof, done.succeeded) == (
+        "replaced",
+        NEW,
+        "md5",
+        True,
+    )
     assert not done.may_have_arrived
 
 
@@ -92,14 +104,20 @@ def test_a_document_that_shows_no_checksum_but_is_listed_for_it_carries_it() -> 
         (replace(SENT, md5=OLD), 10),  # of another file
     ],
 )
-def test_a_file_that_may_have_arrived_takes_no_volume(upload: UploadRecord | None, volume: int) -> None:
+def test_a_file_that_may_have_arrived_takes_no_volume(
+    upload: UploadRecord | None, volume: int
+) -> None:
     assert row(upload=upload).volume == volume
 
 
 def test_an_error_says_what_a_row_is() -> None:
     assert row().with_error(PermanentError("no"), "failed").status == "failed"
     created = row().with_error(NewDocument("It created 10001.", new_doc_id="10001"), "failed")
-    assert (created.status, created.new_doc_id, created.succeeded) == ("new_document", "10001", False)
+    assert (created.status, created.new_doc_id, created.succeeded) == (
+        "new_document",
+        "10001",
+        False,
+    )
     assert row().with_error(Uncertain("unclear"), "failed").status == "uncertain"
     refused = row().with_error(PermanentError("Too large. Nothing was sent."), "refused")
     assert (refused.status, refused.error) == ("refused", "Too large. Nothing was sent.")
@@ -115,7 +133,7 @@ def test_a_row_is_stored_whole_and_without_what_is_empty() -> None:
     assert "error" not in row().to_json()
 
 
-# -- a manifest and what is known ------------------------------------------------------------------------------------
+# -- a manifest and what is known ------------------------------------------------------------------
 
 
 def matched(known: Row | None, line: ManifestLine = LINE, intent: str = "1") -> Row:
@@ -127,7 +145,9 @@ def test_a_new_row_knows_nothing() -> None:
     assert matched(None) == Row(doc_id="5412", file="boat.jpg", where="line 7", intent="1")
 
 
-@pytest.mark.parametrize("status", ["planned", "sent", "replaced", "refused", "uncertain", "not_sent"])
+@pytest.mark.parametrize(
+    "status", ["planned", "sent", "replaced", "refused", "uncertain", "not_sent"]
+)
 def test_a_known_row_is_planned_again_with_its_upload_and_its_file(status: Status) -> None:
     found = matched(row(status, SENT, error="some", backup="/kept"))
     assert (found.status, found.error, found.where) == ("planned", "", "line 7")
@@ -145,7 +165,12 @@ def test_a_row_that_is_unchanged_or_was_not_taken_stays_so_in_the_same_intent_al
 
 def test_another_file_keeps_the_upload_and_nothing_of_the_old_file() -> None:
     found = matched(row("sent", SENT), replace(LINE, file="tree.jpg"))
-    assert (found.record, found.sent_file, found.source, found.md5) == (SENT, "boat.jpg", None, None)
+    assert (found.record, found.sent_file, found.source, found.md5) == (
+        SENT,
+        "boat.jpg",
+        None,
+        None,
+    )
     assert found.md5_before == OLD
     assert file_as_sent(found) is None
 

@@ -33,7 +33,9 @@ def test_each_file_is_sent_once_and_proven(
 ) -> None:
     ran = Ran(service, lines)
     assert ran.outcomes == {"replaced": 12}
-    assert sorted(entry["doc_id"] for entry in accepted(service)) == sorted(line.doc_id for line in lines)
+    assert sorted(entry["doc_id"] for entry in accepted(service)) == sorted(
+        line.doc_id for line in lines
+    )
     assert carried(service, lines) == 12
     require_success(ran.rows, ran.bulk.stop, ran.bulk.last_error, None)
     report = tmp_path / "reports" / "today.jsonl"
@@ -79,7 +81,9 @@ def test_no_more_than_so_many_uploads_at_a_time(service: Service, tmp_path: Path
     assert times[-1] - times[0] > 1.0
 
 
-def test_a_new_document_of_the_canary_stops_all(service: Service, lines: list[ManifestLine]) -> None:
+def test_a_new_document_of_the_canary_stops_all(
+    service: Service, lines: list[ManifestLine]
+) -> None:
     service.set(replace_mode="new_document")
     for on_error in ("stop", "continue"):
         ran = Ran(service, lines, on_error=on_error)
@@ -91,7 +95,9 @@ def test_a_new_document_of_the_canary_stops_all(service: Service, lines: list[Ma
         assert "Of 12 replacements: 1 new_document, 11 not_sent." in str(caught.value)
 
 
-def test_new_documents_are_kept_where_that_is_wanted(service: Service, lines: list[ManifestLine]) -> None:
+def test_new_documents_are_kept_where_that_is_wanted(
+    service: Service, lines: list[ManifestLine]
+) -> None:
     service.set(replace_mode="new_document")
     ran = Ran(service, lines, on_new_document="keep")
     assert ran.outcomes == {"new_document": 12}
@@ -118,7 +124,9 @@ def test_nothing_is_sent_if_one_cannot_be_replaced(
     with pytest.raises(Refused) as caught:
         Ran(service, spoil(lines, tmp_path))
     text = str(caught.value)
-    assert text.startswith("3 of 12 cannot be replaced, so nothing was sent.\nline 2, document 999999: ")
+    assert text.startswith(
+        "3 of 12 cannot be replaced, so nothing was sent.\nline 2, document 999999: "
+    )
     for part in ("Document not found", "\nline 3, ", "is empty", "\nline 4, ", "is a folder"):
         assert part in text
     assert accepted(service) == []
@@ -141,7 +149,10 @@ def test_a_file_that_a_document_carries_already_is_not_sent(
     again = Ran(service, lines)
     assert again.outcomes == {"unchanged": 5, "replaced": 7}
     for row in again.rows[:5]:
-        assert (row.md5_before, row.md5, row.md5_after, row.proof) == (*[md5_of(row.file)] * 3, "md5")
+        assert (row.md5_before, row.md5, row.md5_after, row.proof) == (
+            *[md5_of(row.file)] * 3,
+            "md5",
+        )
     assert len(accepted(service)) == 12
 
 
@@ -158,10 +169,14 @@ def test_stopping_sends_no_more(service: Service, lines: list[ManifestLine]) -> 
     assert accepted(service) == []
 
 
-def test_a_volume_that_does_not_suffice_is_known_before(service: Service, lines: list[ManifestLine]) -> None:
+def test_a_volume_that_does_not_suffice_is_known_before(
+    service: Service, lines: list[ManifestLine]
+) -> None:
     sizes = [Path(line.file).stat().st_size for line in lines]
     service.set(quota_left_bytes=sum(sizes[:7]) + 10)
-    with pytest.raises(Refused, match=r"^The files have .* upload volume are left, so nothing was sent"):
+    with pytest.raises(
+        Refused, match=r"^The files have .* upload volume are left, so nothing was sent"
+    ):
         Ran(service, lines)
     assert accepted(service) == []
     ran = Ran(service, lines, on_error="continue")
@@ -215,7 +230,9 @@ def test_a_lost_answer_is_asked_for_and_nothing_sent_twice(
 ) -> None:
     service.fail("drop_after_accepting", "upload.replace", times=2)
     assert Ran(service, lines).outcomes == {"replaced": 12}
-    assert sorted(entry["doc_id"] for entry in accepted(service)) == sorted(line.doc_id for line in lines)
+    assert sorted(entry["doc_id"] for entry in accepted(service)) == sorted(
+        line.doc_id for line in lines
+    )
 
 
 def test_a_file_that_changed_since_it_was_inspected_is_sent_as_it_is_now(
@@ -249,7 +266,9 @@ def test_waiting_can_be_left_to_a_later_run(service: Service, lines: list[Manife
         assert pending
         assert set(pending.values()) <= {line.doc_id for line in lines}
         assert len(accepted(service)) == 12
-        assert resumed().run(timeout=30, may_pause=True) == pending  # it has asked, and none was ready
+        assert (
+            resumed().run(timeout=30, may_pause=True) == pending
+        )  # it has asked, and none was ready
         time.sleep(2.2)
         again = resumed()
         assert again.run(timeout=30, may_pause=True) == {}
@@ -258,7 +277,9 @@ def test_waiting_can_be_left_to_a_later_run(service: Service, lines: list[Manife
     assert len(accepted(service)) == 12
 
 
-def test_a_run_that_was_stopped_is_resumed_as_one(service: Service, lines: list[ManifestLine]) -> None:
+def test_a_run_that_was_stopped_is_resumed_as_one(
+    service: Service, lines: list[ManifestLine]
+) -> None:
     """Whoever goes on finds the volume that has ended, and sends nothing more."""
     lines = lines[:4]
     service.set(processing_seconds=1.0)
@@ -294,10 +315,14 @@ def test_a_time_limit_keeps_what_is_known(service: Service, lines: list[Manifest
     assert [row.status for row in bulk.rows] == ["replaced", "sent", *["not_sent"] * 10]
     known = journal.rows
     assert [row.status for row in known.values()].count("sent") == 1
-    assert all(Row.from_json(json.loads(json.dumps(row.to_json()))) == row for row in known.values())
+    assert all(
+        Row.from_json(json.loads(json.dumps(row.to_json()))) == row for row in known.values()
+    )
 
 
-def test_a_token_that_is_refused_ends_the_inspection(service: Service, lines: list[ManifestLine]) -> None:
+def test_a_token_that_is_refused_ends_the_inspection(
+    service: Service, lines: list[ManifestLine]
+) -> None:
     service.fail("code:107", "doc.get")
     with pytest.raises(CredentialError):
         Ran(service, lines, on_error="continue")
@@ -311,7 +336,9 @@ def test_a_token_that_is_refused_on_the_way_stops_and_a_later_try_goes_on(
     ran = Ran(service, lines, journal, on_error="continue")
     assert ran.outcomes == {"not_sent": 12}
     assert "Token invalid" in ran.rows[0].error
-    with pytest.raises(BulkFailed, match="Nothing more was sent, because the service refuses the token"):
+    with pytest.raises(
+        BulkFailed, match="Nothing more was sent, because the service refuses the token"
+    ):
         require_success(ran.rows, ran.bulk.stop, ran.bulk.last_error, None)
     assert Ran(service, lines, journal).outcomes == {"replaced": 12}
 
@@ -323,7 +350,9 @@ def test_a_service_that_fails_while_a_replacement_is_proven_is_asked_again(
     service.set(processing_seconds=1.0)
     ended: list[Ran] = []
     thread = threading.Thread(
-        target=lambda: ended.append(Ran(service, lines, on_new_document="keep", max_parallel_uploads=1))
+        target=lambda: ended.append(
+            Ran(service, lines, on_new_document="keep", max_parallel_uploads=1)
+        )
     )
     thread.start()
     wait_for("the first upload", lambda: accepted(service), 20, every=0.05)

@@ -1,4 +1,4 @@
-"""Who is sent next, and when nothing more is sent: decisions without threads, files or a service."""
+"""Who is sent next, and when no more is sent: decisions without threads, files or a service."""
 
 from __future__ import annotations
 
@@ -71,7 +71,10 @@ def test_the_volume_is_spent_in_order_and_given_back() -> None:
     assert uploads.next() is None
     assert uploads.stop
     assert uploads.stop.reason == "volume"
-    assert uploads.stop.message == "5 bytes of this month's upload volume are left, the next file has 10"
+    assert (
+        uploads.stop.message
+        == "5 bytes of this month's upload volume are left, the next file has 10"
+    )
     assert uploads.drain() == [D]
 
 
@@ -132,8 +135,10 @@ def test_the_first_reason_to_stop_counts_but_an_outage_outweighs_it() -> None:
 
 
 @given(st.data())
-def test_whatever_happens_each_row_is_sent_once_and_never_too_many_at_a_time(data: st.DataObject) -> None:
-    """Random events: each row ends, no more are sent at a time than allowed, and the volume holds."""
+def test_whatever_happens_each_row_is_sent_once_and_never_too_many_at_a_time(
+    data: st.DataObject,
+) -> None:
+    """Random events: each row ends, never too many are sent at a time, and the volume holds."""
     count, parallel = data.draw(st.integers(1, 8)), data.draw(st.integers(1, 3))
     queue = {str(number): data.draw(st.integers(0, 9)) for number in range(count)}
     left = data.draw(st.none() | st.integers(0, 30))
@@ -179,7 +184,9 @@ def test_whatever_happens_each_row_is_sent_once_and_never_too_many_at_a_time(dat
 
 def row(number: int, status: Status = "planned", size: int = 10) -> Row:
     source = SourceFile(None, "boat.jpg", size, "0" * 32)
-    return Row(doc_id=str(number), file="boat.jpg", where=f"line {number}", status=status, source=source)
+    return Row(
+        doc_id=str(number), file="boat.jpg", where=f"line {number}", status=status, source=source
+    )
 
 
 @pytest.mark.parametrize("status", ["refused", "failed", "uncertain", "not_sent"])

@@ -1,4 +1,4 @@
-"""The journal of many uploads in Airflow's task state store: small writes, and nothing lost wherever a process dies."""
+"""The journal of many uploads in Airflow's task state store: small writes, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -152,7 +152,11 @@ def test_what_the_first_edition_stored_is_read() -> None:
     sent, other = loaded(store).values()
     assert (sent.status, sent.file, sent.sent_file) == ("sent", "/data/boat.jpg", "/data/boat.jpg")
     assert sent.record
-    assert (sent.record.ticket, sent.record.intent, sent.record.before.md5) == ("1-2", "3", "1" * 32)
+    assert (sent.record.ticket, sent.record.intent, sent.record.before.md5) == (
+        "1-2",
+        "3",
+        "1" * 32,
+    )
     assert (other.status, other.record) == ("planned", None)  # asked about again
 
 

@@ -34,7 +34,9 @@ print(page.url.partition("?")[0], page.status_code, page.text, file=open(sys.arg
 
 
 def test_the_frob_flow_prints_a_connection_that_works(service: Service, tmp_path: Path) -> None:
-    with running(with_key(tmp_path), "authorize", "--host", service.url, "--output", "json") as command:
+    with running(
+        with_key(tmp_path), "authorize", "--host", service.url, "--output", "json"
+    ) as command:
         url = command.consent_url()
         asked = parse_qs(urlsplit(url).query)
         assert set(asked) == {"api_key", "frob", "perm_doc", "api_sig"}
@@ -69,7 +71,9 @@ def test_oauth_redirects_to_a_page_on_this_machine(service: Service, tmp_path: P
     # `&`: this browser runs in the background, as real ones do.
     browser = f"{sys.executable} {script} %s {seen} &"
     env = with_key(tmp_path, BROWSER=browser, PYTHONPATH=str(Path(__file__).parents[2]))
-    done = run(env, "authorize", "--oauth", "--host", service.url, "--output", "env", "--timeout", "20")
+    done = run(
+        env, "authorize", "--oauth", "--host", service.url, "--output", "env", "--timeout", "20"
+    )
     assert done.returncode == 0, done.stderr
     name, _, value = done.stdout.partition("=")
     connection = service_client_works(service, shlex.split(value)[0])
@@ -80,7 +84,9 @@ def test_oauth_redirects_to_a_page_on_this_machine(service: Service, tmp_path: P
     assert "You can close this page" in page
 
 
-def test_oauth_without_a_browser_waits_for_enter_and_logs_nothing(service: Service, tmp_path: Path) -> None:
+def test_oauth_without_a_browser_waits_for_enter_and_logs_nothing(
+    service: Service, tmp_path: Path
+) -> None:
     # At this level the OAuth library logs tokens, and Airflow its own start and end.
     env = with_key(tmp_path, AIRFLOW__LOGGING__LOGGING_LEVEL="DEBUG")
     options = ("--oauth", "--no-browser", "--host", service.url, "--output", "json")
@@ -94,7 +100,9 @@ def test_oauth_without_a_browser_waits_for_enter_and_logs_nothing(service: Servi
 
 
 @pytest.mark.parametrize("flow", [(), ("--oauth", "--no-browser")])
-def test_a_refused_consent_is_one_line(service: Service, tmp_path: Path, flow: tuple[str, ...]) -> None:
+def test_a_refused_consent_is_one_line(
+    service: Service, tmp_path: Path, flow: tuple[str, ...]
+) -> None:
     with running(
         with_key(tmp_path), "authorize", *flow, "--host", service.url, "--output", "json"
     ) as command:
@@ -107,7 +115,9 @@ def test_a_refused_consent_is_one_line(service: Service, tmp_path: Path, flow: t
 
 
 @pytest.mark.timeout(300)  # it starts Airflow seven times
-def test_a_connection_is_stored_once_and_renewed_with_overwrite(service: Service, tmp_path: Path) -> None:
+def test_a_connection_is_stored_once_and_renewed_with_overwrite(
+    service: Service, tmp_path: Path
+) -> None:
     env = environment(tmp_path)
     key = {"IPERNITY_API_KEY": API_KEY, "IPERNITY_API_SECRET": API_SECRET}
     early = run(env | key, "authorize", "--host", service.url)
@@ -142,7 +152,9 @@ def test_a_connection_is_stored_once_and_renewed_with_overwrite(service: Service
 
 
 def test_a_connection_that_would_be_hidden_is_not_stored(service: Service, tmp_path: Path) -> None:
-    done = run(with_key(tmp_path, AIRFLOW_CONN_IPERNITY_DEFAULT="{}"), "authorize", "--host", service.url)
+    done = run(
+        with_key(tmp_path, AIRFLOW_CONN_IPERNITY_DEFAULT="{}"), "authorize", "--host", service.url
+    )
     assert (done.returncode, done.stdout) == (1, "")
     assert_one_line(done.stderr)
     assert "AIRFLOW_CONN_IPERNITY_DEFAULT would hide" in done.stderr

@@ -25,10 +25,14 @@ OTHER_SECRET = "0a2b3c4d5e6a7b8d"
 class Attempt:
     """Runs ``authorize`` in this process, without a consent."""
 
-    def __init__(self, service: Service, env: pytest.MonkeyPatch, shown: pytest.CaptureFixture[str]) -> None:
+    def __init__(
+        self, service: Service, env: pytest.MonkeyPatch, shown: pytest.CaptureFixture[str]
+    ) -> None:
         self.service, self._env, self._shown = service, env, shown
 
-    def __call__(self, *options: str, key: str = API_KEY, secret: str = API_SECRET, host: str = "") -> str:
+    def __call__(
+        self, *options: str, key: str = API_KEY, secret: str = API_SECRET, host: str = ""
+    ) -> str:
         self._env.setenv("IPERNITY_API_KEY", key)
         self._env.setenv("IPERNITY_API_SECRET", secret)
         self._env.setattr("sys.stdin", io.StringIO())
@@ -44,11 +48,15 @@ class Attempt:
 @pytest.fixture
 def settings(service: Service) -> ConnectionSettings:
     extra = json.dumps({"api_key": API_KEY})
-    return read_settings(Connection(conn_id="x", host=service.url, password=API_SECRET, extra=extra))
+    return read_settings(
+        Connection(conn_id="x", host=service.url, password=API_SECRET, extra=extra)
+    )
 
 
 @pytest.fixture
-def attempt(service: Service, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Attempt:
+def attempt(
+    service: Service, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Attempt:
     return Attempt(service, monkeypatch, capsys)
 
 
@@ -56,8 +64,12 @@ def attempt(service: Service, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
 def test_a_wrong_key_secret_or_address(attempt: Attempt, flow: tuple[str, ...]) -> None:
     lines = {
         attempt(*flow, key="f" * 32): "The service does not know the API key (code 101)",
-        attempt(*flow, secret=OTHER_SECRET): "The API secret does not belong to the API key (code 105)",
-        attempt(*flow, host=f"http://127.0.0.1:{free_port()}"): "refuses connections or cannot be reached",
+        attempt(
+            *flow, secret=OTHER_SECRET
+        ): "The API secret does not belong to the API key (code 105)",
+        attempt(
+            *flow, host=f"http://127.0.0.1:{free_port()}"
+        ): "refuses connections or cannot be reached",
         attempt(*flow, "--proxy", f"http://127.0.0.1:{free_port()}"): "the proxy does not connect",
         attempt(*flow, host="http://no-such-name.invalid"): "cannot be resolved",
     }
@@ -83,11 +95,16 @@ def test_a_web_page_instead_of_an_answer(attempt: Attempt) -> None:
         (-600, "this machine's clock is 10 min ahead of the service's; set the clock"),
     ],
 )
-def test_a_wrong_clock_is_reported_in_minutes_or_hours(attempt: Attempt, offset: int, expected: str) -> None:
+def test_a_wrong_clock_is_reported_in_minutes_or_hours(
+    attempt: Attempt, offset: int, expected: str
+) -> None:
     attempt.service.set(clock_offset_seconds=offset)
     shown = attempt("--oauth")
     assert_one_line(shown)
-    assert shown == f"The service refuses the OAuth timestamp of oauth/request (code 132): {expected}.\n"
+    assert (
+        shown
+        == f"The service refuses the OAuth timestamp of oauth/request (code 132): {expected}.\n"
+    )
 
 
 def test_no_consent_in_time(attempt: Attempt) -> None:
@@ -98,7 +115,9 @@ def test_no_consent_in_time(attempt: Attempt) -> None:
     )
 
 
-def test_a_frob_that_was_used_or_has_expired(service: Service, settings: ConnectionSettings) -> None:
+def test_a_frob_that_was_used_or_has_expired(
+    service: Service, settings: ConnectionSettings
+) -> None:
     with settings.client(attempts=1) as client:
         used, old = desktop_flow.fetch_frob(client), desktop_flow.fetch_frob(client)
         for frob in (used, old):

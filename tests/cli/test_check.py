@@ -42,7 +42,9 @@ class Checked:
         assert_no_secret(out + err, OTHER_SECRET)
         assert err == ""
         shown = json.loads(out)
-        assert shown["ok"] == (self.exit_code == 0 and all(c["status"] != "skipped" for c in shown["checks"]))
+        assert shown["ok"] == (
+            self.exit_code == 0 and all(c["status"] != "skipped" for c in shown["checks"])
+        )
         return {one["check"]: (one["status"], one["sentence"]) for one in shown["checks"]}
 
 
@@ -111,7 +113,9 @@ def test_a_wrong_field_of_the_connection_is_found(
     # The Test button says the same, but does not know the connection's id.
     works, message = IpernityHook().test_connection()
     assert not works
-    assert message == found[check][1].replace("--conn-id ipernity_default", "--conn-id CONNECTION_ID")
+    assert message == found[check][1].replace(
+        "--conn-id ipernity_default", "--conn-id CONNECTION_ID"
+    )
 
 
 def test_a_revoked_token(service: Service, connect: Connect, checked: Checked) -> None:
@@ -158,7 +162,9 @@ def test_the_volume_left_is_reported(service: Service, connect: Connect, checked
     assert checked()["quota"] == ("ok", "3,072 MiB are left of this month's upload volume.")
 
 
-def test_an_unlimited_volume_is_never_used_up(service: Service, connect: Connect, checked: Checked) -> None:
+def test_an_unlimited_volume_is_never_used_up(
+    service: Service, connect: Connect, checked: Checked
+) -> None:
     connect()
     service.set(unlimited=True, quota_left_bytes=0)
     assert checked()["quota"] == ("ok", "This month's upload volume is unlimited.")
@@ -242,7 +248,9 @@ def test_another_program_with_the_same_token_whose_clock_is_ahead(
         ahead.setattr(time, "time", lambda: now + 200)
         client.check_token()
     connect(**CREDENTIALS["oauth"])
-    assert "this machine's clock is 3 min behind the service's; set the clock" in checked()["token"][1]
+    assert (
+        "this machine's clock is 3 min behind the service's; set the clock" in checked()["token"][1]
+    )
     service.set(clock_offset_seconds=0)
     found = checked()
     assert "(code 134), though this machine's clock agrees with the service's" in found["token"][1]
@@ -290,7 +298,9 @@ def changed_service(service: Service, change: Any) -> Iterator[str]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             kind = {"Content-Type": self.headers["Content-Type"]}
-            answer = requests.post(service.url + self.path, data=body, headers=kind, timeout=10).json()
+            answer = requests.post(
+                service.url + self.path, data=body, headers=kind, timeout=10
+            ).json()
             change(answer)
             changed = json.dumps(answer).encode()
             self.send_response(200)
@@ -329,16 +339,22 @@ def test_changed_answers_are_reported_member_by_member(
     assert found["answers"][0] == "warning"
     assert found["answers"][1] == (
         "The service's answers have changed: auth.checkToken has no auth.user.is_pro; "
-        "account.getQuota has no quota.upload.left.bytes; docs.total of doc.getList is not a number; "
-        "thumb of a document of doc.getList is not an object. Please report this."
+        "account.getQuota has no quota.upload.left.bytes; docs.total of doc.getList is not a "
+        "number; thumb of a document of doc.getList is not an object. Please report this."
     )
 
 
 @pytest.mark.parametrize(
-    ("part", "check", "member"), [("auth", "token", "auth.user.is_pro"), ("quota", "quota", "quota.is_pro")]
+    ("part", "check", "member"),
+    [("auth", "token", "auth.user.is_pro"), ("quota", "quota", "quota.is_pro")],
 )
 def test_a_member_that_cannot_be_read_is_a_failed_check_that_names_it(
-    service: Service, monkeypatch: pytest.MonkeyPatch, checked: Checked, part: str, check: str, member: str
+    service: Service,
+    monkeypatch: pytest.MonkeyPatch,
+    checked: Checked,
+    part: str,
+    check: str,
+    member: str,
 ) -> None:
     def change(answer: dict[str, Any]) -> None:
         if part in answer:

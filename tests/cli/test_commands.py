@@ -26,7 +26,9 @@ def test_the_definition_loads_nothing_but_airflows_own() -> None:
     assert not any(isinstance(node, ast.Import) for node in ast.walk(tree))
 
 
-def test_both_command_lines_print_the_same_and_nothing_else(service: Service, tmp_path: Path) -> None:
+def test_both_command_lines_print_the_same_and_nothing_else(
+    service: Service, tmp_path: Path
+) -> None:
     env = environment(tmp_path, AIRFLOW_CONN_IPERNITY_DEFAULT=connection_json(service.url))
     ours = run(env, "check", "--json")
     airflows = subprocess.run(
@@ -50,7 +52,9 @@ def test_the_help_names_the_commands(capsys: pytest.CaptureFixture[str]) -> None
 
 def test_the_sandbox_starts_and_stops(tmp_path: Path) -> None:
     command = [*COMMAND, "sandbox", "--port", "0", "--settings", '{"is_pro": false}']
-    with subprocess.Popen(command, env=environment(tmp_path), stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, env=environment(tmp_path), stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         assert process.stdout.readline().startswith("ipernity sandbox ready: http://127.0.0.1:")
         process.send_signal(signal.SIGTERM)
@@ -64,7 +68,9 @@ def test_the_sandbox_takes_the_options_of_its_own_module(
     own = subprocess.run(command, capture_output=True, text=True, check=True)
     with pytest.raises(SystemExit):
         main(["sandbox", "--help"])
-    options = [set(re.findall(r"--[a-z-]+", text)) for text in (own.stdout, capsys.readouterr().out)]
+    options = [
+        set(re.findall(r"--[a-z-]+", text)) for text in (own.stdout, capsys.readouterr().out)
+    ]
     assert options[0] == options[1] > {"--tls-cert"}
     refused = run(environment(tmp_path), "sandbox", "--tls-key", "key.pem")
     assert refused.returncode == 2

@@ -90,7 +90,9 @@ def test_a_secret_is_not_used_with_another_key(monkeypatch: pytest.MonkeyPatch) 
     ],
 )
 def test_the_live_website_has_another_name_than_its_api(host: str | None, website: str) -> None:
-    connection = Connection(conn_id="x", host=host, password=SECRET, extra=json.dumps({"api_key": KEY}))
+    connection = Connection(
+        conn_id="x", host=host, password=SECRET, extra=json.dumps({"api_key": KEY})
+    )
     assert website_url(read_settings(connection)) == website
 
 

@@ -67,7 +67,9 @@ def test_a_locked_database_does_not_lose_the_token(
 def test_a_connection_created_meanwhile_is_not_changed(
     service: Service, migrated: Path, database: sqlite3.Connection
 ) -> None:
-    with running(with_key(migrated), "authorize", "--host", service.url, "--conn-id", "race") as command:
+    with running(
+        with_key(migrated), "authorize", "--host", service.url, "--conn-id", "race"
+    ) as command:
         click(command.consent_url())
         database.execute(
             "insert into connection (conn_id, conn_type, host, is_encrypted, is_extra_encrypted) "
@@ -77,12 +79,16 @@ def test_a_connection_created_meanwhile_is_not_changed(
     assert (code, out) == (1, "")
     assert "Connection 'race' was created by another process meanwhile. It was not changed." in err
     assert_saved_to_a_file(service, err, "race")
-    assert database.execute("select conn_type, host from connection").fetchall() == [("http", "example.org")]
+    assert database.execute("select conn_type, host from connection").fetchall() == [
+        ("http", "example.org")
+    ]
 
 
 def test_a_token_is_printed_before_it_is_checked(service: Service, tmp_path: Path) -> None:
     service.fail("code:503", "auth.checkToken")
-    with running(with_key(tmp_path), "authorize", "--host", service.url, "--output", "json") as command:
+    with running(
+        with_key(tmp_path), "authorize", "--host", service.url, "--output", "json"
+    ) as command:
         click(command.consent_url())
         code, out, err = command.end("\n")
     assert (code, "it could not be checked" in err) == (1, True)
@@ -109,7 +115,9 @@ def test_a_connection_in_a_secrets_backend_would_hide_a_stored_one(
     assert service.calls() == {}
 
 
-def test_an_unusable_fernet_key_is_reported_before_the_consent(service: Service, migrated: Path) -> None:
+def test_an_unusable_fernet_key_is_reported_before_the_consent(
+    service: Service, migrated: Path
+) -> None:
     env = with_key(migrated, AIRFLOW__CORE__FERNET_KEY="garbage")
     done = run(env, "authorize", "--host", service.url)
     assert (done.returncode, done.stdout) == (1, "")
@@ -118,7 +126,9 @@ def test_an_unusable_fernet_key_is_reported_before_the_consent(service: Service,
     assert service.calls() == {}
 
 
-def test_a_new_fernet_key_is_written_to_the_configuration_file(service: Service, tmp_path: Path) -> None:
+def test_a_new_fernet_key_is_written_to_the_configuration_file(
+    service: Service, tmp_path: Path
+) -> None:
     env = with_key(tmp_path)
     migrate(env)
     (tmp_path / "airflow.cfg").unlink(missing_ok=True)
@@ -134,12 +144,17 @@ def test_a_connection_encrypted_with_another_key_is_not_reported_as_missing(
     with running(with_key(migrated), "authorize", "--host", service.url) as command:
         click(command.consent_url())
         assert command.end("\n")[0] == 0
-    env = with_key(migrated, AIRFLOW__CORE__FERNET_KEY="cFRlc3RrZXktdGVzdGtleS10ZXN0a2V5LTAxMjM0NTY=")
+    env = with_key(
+        migrated, AIRFLOW__CORE__FERNET_KEY="cFRlc3RrZXktdGVzdGtleS10ZXN0a2V5LTAxMjM0NTY="
+    )
     done = run(env, "check")
     assert done.returncode == 2
     assert "cannot be read (InvalidToken). Check that [core] fernet_key" in done.stderr
     missing = run(with_key(migrated), "check", "--conn-id", "none")
-    assert missing.stderr == "Connection 'none' is not defined. `airflow ipernity authorize` creates it.\n"
+    assert (
+        missing.stderr
+        == "Connection 'none' is not defined. `airflow ipernity authorize` creates it.\n"
+    )
 
 
 def test_a_browser_does_not_write_into_the_output(service: Service, tmp_path: Path) -> None:

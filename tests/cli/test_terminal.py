@@ -62,7 +62,9 @@ def terminal(env: dict[str, str], *arguments: str) -> Iterator[Terminal]:
 
 
 def test_the_secret_is_asked_for_and_not_shown(service: Service, tmp_path: Path) -> None:
-    with terminal(environment(tmp_path), "authorize", "--host", service.url, "--output", "json") as shown:
+    with terminal(
+        environment(tmp_path), "authorize", "--host", service.url, "--output", "json"
+    ) as shown:
         shown.wait_for("API key: ")
         shown.type(f"{API_KEY}\n")
         shown.wait_for(r"API secret \(not shown\): ")
@@ -78,7 +80,9 @@ def test_the_secret_is_asked_for_and_not_shown(service: Service, tmp_path: Path)
 
 
 def test_ctrl_c_ends_with_one_line(service: Service, tmp_path: Path) -> None:
-    with terminal(environment(tmp_path), "authorize", "--host", service.url, "--output", "json") as shown:
+    with terminal(
+        environment(tmp_path), "authorize", "--host", service.url, "--output", "json"
+    ) as shown:
         shown.wait_for("API key: ")
         shown.type("\x03")
         assert shown.exit_code() == 130

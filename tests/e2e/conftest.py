@@ -1,4 +1,4 @@
-"""One private Airflow and one sandbox for all tests of this folder: real processes, real sockets."""
+"""One private Airflow and one sandbox for this folder: real processes, real sockets."""
 
 from __future__ import annotations
 
@@ -48,14 +48,18 @@ MakeEnv = Callable[..., dict[str, str]]
 
 
 @pytest.fixture(scope="session")
-def make_env(tmp_path_factory: pytest.TempPathFactory, e2e_service: Service, uploads: Path) -> MakeEnv:
+def make_env(
+    tmp_path_factory: pytest.TempPathFactory, e2e_service: Service, uploads: Path
+) -> MakeEnv:
     """Makes the environment of an Airflow that knows all DAGs and the sandbox."""
 
     def make(**settings: Any) -> dict[str, str]:
         home = tmp_path_factory.mktemp("airflow")
         dags = home / "dags"
         for folder in (EXAMPLES, Path(__file__).parent / "dags"):
-            shutil.copytree(folder, dags, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(
+                folder, dags, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__")
+            )
         return airflow_env(
             home,
             dags,
@@ -63,8 +67,11 @@ def make_env(tmp_path_factory: pytest.TempPathFactory, e2e_service: Service, upl
             AIRFLOW__LOGGING__LOGGING_LEVEL="DEBUG",
             AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC="2",
             AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD="8",
-            AIRFLOW_CONN_IPERNITY_DEFAULT=connection_json(e2e_service.url, upload_roots=[str(uploads)]),
-            # For tasks that die while they send: ten minutes of grace for what did not arrive would be long.
+            AIRFLOW_CONN_IPERNITY_DEFAULT=connection_json(
+                e2e_service.url, upload_roots=[str(uploads)]
+            ),
+            # For tasks that die while they send: ten minutes of grace for what did not arrive would
+            # be long.
             AIRFLOW_CONN_IPERNITY_IMPATIENT=connection_json(
                 e2e_service.url, upload_roots=[str(uploads)], resend_grace=8.0
             ),
@@ -89,7 +96,9 @@ def airflow(airflow_settings: dict[str, str], e2e_service: Service) -> Iterator[
 def prepare(api: AirflowApi, service: Service) -> None:
     api.wait_for_dags(*DAGS)
     for dag_id in DAGS:
-        api.send("PATCH", f"/dags/{dag_id}", {"is_paused": False})  # those with a schedule begin paused
+        api.send(
+            "PATCH", f"/dags/{dag_id}", {"is_paused": False}
+        )  # those with a schedule begin paused
     api.store_connection("ipernity_stored", connection_json(service.url))
 
 
@@ -133,7 +142,9 @@ def make_pairs(remote: Service, uploads: Path, count: int) -> list[dict[str, Any
 
 
 def make_documents(remote: Service, uploads: Path, count: int) -> list[str]:
-    return remote.add_documents(draw(uploads / "old.jpg", f"#{number:06x}") for number in range(count))
+    return remote.add_documents(
+        draw(uploads / "old.jpg", f"#{number:06x}") for number in range(count)
+    )
 
 
 def assert_green(
@@ -143,7 +154,9 @@ def assert_green(
     assert airflow.wait_for_run(dag_id, run, seconds) == "success"
     for task in airflow.tasks(dag_id, run):
         had = task["try_number"]
-        assert had == tries, airflow.log(dag_id, run, task["task_id"], map_index=task["map_index"])[-6000:]
+        assert had == tries, airflow.log(dag_id, run, task["task_id"], map_index=task["map_index"])[
+            -6000:
+        ]
 
 
 def replacements(remote: Service) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""A manifest of many in a real Airflow: killed thrice, stopped by the volume, finished in the next month."""
+"""A manifest in a real Airflow: killed thrice, stopped by the volume, finished next month."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ UNCHANGED, REFUSED, AFFORDABLE = PAIRS * 15 // 100, PAIRS // 100, PAIRS * 3 // 4
 
 
 def make_manifest(remote: Service, uploads: Path) -> tuple[Path, list[dict[str, Any]]]:
-    """The pairs, spread: some whose document carries the file already, some whose document does not exist."""
+    """The pairs, spread: some documents carry the file already, some do not exist."""
     files = [draw(uploads / f"batch{number}.png", f"#ff{number:04x}") for number in range(PAIRS)]
     doc_ids = remote.add_documents(
         new if number < UNCHANGED else draw(uploads / "old.png", f"#{number:06x}")
@@ -33,7 +33,9 @@ def make_manifest(remote: Service, uploads: Path) -> tuple[Path, list[dict[str, 
     )
     for number in range(UNCHANGED, UNCHANGED + REFUSED):
         doc_ids[number] = str(90_000_000 + number)
-    rows = [{"doc_id": doc_id, "file": str(file)} for doc_id, file in zip(doc_ids, files, strict=True)]
+    rows = [
+        {"doc_id": doc_id, "file": str(file)} for doc_id, file in zip(doc_ids, files, strict=True)
+    ]
     manifest = uploads / "manifest.csv"
     with manifest.open("w", newline="") as out:
         writer = csv.DictWriter(out, ["doc_id", "file"])
@@ -58,7 +60,11 @@ def report_of(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def test_a_batch_survives_kills_and_an_exhausted_volume_and_the_next_month_finishes_it(
-    airflow: AirflowApi, remote: Service, uploads: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    airflow: AirflowApi,
+    remote: Service,
+    uploads: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     manifest, rows = make_manifest(remote, uploads)
     to_send = [Path(row["file"]).stat().st_size for row in rows[UNCHANGED + REFUSED :]]
@@ -81,7 +87,9 @@ def test_a_batch_survives_kills_and_an_exhausted_volume_and_the_next_month_finis
         "replaced": affordable,
         "not_sent": PAIRS - AFFORDABLE,
     }
-    assert {doc_id for doc_id, row in first.items() if row["outcome"] == "replaced"} == set(accepted)
+    assert {doc_id for doc_id, row in first.items() if row["outcome"] == "replaced"} == set(
+        accepted
+    )
     (task,) = airflow.tasks(DAG_ID, run)
     assert task["try_number"] == 4
     log = airflow.log(DAG_ID, run, "replace", try_number=4)

@@ -45,11 +45,16 @@ def test_the_demo_replaces_the_file_and_leaves_nothing_behind(tmp_path: Path) ->
     ],
 )
 def test_the_demo_is_no_success_through_a_retry(state: str, tries: int, problem: str) -> None:
-    assert problem_of({"state": state, "tasks": {"replace": {"state": state, "tries": tries}}}) == problem
+    assert (
+        problem_of({"state": state, "tasks": {"replace": {"state": state, "tries": tries}}})
+        == problem
+    )
 
 
 def test_the_demo_stops_what_it_has_started_on_ctrl_c(tmp_path: Path) -> None:
-    demo = subprocess.Popen(DEMO, cwd=ROOT, env=env_below(tmp_path), stdout=subprocess.PIPE, text=True)
+    demo = subprocess.Popen(
+        DEMO, cwd=ROOT, env=env_below(tmp_path), stdout=subprocess.PIPE, text=True
+    )
     assert demo.stdout is not None
     while not demo.stdout.readline().startswith("Airflow runs the DAG"):
         assert demo.poll() is None
@@ -69,7 +74,9 @@ def test_the_demo_stops_what_it_has_started_on_ctrl_c(tmp_path: Path) -> None:
 def test_airflow_dags_test_runs_deferrable_tasks(tmp_path: Path) -> None:
     picture = draw(tmp_path / "boat.jpg", "#123456")
     with running_sandbox() as sandbox:
-        env = airflow_env(tmp_path / "airflow", AIRFLOW_CONN_IPERNITY_DEFAULT=connection_json(sandbox))
+        env = airflow_env(
+            tmp_path / "airflow", AIRFLOW_CONN_IPERNITY_DEFAULT=connection_json(sandbox)
+        )
         migrate(env)
         conf = json.dumps({"document": BOAT, "file": str(picture)})
         command = ["airflow", "dags", "test", "ipernity_replace_file", "--conf", conf]
@@ -101,7 +108,9 @@ def test_a_wheel_holds_all_that_users_need(tmp_path: Path) -> None:
         (entry_points,) = [name for name in names if name.endswith("entry_points.txt")]
         assert b"ipernity_provider.get_provider_info:get_provider_info" in packed.read(entry_points)
     sources = {
-        str(file.relative_to(ROOT)) for file in (ROOT / "ipernity_provider").rglob("*") if file.is_file()
+        str(file.relative_to(ROOT))
+        for file in (ROOT / "ipernity_provider").rglob("*")
+        if file.is_file()
     }
     assert {name for name in sources if "__pycache__" not in name} <= names
     assert not any(name.startswith(("tests", "scripts", "dags_examples")) for name in names)

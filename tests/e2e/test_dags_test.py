@@ -1,4 +1,4 @@
-"""`airflow dags test` and `dag.test()`: no scheduler, no triggerer, and a deferral keeps nothing but its event."""
+"""`airflow dags test` and `dag.test()`: no scheduler, no triggerer; only the event is kept."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ pytestmark = pytest.mark.timeout(600)
 
 WANTED = 5_000_000
 DAG_TEST = (
-    "import json, runpy, sys; runpy.run_path(sys.argv[1])[sys.argv[2]].test(run_conf=json.loads(sys.argv[3]))"
+    "import json, runpy, sys; "
+    "runpy.run_path(sys.argv[1])[sys.argv[2]].test(run_conf=json.loads(sys.argv[3]))"
 )
 
 Tasks = dict[str, list[tuple[str, int]]]
@@ -54,14 +55,17 @@ class AirflowHome:
         return [sys.executable, "-c", DAG_TEST, str(file), "dag", json.dumps(conf)]
 
     def ended(self, dag_id: str, run: subprocess.Popen[bytes]) -> Tasks:
-        """Task -> the state and the number of tries of each of its instances, once the run of the DAG has ended."""
+        """Task -> the state and the tries of each of its instances, once the run has ended."""
         run.wait(timeout=300)
         output = self.output
-        assert [line for line in output.splitlines() if any(secret in line for secret in SECRETS)] == []
+        assert [
+            line for line in output.splitlines() if any(secret in line for secret in SECRETS)
+        ] == []
         with closing(sqlite3.connect(self._home / "airflow.db")) as database:
             rows = database.execute(
                 "SELECT task_id, state, try_number FROM task_instance WHERE dag_id = ? AND run_id ="
-                " (SELECT run_id FROM dag_run WHERE dag_id = ? ORDER BY id DESC LIMIT 1) ORDER BY map_index",
+                " (SELECT run_id FROM dag_run WHERE dag_id = ? ORDER BY id DESC LIMIT 1)"
+                " ORDER BY map_index",
                 (dag_id, dag_id),
             ).fetchall()
         tasks: Tasks = {}
@@ -100,7 +104,9 @@ def test_each_class_that_defers_is_green_at_the_first_try_and_sends_once(
     }
     with airflow_home.start(*getattr(airflow_home, way)("deferred_once", conf)) as run:
         # The first look is the sensor's own, the second one its trigger's.
-        wait_for("the sensor's trigger", lambda: remote.calls().get("account.getQuota", 0) >= 2, 120)
+        wait_for(
+            "the sensor's trigger", lambda: remote.calls().get("account.getQuota", 0) >= 2, 120
+        )
         remote.set(quota_left_bytes=WANTED + 10_000_000)
         tasks = airflow_home.ended("deferred_once", run)
     assert tasks == at_the_first_try(volume=1, one=1, many=1, sent=1, tickets=1)

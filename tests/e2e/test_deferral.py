@@ -23,11 +23,15 @@ PROCESSING = 45.0
 
 
 def states(airflow: AirflowApi, run: str) -> Counter[str]:
-    return Counter(task["state"] for task in airflow.tasks(DAG_ID, run) if task["task_id"] == "replace")
+    return Counter(
+        task["state"] for task in airflow.tasks(DAG_ID, run) if task["task_id"] == "replace"
+    )
 
 
 def tries(airflow: AirflowApi, run: str) -> Counter[int]:
-    return Counter(task["try_number"] for task in airflow.tasks(DAG_ID, run) if task["task_id"] == "replace")
+    return Counter(
+        task["try_number"] for task in airflow.tasks(DAG_ID, run) if task["task_id"] == "replace"
+    )
 
 
 def triggerers(home: Path) -> list[int]:
@@ -35,7 +39,9 @@ def triggerers(home: Path) -> list[int]:
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            ours = f"AIRFLOW_HOME={home}".encode() in (process / "environ").read_bytes().split(b"\0")
+            ours = f"AIRFLOW_HOME={home}".encode() in (process / "environ").read_bytes().split(
+                b"\0"
+            )
             if ours and b"triggerer" in (process / "cmdline").read_bytes():
                 found.append(int(process.name))
         except OSError:
@@ -64,7 +70,9 @@ def test_a_hundred_deferred_replacements_survive_the_death_of_the_triggerer(
     home = Path(airflow_settings["AIRFLOW_HOME"])
     for pid in triggerers(home):
         os.kill(pid, signal.SIGKILL)
-    processes.enter_context(session_of(["airflow", "triggerer"], airflow_settings, home / "triggerer.log"))
+    processes.enter_context(
+        session_of(["airflow", "triggerer"], airflow_settings, home / "triggerer.log")
+    )
     assert_green(airflow, DAG_ID, run, seconds=500)
 
     accepted = replacements(remote)
@@ -75,7 +83,9 @@ def test_a_hundred_deferred_replacements_survive_the_death_of_the_triggerer(
     assert {ticket["checks_after_end"] for ticket in remote.tickets()} == {0}
 
 
-def test_one_sensor_waits_for_the_tickets_of_all(airflow: AirflowApi, remote: Service, uploads: Path) -> None:
+def test_one_sensor_waits_for_the_tickets_of_all(
+    airflow: AirflowApi, remote: Service, uploads: Path
+) -> None:
     unchanged = draw(uploads / "unchanged.jpg", "#111111")
     (doc_id,) = remote.add_documents([unchanged])
     pairs = make_pairs(remote, uploads, 3)
@@ -135,7 +145,7 @@ def test_clearing_and_failing_deferred_tasks_leaves_nothing_behind(
 def test_short_deferrals_are_sent_once_at_airflows_default_settings(
     make_env: MakeEnv, remote: Service, uploads: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Airflow 3.3.2 with the LocalExecutor loses some short deferrals and tries their tasks again."""
+    """Airflow 3.3.2's LocalExecutor loses some short deferrals and tries their tasks again."""
     seen: Counter[int] = Counter()
     with running_airflow(make_env(AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL="5")) as airflow:
         prepare(airflow, remote)
@@ -151,5 +161,6 @@ def test_short_deferrals_are_sent_once_at_airflows_default_settings(
             seen += tries(airflow, run)
     with capsys.disabled():
         print(
-            f"\n80 short deferrals, 80 accepted uploads; tasks by number of tries: {dict(sorted(seen.items()))}"
+            "\n80 short deferrals, 80 accepted uploads; tasks by number of tries: "
+            f"{dict(sorted(seen.items()))}"
         )

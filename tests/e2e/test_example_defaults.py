@@ -1,4 +1,4 @@
-"""Each example by `dag.test()`, with its form as it is and without retries: no scheduler, no triggerer, no second try."""
+"""Each example by `dag.test()`, its form as it is: no scheduler, no triggerer, no retry."""
 
 from __future__ import annotations
 
@@ -51,7 +51,9 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
         env = airflow_env(
             home,
             IPERNITY_FOLDER=str(home / "pictures"),
-            AIRFLOW_CONN_IPERNITY_DEFAULT=connection_json(sandbox, upload_roots=[str(home / "pictures")]),
+            AIRFLOW_CONN_IPERNITY_DEFAULT=connection_json(
+                sandbox, upload_roots=[str(home / "pictures")]
+            ),
         )
         migrate(env)
         yield Prepared(env, Service(sandbox))

@@ -1,4 +1,4 @@
-"""However a task's process dies, its replacement is accepted exactly once and the task ends green."""
+"""However a task's process dies, its replacement is accepted once and the task ends green."""
 
 from __future__ import annotations
 
@@ -54,7 +54,8 @@ def test_a_killed_process_never_sends_twice_and_loses_nothing(
     remote.set(
         processing_seconds=1.5,
         receive_bytes_per_second=FILE_BYTES,
-        # The answer of each upload is held back, so that a process can die between acceptance and answer.
+        # The answer of each upload is held back, so that a process can die between acceptance and
+        # answer.
         faults=[{"method": "upload.replace", "times": 2 * len(kills), "kind": "slow:1"}],
     )
     runs = [
@@ -64,7 +65,9 @@ def test_a_killed_process_never_sends_twice_and_loses_nothing(
     run = airflow.trigger("kill_matrix", runs=runs)
     state = airflow.wait_for_run("kill_matrix", run, seconds=900)
 
-    accepted = Counter(entry["doc_id"] for entry in remote.ledger() if entry["method"] == "upload.replace")
+    accepted = Counter(
+        entry["doc_id"] for entry in remote.ledger() if entry["method"] == "upload.replace"
+    )
     tries = {
         task["map_index"]: task["try_number"]
         for task in airflow.tasks("kill_matrix", run)

@@ -1,4 +1,4 @@
-"""Real DAG runs that replace files from an S3 server, and say in one sentence what is wrong with it."""
+"""Real DAG runs that replace files from an S3 server, and say in a sentence what is wrong."""
 
 from __future__ import annotations
 
@@ -68,9 +68,13 @@ def test_pictures_come_from_a_bucket_and_each_failure_is_one_sentence(
         f"s3://nowhere@{place}": "the connection 'nowhere' is not known. Nothing was sent.",
         f"s3://unreachable@{place}": "(EndpointConnectionError)",
     }
-    run, states = replace_all(airflow, good + [{"doc_id": pairs[0]["doc_id"], "file": file} for file in bad])
+    run, states = replace_all(
+        airflow, good + [{"doc_id": pairs[0]["doc_id"], "file": file} for file in bad]
+    )
     assert states == ["success"] * len(good) + ["failed"] * len(bad)
-    assert sorted(entry["md5"] for entry in replacements(remote)) == sorted(md5_of(file) for file in files)
+    assert sorted(entry["md5"] for entry in replacements(remote)) == sorted(
+        md5_of(file) for file in files
+    )
     assert [key.rpartition("/")[0] for key in stored.stored()].count("backups") == 1
     secrets = (stored.storage.owner.secret, "wr0ngwr0ngwr0ng")
     for map_index, sentence in enumerate(bad.values(), len(good)):
@@ -105,7 +109,9 @@ def test_an_object_that_vanishes_while_it_is_sent_and_how_far_it_had_come(
         DAG_ID, runs=[{"doc_id": pair["doc_id"], "file": f"s3://media@{stored.name}/boat.jpg"}]
     )
     wait_for("the upload", lambda: remote.calls().get("upload.replace"), 60, every=0.1)
-    wait_for("a line of progress", lambda: re.search(r"Sent \d+ of 40 MiB", log_of(airflow, run, 0)), 60)
+    wait_for(
+        "a line of progress", lambda: re.search(r"Sent \d+ of 40 MiB", log_of(airflow, run, 0)), 60
+    )
     stored.delete("boat.jpg")
     assert airflow.wait_for_run(DAG_ID, run) == "failed"
     assert "; nothing was replaced." in log_of(airflow, run, 0)

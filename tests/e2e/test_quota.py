@@ -23,13 +23,16 @@ def logs(airflow: AirflowApi, run: str) -> dict[str, str]:
     """What each task has logged in all its tries."""
     return {
         task["task_id"]: "".join(
-            airflow.log(DAG_ID, run, task["task_id"], number) for number in range(1, task["try_number"] + 1)
+            airflow.log(DAG_ID, run, task["task_id"], number)
+            for number in range(1, task["try_number"] + 1)
         )
         for task in airflow.tasks(DAG_ID, run)
     }
 
 
-def test_sensors_go_green_when_the_next_month_has_come(airflow: AirflowApi, remote: Service) -> None:
+def test_sensors_go_green_when_the_next_month_has_come(
+    airflow: AirflowApi, remote: Service
+) -> None:
     remote.set(quota_left_bytes=1000)
     run = airflow.trigger(DAG_ID, min_bytes=WANTED)
     wait_for("both to wait", lambda: states(airflow, run) == WAITING, 120)
@@ -43,7 +46,9 @@ def test_sensors_go_green_when_the_next_month_has_come(airflow: AirflowApi, remo
     for task_id, log in logs(airflow, run).items():
         assert airflow.xcom(DAG_ID, run, task_id) == WANTED + 7
         for left in (1000, WANTED + 7):
-            assert f"{left} bytes of this month's upload volume are left, {WANTED} are wanted." in log
+            assert (
+                f"{left} bytes of this month's upload volume are left, {WANTED} are wanted." in log
+            )
         assert not any(secret in log for secret in SECRETS)
 
 

@@ -80,12 +80,21 @@ def test_no_secret_is_left_behind_by_runs_that_end_well_or_badly(
         "success": ["ipernity_stored", "ipernity_default", oauth],
         "failed": [
             store(airflow, remote, "ipernity_wrong_secret", password=WRONG_SECRET),
-            store(airflow, remote, "ipernity_wrong_oauth", password=WRONG_SECRET, **CREDENTIALS["oauth"]),
+            store(
+                airflow,
+                remote,
+                "ipernity_wrong_oauth",
+                password=WRONG_SECRET,
+                **CREDENTIALS["oauth"],
+            ),
             store(airflow, remote, "behind_proxy", proxy=proxy),
         ],
     }
     ways = [
-        (conn_id, deferrable) for ids in conn_ids.values() for conn_id in ids for deferrable in (True, False)
+        (conn_id, deferrable)
+        for ids in conn_ids.values()
+        for conn_id in ids
+        for deferrable in (True, False)
     ]
     pairs = make_pairs(remote, uploads, len(ways))
     runs = [
@@ -109,7 +118,9 @@ def test_no_secret_is_left_behind_by_runs_that_end_well_or_badly(
 
     home = Path(airflow_settings["AIRFLOW_HOME"])
     logs = list(left_behind(home))
-    assert any("api/upload.replace/json HTTP/1.1" in text for _, text in logs), "no log at DEBUG was found"
+    assert any("api/upload.replace/json HTTP/1.1" in text for _, text in logs), (
+        "no log at DEBUG was found"
+    )
     for run_id in (run, late):
         logs += shown(airflow, run_id)
     found = [

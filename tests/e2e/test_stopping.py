@@ -33,7 +33,9 @@ def test_a_task_marked_as_failed_stops_sending_and_once_cleared_sends_at_once(
         return ""
 
     wait_for("the upload", lambda: "MiB (" in log(), 60)
-    airflow.send("PATCH", f"/dags/{DAG_ID}/dagRuns/{run}/taskInstances/replace", {"new_state": "failed"})
+    airflow.send(
+        "PATCH", f"/dags/{DAG_ID}/dagRuns/{run}/taskInstances/replace", {"new_state": "failed"}
+    )
     wait_for("the upload to be aborted", lambda: "the upload was aborted" in log(), 60)
     assert replacements(remote) == []
     assert airflow.wait_for_run(DAG_ID, run) == "failed"

@@ -1,4 +1,4 @@
-"""What is known of a file before it is sent: size, checksum, what its storage reports, change marker, media class."""
+"""What is known of a file before it is sent: size, checksum, change marker, media class."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def refusal(path: Any, **options: Any) -> str:
     return str(caught.value)
 
 
-# -- files of this machine -------------------------------------------------------------------------------------------
+# -- files of this machine -------------------------------------------------------------------------
 
 
 def test_a_local_file_is_read_for_its_checksum(tmp_path: Path) -> None:
@@ -73,8 +73,8 @@ def test_what_cannot_be_sent_is_one_sentence(tmp_path: Path, picture: Path) -> N
     assert "something that is not a folder stands in its place" in refusal(picture / "boat.jpg")
     odd = picture.rename(os.fsdecode(bytes(tmp_path) + b"/b\xf6at.jpg"))
     assert refusal(odd) == (
-        f"{tmp_path}/b\\udcf6at.jpg cannot be sent under the name b\\udcf6at.jpg, which is not UTF-8; give another one "
-        "with filename."
+        f"{tmp_path}/b\\udcf6at.jpg cannot be sent under the name b\\udcf6at.jpg, which is not "
+        "UTF-8; give another one with filename."
     )
     assert inspect_file(odd, "böat.jpg").name == "böat.jpg"
 
@@ -91,14 +91,18 @@ def test_what_is_not_a_regular_file(tmp_path: Path, roots: tuple[str, ...]) -> N
 
 
 @pytest.mark.parametrize("roots", [(), ("/",)])
-def test_links_in_a_circle_and_names_that_are_too_long(tmp_path: Path, roots: tuple[str, ...]) -> None:
+def test_links_in_a_circle_and_names_that_are_too_long(
+    tmp_path: Path, roots: tuple[str, ...]
+) -> None:
     (tmp_path / "circle.jpg").symlink_to("circle.jpg")
     circle = refusal(tmp_path / "circle.jpg", upload_roots=roots)
     assert circle == f"{tmp_path}/circle.jpg is a link that leads in a circle."
-    assert "has too long a name: 255 bytes" in refusal(tmp_path / f"{'x' * 256}.jpg", upload_roots=roots)
+    assert "has too long a name: 255 bytes" in refusal(
+        tmp_path / f"{'x' * 256}.jpg", upload_roots=roots
+    )
 
 
-# -- what a storage reports ------------------------------------------------------------------------------------------
+# -- what a storage reports ------------------------------------------------------------------------
 
 
 class Stored:
@@ -132,7 +136,9 @@ class Stored:
         ("abfs", {"content_settings": {"content_md5": base64.b64encode(RAW).decode()}}),
     ],
 )
-def test_a_checksum_of_the_whole_file_is_taken_from_its_storage(protocol: str, info: dict[str, Any]) -> None:
+def test_a_checksum_of_the_whole_file_is_taken_from_its_storage(
+    protocol: str, info: dict[str, Any]
+) -> None:
     file = inspect_file(Stored(protocol, info))
     assert (file.md5, file.reported_md5, file.size) == (None, MD5, 4)
 
@@ -160,7 +166,9 @@ def test_anything_else_is_not_a_checksum(protocol: str, info: dict[str, Any]) ->
 
 
 def test_a_folder_of_a_storage_is_not_a_file() -> None:
-    assert refusal(Stored("s3", {"type": "directory"})).startswith("s3://media/boat.jpg is a folder")
+    assert refusal(Stored("s3", {"type": "directory"})).startswith(
+        "s3://media/boat.jpg is a folder"
+    )
 
 
 def test_a_file_whose_storage_does_not_know_its_size_is_read() -> None:
@@ -196,7 +204,7 @@ def test_an_object_that_was_changed_since_its_folder_was_listed(bucket: Bucket) 
     assert (file.size, file.reported_md5) == (4, hashlib.md5(b"boat").hexdigest())
 
 
-# -- change markers --------------------------------------------------------------------------------------------------
+# -- change markers --------------------------------------------------------------------------------
 
 
 def test_a_file_that_is_left_alone_keeps_its_marker(picture: Path) -> None:
@@ -232,7 +240,10 @@ THEN, NOW = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
         ({"ETag": '"1"', "LastModified": THEN}, {"ETag": '"2"', "LastModified": THEN}),  # S3
         ({"ETag": '"1"', "LastModified": THEN}, {"ETag": '"1"', "LastModified": NOW}),
         ({"etag": "CAE=", "generation": "1"}, {"etag": "CAE=", "generation": "2"}),  # Google
-        ({"md5Hash": "b25l", "updated": "2026-01-01"}, {"md5Hash": "dHdv", "updated": "2026-01-01"}),
+        (
+            {"md5Hash": "b25l", "updated": "2026-01-01"},
+            {"md5Hash": "dHdv", "updated": "2026-01-01"},
+        ),
         ({"last_modified": THEN}, {"last_modified": NOW}),  # Azure
         ({"etag": "0x8DC1"}, {"etag": "0x8DC2"}),
         ({"mtime": 1.0}, {"mtime": 2.0}),
@@ -265,7 +276,7 @@ def test_a_file_that_cannot_be_asked_about_has_none(tmp_path: Path, bucket: Buck
     assert change_marker(UPath("memory://media/missing.jpg")) == ""
 
 
-# -- media classes ---------------------------------------------------------------------------------------------------
+# -- media classes ---------------------------------------------------------------------------------
 
 
 NAMES = {
@@ -273,13 +284,18 @@ NAMES = {
     "audio": "song.mp3 song.m4a BOOK.M4B song.mka song.flac song.opus song.wma",
     "video": "film.mp4 film.mov film.mkv film.avi film.wmv",
     "other": "paper.pdf table.xls letter.docx slides.odp notes.txt table.csv",
-    None: "raw.nef noname .jpg jpg boat.jpg. boat.jpg.gz chart.svg chart.eps chart.ai layers.psd archive.zip data.json "
-    "film.3gp film.3gpp film.3g2 film.rm song.ra either.ogg either.webm either.asf old.swf clip.ts",
+    None: (
+        "raw.nef noname .jpg jpg boat.jpg. boat.jpg.gz chart.svg chart.eps chart.ai layers.psd "
+        "archive.zip data.json film.3gp film.3gpp film.3g2 film.rm song.ra either.ogg either.webm "
+        "either.asf old.swf clip.ts"
+    ),
 }
 
 
 @pytest.mark.parametrize(
     ("name", "media"), [(name, media) for media, names in NAMES.items() for name in names.split()]
 )
-def test_the_media_class_is_read_from_the_name_where_it_is_beyond_doubt(name: str, media: str | None) -> None:
+def test_the_media_class_is_read_from_the_name_where_it_is_beyond_doubt(
+    name: str, media: str | None
+) -> None:
     assert media_of_name(name) == media

@@ -1,4 +1,4 @@
-"""What systems and storages raise, as words: known by class, code and status, and never by a text that may hold a secret."""
+"""What storages raise, as words: known by class, code and status, never by a secret text."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ def looks_like(
 def answered(code: str, status: int) -> Exception:
     """botocore's own."""
     error: Exception = botocore.exceptions.ClientError(
-        {"Error": {"Code": code, "Message": SIGNED}, "ResponseMetadata": {"HTTPStatusCode": status}},
+        {
+            "Error": {"Code": code, "Message": SIGNED},
+            "ResponseMetadata": {"HTTPStatusCode": status},
+        },
         "GetObject",
     )
     return error
@@ -43,7 +46,8 @@ PERMANENT = [
     (answered("NoSuchKey", 404), "does not exist"),
     (looks_like("ResourceNotFoundError", status_code=404), "does not exist"),
     (looks_like("ResourceNotFoundError", error_code="ContainerNotFound"), "does not exist"),
-    (caused_by(OSError(SIGNED), looks_like("ResourceNotFoundError", status_code=410)), "does not exist"),
+    (caused_by(OSError(SIGNED), looks_like("ResourceNotFoundError", status_code=410)),
+     "does not exist"),
     (IsADirectoryError(SIGNED), "is a folder"),
     (NotRegularFile("a socket"), "is a socket; only a regular file can be read"),
     (PermissionError(errno.EACCES, SIGNED), DENIED),
@@ -53,26 +57,35 @@ PERMANENT = [
     (looks_like("HttpError", code=401), DENIED),  # gcsfs
     (looks_like("HttpResponseError", status_code=403), DENIED),
     (looks_like("ClientResponseError", status=403), DENIED),
-    (answered("InvalidObjectState", 403), "cannot be read: it is in its storage's archive; restore it first"),
-    (NotADirectoryError(errno.ENOTDIR, SIGNED), "cannot be read: something that is not a folder stands in its place"),
+    (answered("InvalidObjectState", 403),
+     "cannot be read: it is in its storage's archive; restore it first"),
+    (NotADirectoryError(errno.ENOTDIR, SIGNED),
+     "cannot be read: something that is not a folder stands in its place"),
     (OSError(errno.ELOOP, SIGNED), "is a link that leads in a circle"),
     (
         botocore.exceptions.NoCredentialsError(),
-        "cannot be read: there are no credentials for its storage (NoCredentialsError); check its connection",
+        (
+            "cannot be read: there are no credentials for its storage (NoCredentialsError); "
+            "check its connection"
+        ),
     ),
     (
         ImportError("Install gcsfs to access GCS."),
         "cannot be read: the package for its storage is not installed here",
     ),
-    (ModuleNotFoundError(SIGNED, name="gcsfs"), "cannot be read: the package gcsfs is not installed here"),
+    (ModuleNotFoundError(SIGNED, name="gcsfs"),
+     "cannot be read: the package gcsfs is not installed here"),
 ]  # fmt: skip
 
 TRANSIENT = [
-    (botocore.exceptions.EndpointConnectionError(endpoint_url=SIGNED), "cannot be read (EndpointConnectionError)"),
+    (botocore.exceptions.EndpointConnectionError(endpoint_url=SIGNED),
+     "cannot be read (EndpointConnectionError)"),
     (ConnectionRefusedError(errno.ECONNREFUSED, SIGNED), "cannot be read: Connection refused"),
     (looks_like("FSTimeoutError", base=TimeoutError), "cannot be read (FSTimeoutError)"),
-    (caused_by(RuntimeError(SIGNED), looks_like("ServiceRequestError")), "cannot be read (RuntimeError)"),  # adlfs
-    (ValueError("unable to connect to account for AccountKey=s3cr3t"), "cannot be read (ValueError)"),
+    (caused_by(RuntimeError(SIGNED), looks_like("ServiceRequestError")),  # adlfs
+     "cannot be read (RuntimeError)"),
+    (ValueError("unable to connect to account for AccountKey=s3cr3t"),
+     "cannot be read (ValueError)"),
     (answered("SlowDown", 503), "cannot be read (ClientError)"),
     (looks_like("HttpResponseError", status_code=500), "cannot be read (HttpResponseError)"),
     (OSError(errno.EIO, SIGNED), "cannot be read: Input/output error"),
@@ -106,7 +119,9 @@ def test_what_was_to_be_done_is_said() -> None:
         (Path("/data/bo\nat\x1b.jpg"), "/data/bo\\nat\\x1b.jpg"),
     ],
 )
-def test_an_error_names_the_file_on_one_line_and_without_a_signature(path: object, words: str) -> None:
+def test_an_error_names_the_file_on_one_line_and_without_a_signature(
+    path: object, words: str
+) -> None:
     error = file_error(path, FileNotFoundError(SIGNED))
     assert (str(error), error.permanent) == (f"{words} does not exist.", True)
 

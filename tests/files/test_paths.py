@@ -1,4 +1,4 @@
-"""Where a file may lie, and how it is opened: only a regular one, below its root, and nothing blocks."""
+"""Where a file may lie, and how it is opened: only a regular one, below its root."""
 
 from __future__ import annotations
 
@@ -49,7 +49,9 @@ SPECIAL = [
 
 @pytest.mark.parametrize("linked", [False, True])
 @pytest.mark.parametrize(("make", "what"), SPECIAL)
-def test_what_is_not_a_regular_file_is_not_opened(make: Any, what: str, linked: bool, tmp_path: Path) -> None:
+def test_what_is_not_a_regular_file_is_not_opened(
+    make: Any, what: str, linked: bool, tmp_path: Path
+) -> None:
     path = make(tmp_path)
     if linked:
         (tmp_path / "link.jpg").symlink_to(path)
@@ -119,10 +121,13 @@ def test_names_that_are_too_long(tmp_path: Path, name: str) -> None:
 def test_links_are_resolved_whether_the_file_is_there_or_not(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "link").symlink_to("folder")
-    assert resolve_links(tmp_path / "link" / ".." / "link" / "boat.jpg") == tmp_path / "folder" / "boat.jpg"
+    assert (
+        resolve_links(tmp_path / "link" / ".." / "link" / "boat.jpg")
+        == tmp_path / "folder" / "boat.jpg"
+    )
 
 
-# -- upload roots ----------------------------------------------------------------------------------------------------
+# -- upload roots ----------------------------------------------------------------------------------
 
 
 def refusal(path: Any, *roots: str) -> str:
@@ -133,7 +138,10 @@ def refusal(path: Any, *roots: str) -> str:
 
 
 def outside(path: object, *roots: object) -> str:
-    return f"{path} lies outside the folders that uploads may come from ({', '.join(map(str, roots))})."
+    return (
+        f"{path} lies outside the folders that uploads may come from "
+        f"({', '.join(map(str, roots))})."
+    )
 
 
 def test_without_roots_a_file_may_lie_anywhere(tmp_path: Path) -> None:
@@ -159,7 +167,9 @@ def test_neither_dots_nor_links_nor_longer_names_lead_out(tmp_path: Path, pictur
     )
 
 
-@pytest.mark.parametrize("form", ["file://{}", "file://localhost{}", "FILE:{}", "local://{}/", "{}/"])
+@pytest.mark.parametrize(
+    "form", ["file://{}", "file://localhost{}", "FILE:{}", "local://{}/", "{}/"]
+)
 def test_a_root_is_read_as_a_file_is(tmp_path: Path, form: str) -> None:
     folder = tmp_path / "my pics"
     folder.mkdir()
@@ -169,7 +179,10 @@ def test_a_root_is_read_as_a_file_is(tmp_path: Path, form: str) -> None:
 
 @pytest.mark.parametrize(
     "root",
-    ["file://elsewhere/", "file://", "~nobody-of-this-name", "file:///%00", "s3://media", "/%74mp", "/circle", "/long"],
+    [
+        "file://elsewhere/", "file://", "~nobody-of-this-name", "file:///%00", "s3://media",
+        "/%74mp", "/circle", "/long",
+    ],
 )  # fmt: skip
 def test_a_root_that_names_no_folder_holds_nothing(picture: Path, root: str) -> None:
     (picture.parent / "circle").symlink_to("circle")
@@ -200,7 +213,7 @@ def test_an_object_below_its_root_is_inside() -> None:
     assert require_inside(path, ["/data", "s3://media/2026/"]) == ReadableFile(path)
 
 
-# -- opened below their root -----------------------------------------------------------------------------------------
+# -- opened below their root -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("swapped", ["file", "folder", "file by a folder", "file by a pipe"])
@@ -251,7 +264,7 @@ def test_a_stored_file_is_opened_in_small_blocks() -> None:
     assert asked == [READ_BLOCK_BYTES] == [8 << 20]
 
 
-# -- addresses -------------------------------------------------------------------------------------------------------
+# -- addresses -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

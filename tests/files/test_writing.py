@@ -1,4 +1,4 @@
-"""A file appears whole or not at all, and what was there keeps its mode, its links and its place until then."""
+"""A file appears whole or not at all; what was there keeps mode, links and place until then."""
 
 from __future__ import annotations
 
@@ -102,7 +102,9 @@ def test_an_object_appears_only_when_it_is_complete(bucket: Bucket, mib: int) ->
     assert (bucket.get("2026/report.csv"), bucket.unfinished()) == (b"".join(blocks), 0)
 
 
-def test_a_folder_is_made_where_the_storage_has_such_a_thing(tmp_path: Path, bucket: Bucket) -> None:
+def test_a_folder_is_made_where_the_storage_has_such_a_thing(
+    tmp_path: Path, bucket: Bucket
+) -> None:
     make_folder(tmp_path / "backups" / "2026")
     make_folder(tmp_path / "backups" / "2026")
     assert (tmp_path / "backups" / "2026").is_dir()

@@ -13,7 +13,12 @@ import pytest
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, AirflowTaskTimeout
 
-from ipernity_provider.api.errors import DocumentNotFound, PermanentError, RateLimited, TransientError
+from ipernity_provider.api.errors import (
+    DocumentNotFound,
+    PermanentError,
+    RateLimited,
+    TransientError,
+)
 from ipernity_provider.hooks.failures import readable_failures, retry_note
 from ipernity_provider.hooks.ipernity import IpernityHook
 from ipernity_provider.replacement.errors import NewDocument, NotFinished
@@ -53,7 +58,9 @@ def fail(error: BaseException) -> None:
 def test_a_permanent_error_is_said_in_lines_and_raised_as_final_and_as_itself(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    error = DocumentNotFound("Document 1 is gone. Nothing was sent. Look it up.", method="doc.get", code=1)
+    error = DocumentNotFound(
+        "Document 1 is gone. Nothing was sent. Look it up.", method="doc.get", code=1
+    )
     with pytest.raises(DocumentNotFound) as caught, readable_failures(log, context()):
         fail(error)
     assert isinstance(caught.value, AirflowFailException)
@@ -107,7 +114,9 @@ def test_a_permanent_error_says_nothing_of_retries() -> None:
     assert retry_note(PermanentError("No."), TaskInstance()) == (False, "")
 
 
-def test_an_error_of_a_task_that_is_to_be_skipped_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_error_of_a_task_that_is_to_be_skipped_is_a_warning(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     with pytest.raises(AirflowSensorTimeout), readable_failures(log, context(), skips=True):
         fail(AirflowSensorTimeout("Timed out. Not finished: t1."))
     assert written(caplog)[:-1] == [("WARNING", "Timed out."), ("WARNING", "Not finished: t1.")]
@@ -145,7 +154,9 @@ def test_what_is_known_is_pushed_before_the_error_is_raised() -> None:
     assert caught.value.new_doc_id == "10001"
 
 
-def test_an_xcom_that_cannot_be_pushed_does_not_hide_the_failure(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_xcom_that_cannot_be_pushed_does_not_hide_the_failure(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     ti = TaskInstance(xcom_push=None)
     with (
         pytest.raises(PermanentError, match="No"),
@@ -178,9 +189,15 @@ def test_a_hook_outside_of_a_task_raises_errors_of_this_package_and_logs_none(
     assert not any("code 1" in line for level, line in written(caplog) if level == "ERROR")
 
 
-def test_a_try_whose_time_is_up_says_so_and_keeps_its_frames(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_try_whose_time_is_up_says_so_and_keeps_its_frames(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     with pytest.raises(AirflowTaskTimeout) as caught, readable_failures(log, context()):
         fail(AirflowTaskTimeout("Timed out. Not finished: t1."))
     assert "in fail" in "".join(traceback.format_exception(caught.value))
     said = [line for level, line in written(caplog) if level == "WARNING"]
-    assert said == ["Timed out.", "Not finished: t1.", "Airflow will try again; this was try 1 of 3."]
+    assert said == [
+        "Timed out.",
+        "Not finished: t1.",
+        "Airflow will try again; this was try 1 of 3.",
+    ]

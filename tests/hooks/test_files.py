@@ -94,11 +94,15 @@ def test_an_object_is_taken_as_it_is_named(key: str) -> None:
 
 @pytest.mark.parametrize("key", ["a.jpg?", "a.jpg#", "a\tb.jpg", "a\nb.jpg", "a.jpg?versionId=1"])
 @pytest.mark.parametrize("conn_id", [None, "one"])
-def test_another_object_is_not_taken_for_the_one_that_is_named(key: str, conn_id: str | None) -> None:
+def test_another_object_is_not_taken_for_the_one_that_is_named(
+    key: str, conn_id: str | None
+) -> None:
     """Airflow and its libraries drop some of a name without a word."""
     place = "media" if conn_id else "one@media"
     sentence = refusal(f"s3://{place}/{key}", conn_id)
-    assert sentence.endswith("(a ?, a # or a tab in it), and another file might be read. Nothing was sent.")
+    assert sentence.endswith(
+        "(a ?, a # or a tab in it), and another file might be read. Nothing was sent."
+    )
     assert sentence.isprintable()
     found = ObjectStoragePath("s3://media") / key  # as a listing gives it
     if "versionId" in key:
@@ -111,7 +115,8 @@ def test_another_object_is_not_taken_for_the_one_that_is_named(key: str, conn_id
 @pytest.mark.parametrize("key", ["", "2026/", "boat.jpg/", "boat.jpg//"])
 def test_what_ends_with_a_slash_is_no_file(key: str) -> None:
     assert refusal(f"s3://one@media/{key}") == (
-        f"s3://media/{key} ends with a slash, so it is a folder; a replacement needs one file. Nothing was sent."
+        f"s3://media/{key} ends with a slash, so it is a folder; a replacement needs one file. "
+        "Nothing was sent."
     )
     assert as_folder(f"s3://one@media/{key}").path == f"media/{key.rstrip('/')}"
 
@@ -127,29 +132,32 @@ def test_what_ends_with_a_slash_is_no_file(key: str) -> None:
 def test_an_unknown_connection(file: Any, conn_id: str | None) -> None:
     """The storage would do without, and ask somebody else's servers without credentials."""
     assert refusal(file, conn_id) == (
-        "s3://media/boat.jpg cannot be opened: the connection 'nowhere' is not known. Nothing was sent."
+        "s3://media/boat.jpg cannot be opened: the connection 'nowhere' is not known. Nothing was "
+        "sent."
     )
 
 
 def test_a_storage_whose_package_is_missing() -> None:
     assert "airflow.providers.google" not in sys.modules
     assert refusal("gs://media/boat.jpg") == (
-        "gs://media/boat.jpg cannot be opened: Airflow has no storage for gs://; install apache-airflow-providers-google "
-        "where the tasks run. Nothing was sent."
+        "gs://media/boat.jpg cannot be opened: Airflow has no storage for gs://; install "
+        "apache-airflow-providers-google where the tasks run. Nothing was sent."
     )
     assert refusal("nosuch://media/boat.jpg") == (
-        "nosuch://media/boat.jpg cannot be opened: Airflow has no storage for nosuch://; no provider that is installed "
-        "brings one. Nothing was sent."
+        "nosuch://media/boat.jpg cannot be opened: Airflow has no storage for nosuch://; no "
+        "provider that is installed brings one. Nothing was sent."
     )
 
 
 def test_credentials_in_an_address_are_not_shown() -> None:
     assert refusal("s3://AKIAEXAMPLE:s3cr3t@media/boat.jpg") == (
-        "s3://media/boat.jpg is named together with credentials: keep them in a connection and name that. Nothing was sent."
+        "s3://media/boat.jpg is named together with credentials: keep them in a connection and "
+        "name that. Nothing was sent."
     )
     with_slash = refusal("s3://AKIAEXAMPLE:s3c/r3t@media/boat.jpg")
     assert with_slash == (
-        "A file on s3:// is named together with credentials: keep them in a connection and name that. Nothing was sent."
+        "A file on s3:// is named together with credentials: keep them in a connection and name "
+        "that. Nothing was sent."
     )
     for file in (
         "s3://AKIAEXAMPLE:/s3cr3t@media/boat.jpg",
@@ -159,9 +167,12 @@ def test_credentials_in_an_address_are_not_shown() -> None:
     ):
         assert refusal(file) == with_slash.replace("s3://", str(file).partition("//")[0] + "//")
     assert refusal(ObjectStoragePath("s3://media/boat.jpg", conn_id="AKIAEXAMPLE:s3cr3t")) == (
-        "s3://media/boat.jpg is named together with credentials: keep them in a connection and name that. Nothing was sent."
+        "s3://media/boat.jpg is named together with credentials: keep them in a connection and "
+        "name that. Nothing was sent."
     )
-    assert "no storage for nosuch://" in refusal("nosuch://example.org:8020/boat.jpg")  # a port is no secret
+    assert "no storage for nosuch://" in refusal(
+        "nosuch://example.org:8020/boat.jpg"
+    )  # a port is no secret
     assert "s3cr3t" not in refusal("https://media.example.org/boat.jpg?X-Amz-Signature=s3cr3t")
 
 

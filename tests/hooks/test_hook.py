@@ -18,7 +18,9 @@ from tests.conftest import BOAT, CREDENTIALS, OAUTH_SECRET, OAUTH_TOKEN, SECRETS
 
 def settings(monkeypatch: pytest.MonkeyPatch, connection: dict[str, Any] | str) -> Any:
     stored = (
-        connection if isinstance(connection, str) else json.dumps({"conn_type": "ipernity", **connection})
+        connection
+        if isinstance(connection, str)
+        else json.dumps({"conn_type": "ipernity", **connection})
     )
     monkeypatch.setenv("AIRFLOW_CONN_TRY", stored)
     return IpernityHook("try").settings
@@ -63,7 +65,9 @@ def test_what_is_missing_or_null_has_a_default(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_text_stands_for_numbers_and_flags(monkeypatch: pytest.MonkeyPatch) -> None:
-    read = settings(monkeypatch, extra(timeout="5", verify="False", lg="off", upload_roots="/a\n/b,s3://c"))
+    read = settings(
+        monkeypatch, extra(timeout="5", verify="False", lg="off", upload_roots="/a\n/b,s3://c")
+    )
     assert (read.timeout, read.verify, read.lg, read.upload_roots) == (
         5.0,
         False,
@@ -75,15 +79,22 @@ def test_text_stands_for_numbers_and_flags(monkeypatch: pytest.MonkeyPatch) -> N
 def test_facts_of_the_account_and_the_place_become_options(connect: Connect) -> None:
     conn_id = connect(check_account="no", resend_grace="90", upload_roots="/data")
     options = IpernityHook(conn_id).replace_options(proof="md5", timeout="30")
-    assert (options.check_account, options.resend_grace, options.upload_roots) == (False, 90.0, ("/data",))
+    assert (options.check_account, options.resend_grace, options.upload_roots) == (
+        False,
+        90.0,
+        ("/data",),
+    )
     assert (options.proof, options.timeout) == ("md5", 30.0)
     given = IpernityHook(conn_id).replace_options(check_account=True, resend_grace=5)
     assert (given.check_account, given.resend_grace) == (True, 5.0)
 
 
-def test_a_secret_that_was_pasted_with_its_line_end_is_taken_without(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_secret_that_was_pasted_with_its_line_end_is_taken_without(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     assert (
-        settings(monkeypatch, {**extra(), "password": "0a2b3c4d5e6a7b8d\n"}).api_secret == "0a2b3c4d5e6a7b8d"
+        settings(monkeypatch, {**extra(), "password": "0a2b3c4d5e6a7b8d\n"}).api_secret
+        == "0a2b3c4d5e6a7b8d"
     )
 
 
@@ -91,7 +102,11 @@ def test_a_connection_may_be_a_uri(monkeypatch: pytest.MonkeyPatch) -> None:
     read = settings(
         monkeypatch, "ipernity://:s3cret-s3cret@127.0.0.1:8765/http?api_key=abc&token=1-2&timeout=7"
     )
-    assert (read.base_url, read.api_key, read.api_secret) == ("http://127.0.0.1:8765", "abc", "s3cret-s3cret")
+    assert (read.base_url, read.api_key, read.api_secret) == (
+        "http://127.0.0.1:8765",
+        "abc",
+        "s3cret-s3cret",
+    )
     assert (read.token, read.timeout) == ("1-2", 7.0)
 
 
@@ -145,14 +160,20 @@ def test_what_leads_to_no_ca_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
         ({"extra": {"api_key": "k"}}, "the API secret is missing; it belongs in the password."),
         (extra(api_key=["k"]), "api_key in the extra must be text."),
         (extra(auth="basic"), "auth in the extra must be one of signature, oauth."),
-        (extra(auth="oauth", token="t"), "auth is oauth, which needs token and token_secret in the extra."),
+        (
+            extra(auth="oauth", token="t"),
+            "auth is oauth, which needs token and token_secret in the extra.",
+        ),
         (extra(lg="english"), "lg in the extra must be a two-letter language such as en, or off."),
         (extra(timeout="soon"), "timeout in the extra must be a number of seconds above 0."),
         (extra(timeout=0), "timeout in the extra must be a number of seconds above 0."),
         (extra(timeout=True), "timeout in the extra must be a number of seconds above 0."),
         (
             extra(verify="/no/ca.pem"),
-            "verify in the extra must be true, false or the path of a CA file; /no/ca.pem does not exist.",
+            (
+                "verify in the extra must be true, false or the path of a CA file; /no/ca.pem does "
+                "not exist."
+            ),
         ),
         (extra(check_account="perhaps"), "check_account in the extra must be true or false."),
         (extra(resend_grace=0), "resend_grace in the extra must be a number of seconds above 0."),
@@ -160,15 +181,27 @@ def test_what_leads_to_no_ca_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
             extra(proxy="proxy:3128"),
             "proxy in the extra must be an address such as http://proxy.example.org:3128.",
         ),
-        (extra(upload_roots={"a": 1}), "upload_roots in the extra must be a list of folders or URIs."),
-        (extra(media_hosts=7), "media_hosts in the extra must be a list of hosts such as cdn.example.org."),
+        (
+            extra(upload_roots={"a": 1}),
+            "upload_roots in the extra must be a list of folders or URIs.",
+        ),
+        (
+            extra(media_hosts=7),
+            "media_hosts in the extra must be a list of hosts such as cdn.example.org.",
+        ),
         (
             extra(media_hosts=["https://cdn.example.org/"]),
-            "media_hosts in the extra names 'https://cdn.example.org/', which is not a host such as cdn.example.org.",
+            (
+                "media_hosts in the extra names 'https://cdn.example.org/', which is not a host "
+                "such as cdn.example.org."
+            ),
         ),
         (
             extra(media_hosts="*.example.org"),
-            "media_hosts in the extra names '*.example.org', which is not a host such as cdn.example.org.",
+            (
+                "media_hosts in the extra names '*.example.org', which is not a host such as "
+                "cdn.example.org."
+            ),
         ),
         (extra(upload_roots=" "), "upload_roots in the extra names no folder or URI."),
         (extra(upload_roots=[""]), "upload_roots in the extra names no folder or URI."),
@@ -177,7 +210,10 @@ def test_what_leads_to_no_ca_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
             "the host must be an address such as https://api.ipernity.com.",
         ),
         ({**extra(), "host": "http://x:port"}, "the port in the host is not a number."),
-        ({**extra(), "host": "http://[::1"}, "the host must be an address such as https://api.ipernity.com."),
+        (
+            {**extra(), "host": "http://[::1"},
+            "the host must be an address such as https://api.ipernity.com.",
+        ),
         (
             {**extra(), "host": "https://api..ipernity.com"},
             "the host must be an address such as https://api.ipernity.com.",
@@ -202,7 +238,8 @@ def test_a_missing_or_wrong_setting_is_one_sentence(
 def test_settings_do_not_show_their_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = repr(
         settings(
-            monkeypatch, extra(token="the-token", token_secret="the-token-secret", proxy="http://u:pw@p:1")
+            monkeypatch,
+            extra(token="the-token", token_secret="the-token-secret", proxy="http://u:pw@p:1"),
         )
     )
     assert not any(secret in shown for secret in ("0a2b3c4d5e6a7b8d", "the-token", "pw@"))
@@ -224,7 +261,9 @@ def test_secrets_are_masked_in_logs_also_those_that_airflow_does_not_know(
 def test_each_timeout_of_the_connection_reaches_the_client(connect: Connect) -> None:
     conn_id = connect(connect_timeout=1, timeout="2", upload_timeout=3.0, stall_timeout=4)
     with IpernityHook(conn_id).get_conn() as client:
-        assert client._transport._timeouts == Timeouts(connect=1.0, answer=2.0, upload=3.0, stall=4.0)
+        assert client._transport._timeouts == Timeouts(
+            connect=1.0, answer=2.0, upload=3.0, stall=4.0
+        )
 
 
 def test_a_connection_becomes_a_client(connect: Connect) -> None:
@@ -243,7 +282,9 @@ def test_a_task_function_can_replace_a_file(
     connect: Connect, service: Service, picture: Path, tmp_path: Path
 ) -> None:
     hook = IpernityHook(connect(upload_roots=[str(tmp_path)]))
-    result = hook.replace_file(BOAT, str(picture), poll_interval=0.1, backup_to=str(tmp_path / "backups"))
+    result = hook.replace_file(
+        BOAT, str(picture), poll_interval=0.1, backup_to=str(tmp_path / "backups")
+    )
     assert (result["outcome"], result["proof"]) == ("replaced", "md5")
     assert Path(result["backup"]).exists()
     (ticket,) = hook.check_tickets([result["ticket"]])
@@ -269,7 +310,9 @@ def test_the_connection_test_says_what_it_found(connect: Connect, service: Servi
     )
 
 
-def test_the_connection_test_fails_where_nothing_can_be_replaced(connect: Connect, service: Service) -> None:
+def test_the_connection_test_fails_where_nothing_can_be_replaced(
+    connect: Connect, service: Service
+) -> None:
     service.set(permissions={"doc": "read"})
     assert IpernityHook(connect()).test_connection() == (
         False,
@@ -319,7 +362,10 @@ def test_a_connection_that_is_not_there_is_a_failed_test_and_not_an_exception() 
     ("given", "read"),
     [
         ("cdn.example.org", ("cdn.example.org",)),
-        ("CDN.example.org:8443\n\n [::1]:80 ,10.0.0.7", ("cdn.example.org:8443", "[::1]:80", "10.0.0.7")),
+        (
+            "CDN.example.org:8443\n\n [::1]:80 ,10.0.0.7",
+            ("cdn.example.org:8443", "[::1]:80", "10.0.0.7"),
+        ),
         (["cdn.example.org"], ("cdn.example.org",)),
         ([], ()),
         (None, ()),

@@ -55,5 +55,7 @@ def test_a_file_that_is_not_there_is_named_as_it_was_written(tmp_path: Path) -> 
 def test_a_folder_is_an_error_however_it_is_spelt(tmp_path: Path) -> None:
     (tmp_path / unicodedata.normalize("NFD", "Bücher")).mkdir()
     for folder in ("Bücher", "Bücher/", "s3://bucket/folder/"):
-        with pytest.raises(ManifestError, match=r"line 2: .*is a folder; a replacement needs one file"):
+        with pytest.raises(
+            ManifestError, match=r"line 2: .*is a folder; a replacement needs one file"
+        ):
             read_manifest(manifest(tmp_path, folder))

@@ -34,7 +34,9 @@ def test_a_rendered_flag_is_a_bool_or_a_word_for_one(given: Any, flag: bool) -> 
     check_flag("dry_run", given)
 
 
-@pytest.mark.parametrize("given", ["", "maybe", "None", None, 2, 1.0, [], ["true"], b"true", "{% if %}"])
+@pytest.mark.parametrize(
+    "given", ["", "maybe", "None", None, 2, 1.0, [], ["true"], b"true", "{% if %}"]
+)
 def test_what_is_no_flag_is_refused_by_name_and_value(given: Any) -> None:
     with pytest.raises(ParameterError) as caught:
         read_flag("dry_run", given)
@@ -83,7 +85,8 @@ def test_a_duration_is_seconds_as_number_or_text_or_a_timedelta(given: Any, seco
     "given",
     [
         True, False, None, -1, "-0.1", timedelta(seconds=-1), "soon", "30s", "", [30], b"30",
-        float("nan"), "nan", float("inf"), "-inf", 1e12, 10**400, timedelta.max, "{{ params.timeout }}",
+        float("nan"), "nan", float("inf"), "-inf", 1e12, 10**400, timedelta.max,
+        "{{ params.timeout }}",
     ],
 )  # fmt: skip
 def test_what_is_no_duration_is_refused_by_name_and_value(given: Any) -> None:
@@ -101,15 +104,28 @@ def test_an_interval_is_longer_than_nothing(given: Any) -> None:
 
 
 def test_a_count_is_a_whole_number_within_its_bounds() -> None:
-    assert [require_count("uploads", given, 1, 16) for given in (1, 16, "4", " 2 ")] == [1, 16, 4, 2]
+    assert [require_count("uploads", given, 1, 16) for given in (1, 16, "4", " 2 ")] == [
+        1,
+        16,
+        4,
+        2,
+    ]
     wrong: list[Any] = [0, 17, -1, 2.0, 2.5, "2.0", "two", "²", "", None, True, [2], "9" * 5000]
     for given in wrong:
-        with pytest.raises(ParameterError, match=r"^uploads is .*: give a whole number from 1 to 16\."):
+        with pytest.raises(
+            ParameterError, match=r"^uploads is .*: give a whole number from 1 to 16\."
+        ):
             require_count("uploads", given, 1, 16)
 
 
 def test_bytes_are_rounded_up() -> None:
-    assert [read_bytes("min_bytes", given) for given in (0, "7", 6.2, "6.2", 2e9)] == [0, 7, 7, 7, 2 * 10**9]
+    assert [read_bytes("min_bytes", given) for given in (0, "7", 6.2, "6.2", 2e9)] == [
+        0,
+        7,
+        7,
+        7,
+        2 * 10**9,
+    ]
     wrong: list[Any] = [-1, "-1", "2 GiB", True, None, float("nan"), "inf", [], "²"]
     for given in wrong:
         with pytest.raises(ParameterError, match=r"^min_bytes is .*: give a number of bytes"):

@@ -1,4 +1,4 @@
-"""A proxy and an authority of one's own: settings of the connection that hold in task, trigger and commands alike."""
+"""An own proxy and authority: settings that hold in task, trigger and commands alike."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CONN_ID = "ipernity_default"
 
 
 class Tunnels:
-    """An HTTP proxy that knows CONNECT alone, and notes where it was asked to connect and by whom."""
+    """An HTTP proxy that knows CONNECT alone, and notes who asked it to connect to where."""
 
     def __init__(self) -> None:
         self._server = socket.create_server(("127.0.0.1", 0))
@@ -92,7 +92,9 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def secure_service(authority: Path) -> Iterator[Service]:
     server = authority / "server.pem"
-    with running_sandbox(tls_cert=server, tls_key=server, settings={"processing_seconds": 0}) as url:
+    with running_sandbox(
+        tls_cert=server, tls_key=server, settings={"processing_seconds": 0}
+    ) as url:
         yield Service(url)
 
 
@@ -107,7 +109,10 @@ def upload(picture: Path) -> None:
 
 def trigger(picture: Path) -> None:
     waiting = TicketTrigger(
-        tickets={"12345-1": BOAT}, ipernity_conn_id=CONN_ID, poll_interval=0.1, deadline=time.time() + 20
+        tickets={"12345-1": BOAT},
+        ipernity_conn_id=CONN_ID,
+        poll_interval=0.1,
+        deadline=time.time() + 20,
     )
 
     async def first_event() -> Any:
@@ -140,8 +145,13 @@ def test_proxy_and_own_authority_hold_everywhere(
     use: Callable[[Path], None],
 ) -> None:
     with tunnels() as proxy:
-        settings = {"verify": str(authority / "ca.pem"), "proxy": f"http://somebody:password@{proxy.address}"}
-        monkeypatch.setenv("AIRFLOW_CONN_IPERNITY_DEFAULT", connection_json(secure_service.url, **settings))
+        settings = {
+            "verify": str(authority / "ca.pem"),
+            "proxy": f"http://somebody:password@{proxy.address}",
+        }
+        monkeypatch.setenv(
+            "AIRFLOW_CONN_IPERNITY_DEFAULT", connection_json(secure_service.url, **settings)
+        )
         use(picture)
         assert set(proxy.asked) == {(secure_service.url.removeprefix("https://"), True)}
 

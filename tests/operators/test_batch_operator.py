@@ -1,4 +1,4 @@
-"""The batch operator as Airflow calls it; the service is real, the context is the least that it needs."""
+"""The batch operator as Airflow calls it; the service is real, the context minimal."""
 
 from __future__ import annotations
 
@@ -37,9 +37,13 @@ def connection(connect: Connect) -> None:
 
 @pytest.fixture
 def rows(service: Service, tmp_path: Path) -> list[dict[str, str]]:
-    doc_ids = service.add_documents(draw(tmp_path / "old.png", f"#{number:06x}") for number in range(COUNT))
+    doc_ids = service.add_documents(
+        draw(tmp_path / "old.png", f"#{number:06x}") for number in range(COUNT)
+    )
     files = [draw(tmp_path / f"new{number}.png", f"#ff{number:04x}") for number in range(COUNT)]
-    return [{"doc_id": doc_id, "file": str(file)} for doc_id, file in zip(doc_ids, files, strict=True)]
+    return [
+        {"doc_id": doc_id, "file": str(file)} for doc_id, file in zip(doc_ids, files, strict=True)
+    ]
 
 
 def manifest(rows: list[dict[str, str]], folder: Path, kind: str) -> Any:
@@ -68,7 +72,9 @@ def resumption(deferred: TaskDeferred) -> dict[str, Any]:
 
 
 def accepted(service: Service) -> list[str]:
-    return sorted(entry["doc_id"] for entry in service.ledger() if entry["method"] == "upload.replace")
+    return sorted(
+        entry["doc_id"] for entry in service.ledger() if entry["method"] == "upload.replace"
+    )
 
 
 @pytest.mark.parametrize("kind", ["csv", "json", "jsonl", "list"])
@@ -110,7 +116,9 @@ def test_all_errors_of_a_manifest_are_told_before_anything_is_sent(
         ([], "no"),
     ],
 )
-def test_a_manifest_that_cannot_be_read_is_one_sentence(service: Service, given: Any, words: str) -> None:
+def test_a_manifest_that_cannot_be_read_is_one_sentence(
+    service: Service, given: Any, words: str
+) -> None:
     with pytest.raises(AirflowFailException, match=words):
         operator(given).execute(context())
     assert service.calls() == {}
@@ -122,7 +130,10 @@ def test_a_report_that_cannot_be_written_is_known_before_anything_is_sent(
     (tmp_path / "file").touch()
     with pytest.raises(
         AirflowFailException,
-        match=r"The report .*/report\.jsonl cannot be written: something that is not a folder stands in its place\.",
+        match=(
+            r"The report .*/report\.jsonl cannot be written: something that is not a folder stands "
+            r"in its place\."
+        ),
     ):
         operator(rows, report_to=str(tmp_path / "file" / "report.jsonl")).execute(context())
     assert accepted(service) == []
@@ -134,10 +145,15 @@ def test_a_report_that_is_not_a_regular_file_is_known_before_anything_is_sent(
 ) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "report.jsonl").symlink_to("pipe")
-    for place, what in [(tmp_path / "report.jsonl", "a named pipe (FIFO)"), (Path("/dev/null"), "a device")]:
+    for place, what in [
+        (tmp_path / "report.jsonl", "a named pipe (FIFO)"),
+        (Path("/dev/null"), "a device"),
+    ]:
         with pytest.raises(AirflowFailException) as caught:
             operator(rows, report_to=place).execute(context())
-        assert f"The report {place} is {what}; only a regular file can be written." in str(caught.value)
+        assert f"The report {place} is {what}; only a regular file can be written." in str(
+            caught.value
+        )
     assert accepted(service) == []
 
 
@@ -167,7 +183,9 @@ def test_documents_are_named_by_number_or_page(
         plain[5],
     ]
     as_csv = manifest(
-        [{**row, "doc_id": doc_id} for row, doc_id in zip(rows, spelt, strict=True)], tmp_path, "csv"
+        [{**row, "doc_id": doc_id} for row, doc_id in zip(rows, spelt, strict=True)],
+        tmp_path,
+        "csv",
     )
     report = tmp_path / "report.jsonl"
     operator(as_csv, report_to=report).execute(context())
@@ -175,7 +193,9 @@ def test_documents_are_named_by_number_or_page(
     assert [row["doc_id"] for row in read_report(report)] == plain
 
 
-def test_one_document_in_two_spellings_is_listed_twice(service: Service, rows: list[dict[str, str]]) -> None:
+def test_one_document_in_two_spellings_is_listed_twice(
+    service: Service, rows: list[dict[str, str]]
+) -> None:
     again = {**rows[0], "doc_id": f"{service.url}/doc/1234/{rows[0]['doc_id']}"}
     with pytest.raises(
         AirflowFailException, match=f"document {rows[0]['doc_id']} is listed twice, first at item 1"
@@ -184,7 +204,7 @@ def test_one_document_in_two_spellings_is_listed_twice(service: Service, rows: l
     assert accepted(service) == []
 
 
-# -- the report as a manifest ----------------------------------------------------------------------------------------
+# -- the report as a manifest ----------------------------------------------------------------------
 
 
 def read_report(path: Path) -> list[dict[str, Any]]:
@@ -244,7 +264,9 @@ def test_relative_files_and_backups_are_found_from_a_report_that_lies_elsewhere(
     assert checksums(service, rows) == originals
 
 
-def test_a_whole_report_is_a_manifest(service: Service, rows: list[dict[str, str]], tmp_path: Path) -> None:
+def test_a_whole_report_is_a_manifest(
+    service: Service, rows: list[dict[str, str]], tmp_path: Path
+) -> None:
     report = tmp_path / "report.jsonl"
     operator(rows, report_to=report).execute(context())
     assert operator(report).execute(context())["unchanged"] == COUNT
@@ -295,7 +317,9 @@ def test_a_row_with_a_folder_is_an_error_of_the_manifest(
     assert accepted(service) == []
 
 
-def test_what_mapped_tasks_return_is_a_manifest(service: Service, rows: list[dict[str, str]]) -> None:
+def test_what_mapped_tasks_return_is_a_manifest(
+    service: Service, rows: list[dict[str, str]]
+) -> None:
     class Lazy(Sequence[Any]):
         """Airflow gives a mapped task's results as a sequence that is no list."""
 
@@ -314,7 +338,9 @@ def test_a_report_overwrites_neither_the_manifest_nor_a_file(
     given = manifest(rows, tmp_path, "csv")
     before = given.read_bytes()
     for report in (given, rows[1]["file"]):
-        with pytest.raises(AirflowFailException, match="would overwrite the manifest or one of its files"):
+        with pytest.raises(
+            AirflowFailException, match="would overwrite the manifest or one of its files"
+        ):
             operator(given, report_to=report).execute(context())
     assert given.read_bytes() == before
     assert accepted(service) == []
@@ -376,12 +402,16 @@ def test_a_report_overwrites_no_file_by_another_name_for_it(
     file = Path(rows[1]["file"])
     before = file.read_bytes()
     (tmp_path / "x").mkdir()
-    report = tmp_path / "x" / ".." / file.name if spelling == "roundabout" else tmp_path / "report.jsonl"
+    report = (
+        tmp_path / "x" / ".." / file.name if spelling == "roundabout" else tmp_path / "report.jsonl"
+    )
     if spelling == "link":
         report.symlink_to(file)
     elif spelling == "hard link":
         report.hardlink_to(file)
-    with pytest.raises(AirflowFailException, match="would overwrite the manifest or one of its files"):
+    with pytest.raises(
+        AirflowFailException, match="would overwrite the manifest or one of its files"
+    ):
         operator(rows, report_to=str(report)).execute(context())
     assert file.read_bytes() == before
     assert accepted(service) == []
@@ -420,7 +450,9 @@ def test_what_fails_is_told_in_the_task_and_in_the_report(
 ) -> None:
     rows[2]["doc_id"] = "999999"
     report = tmp_path / "report.jsonl"
-    with pytest.raises(AirflowFailException, match="1 of 6 cannot be replaced, so nothing was sent"):
+    with pytest.raises(
+        AirflowFailException, match="1 of 6 cannot be replaced, so nothing was sent"
+    ):
         operator(rows, report_to=report).execute(context())
     told = [json.loads(row) for row in report.read_text().splitlines()]
     assert [row["outcome"] for row in told] == ["planned", "planned", "refused", *["planned"] * 3]
@@ -445,8 +477,12 @@ def test_it_waits_in_the_triggerer_and_goes_on_from_its_journal(
     assert deferred.value.method_name == "execute_complete"
     assert not deferred.value.kwargs  # `airflow dags test` drops them
     assert trigger.deadline == pytest.approx(time.time() + 20, abs=5)
-    assert {json.loads(row)["outcome"] for row in report.read_text().splitlines()} <= {"sent", "replaced"}
-    # Another process goes on: nothing but the journal is left of the first. The event says no more than to look.
+    assert {json.loads(row)["outcome"] for row in report.read_text().splitlines()} <= {
+        "sent",
+        "replaced",
+    }
+    # Another process goes on: nothing but the journal is left of the first. The event says no more
+    # than to look.
     event = resumption(deferred.value)
     time.sleep(1.7)
     result = operator(rows, deferrable=True, report_to=report).execute_complete(around, event)
@@ -454,7 +490,9 @@ def test_it_waits_in_the_triggerer_and_goes_on_from_its_journal(
     assert len(accepted(service)) == COUNT
 
 
-def test_time_that_runs_out_is_told_and_a_retry_goes_on(service: Service, rows: list[dict[str, str]]) -> None:
+def test_time_that_runs_out_is_told_and_a_retry_goes_on(
+    service: Service, rows: list[dict[str, str]]
+) -> None:
     around = context()
     service.set(processing_seconds=1.0)
     with pytest.raises(TaskDeferred):
@@ -474,7 +512,7 @@ def test_time_that_runs_out_is_told_and_a_retry_goes_on(service: Service, rows: 
 def test_what_was_left_to_a_later_try_is_not_forgotten_in_the_triggerer(
     service: Service, rows: list[dict[str, str]]
 ) -> None:
-    """An unreadable file is the retry's, and a volume that has ended is told, whoever ends the waiting."""
+    """An unreadable file is the retry's, and an ended volume is told, whoever ends the waiting."""
     rows[0]["file"], rows[0]["filename"] = "/proc/self/mem", "boat.png"
     around = context()
     sizes = [Path(row["file"]).stat().st_size for row in rows]
@@ -499,7 +537,9 @@ def test_patience_that_the_service_asks_for_outlasts_the_triggerer(
     service: Service, rows: list[dict[str, str]]
 ) -> None:
     around = context()
-    service.set(faults=[{"method": "doc.get", "times": 1, "kind": "code:112"}], processing_seconds=2)
+    service.set(
+        faults=[{"method": "doc.get", "times": 1, "kind": "code:112"}], processing_seconds=2
+    )
     with pytest.raises(TaskDeferred) as deferred:
         operator(rows[:3], deferrable=True, on_error="continue").execute(around)
     time.sleep(2.2)
@@ -521,7 +561,9 @@ def test_invalid_tickets_cost_no_more_than_one_resumption(
     assert trigger.serialize()[1]["until_all"] is True
 
 
-def test_an_outage_is_left_to_airflows_retries(service: Service, rows: list[dict[str, str]]) -> None:
+def test_an_outage_is_left_to_airflows_retries(
+    service: Service, rows: list[dict[str, str]]
+) -> None:
     around = context()
     service.fail("code:503", "upload.replace", times=9)
     with pytest.raises(ServiceDown):
@@ -531,7 +573,9 @@ def test_an_outage_is_left_to_airflows_retries(service: Service, rows: list[dict
     assert accepted(service) == sorted(row["doc_id"] for row in rows)
 
 
-def test_before_airflow_33_a_retry_sends_nothing(service: Service, rows: list[dict[str, str]]) -> None:
+def test_before_airflow_33_a_retry_sends_nothing(
+    service: Service, rows: list[dict[str, str]]
+) -> None:
     around = context()
     del around["task_state_store"]
     around["ti"].try_number = 2

@@ -50,7 +50,7 @@ def sensor(tickets: Any, **options: Any) -> TicketSensor:
 
 
 def run(make: Any, there: Context) -> Any:
-    """What Airflow does: execute, run the trigger elsewhere, resume a new object in a new process."""
+    """What Airflow does: execute, run the trigger elsewhere, resume in a new process."""
     with pytest.raises(TaskDeferred) as deferred:
         make().execute(there)
     event = json.loads(json.dumps(asyncio.run(first_event(deferred.value))))
@@ -92,7 +92,9 @@ def test_the_first_look_may_spare_the_deferral(service: Service, picture: Path) 
 
 def until_done(service: Service, ticket: str) -> None:
     with service.client() as client:
-        wait_for("the ticket", lambda: not client.check_tickets([ticket])[0].pending, 10, every=0.05)
+        wait_for(
+            "the ticket", lambda: not client.check_tickets([ticket])[0].pending, 10, every=0.05
+        )
 
 
 def test_the_default_comes_from_airflows_configuration(picture: Path) -> None:
@@ -131,7 +133,9 @@ def test_a_time_limit_that_passes_is_left_to_a_retry_which_does_not_send_again(
 
 def test_a_new_document_fails_the_resumed_task(service: Service, picture: Path) -> None:
     service.set(replace_mode="new_document")
-    with pytest.raises(AirflowFailException, match=rf"instead of replacing the file of document {BOAT}"):
+    with pytest.raises(
+        AirflowFailException, match=rf"instead of replacing the file of document {BOAT}"
+    ):
         run(lambda: operator(picture), context())
 
 
@@ -190,7 +194,7 @@ def test_a_resumption_by_anything_else_does_not_pass_for_success(
         operator(picture).execute_complete(context(), event)
 
 
-# -- the sensor ------------------------------------------------------------------------------------------------------
+# -- the sensor ------------------------------------------------------------------------------------
 
 
 def test_a_sensors_many_tickets_are_one_trigger(service: Service) -> None:
@@ -217,7 +221,10 @@ def test_a_deferred_sensor_that_times_out_names_what_is_not_finished(service: Se
     done, slow = service.make_tickets(2, (0.3, 60.0))
     with pytest.raises(
         AirflowSensorTimeout,
-        match=rf"timed out: the timeout of 1 s has passed\. Not finished: {slow}\. The uploads are safe",
+        match=(
+            rf"timed out: the timeout of 1 s has passed\. Not finished: {slow}\. The uploads are "
+            r"safe"
+        ),
     ):
         run(lambda: sensor([done, slow], timeout=1), context())
 
@@ -245,4 +252,7 @@ def test_soft_fail_skips_where_the_resumed_task_would_fail(service: Service, pic
 
 def test_soft_fail_skips_a_deferred_time_out(service: Service) -> None:
     with pytest.raises(AirflowSkipException):
-        run(lambda: sensor(service.make_tickets(1, (60, 60)), timeout=0.5, soft_fail=True), context())
+        run(
+            lambda: sensor(service.make_tickets(1, (60, 60)), timeout=0.5, soft_fail=True),
+            context(),
+        )

@@ -1,4 +1,4 @@
-"""Tasks that deferred under an older version, whose triggers knew no state, and resume under this one."""
+"""Tasks that deferred under an older version, whose triggers knew no state, and resume now."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def connection(connect: Connect) -> None:
 
 
 def deferral(task: Any, there: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What an older version stored of a deferral: its trigger's arguments, and beside them the task's own."""
+    """What an older version stored of a deferral: its trigger's arguments, and the task's own."""
     with pytest.raises(TaskDeferred) as deferred:
         task.execute(there)
     arguments = json.loads(json.dumps(deferred.value.trigger.serialize()[1]))
@@ -37,10 +37,25 @@ def deferral(task: Any, there: Any) -> tuple[dict[str, Any], dict[str, Any]]:
 def entry_of(record: dict[str, Any]) -> dict[str, Any]:
     """The upload as an older version stored it."""
     shown = {name: record["before"][name] for name in ("md5", "bytes", "replaced_at")}
-    same = ("doc_id", "filename", "bytes", "md5", "owner_id", "url", "backup", "ticket", "result_id")
+    same = (
+        "doc_id",
+        "filename",
+        "bytes",
+        "md5",
+        "owner_id",
+        "url",
+        "backup",
+        "ticket",
+        "result_id",
+    )
     return {
         **{name: record[name] for name in same},
-        "before": {**shown, "asked_at": record["before"]["observed_at"], "title": "", "filename": ""},
+        "before": {
+            **shown,
+            "asked_at": record["before"]["observed_at"],
+            "title": "",
+            "filename": "",
+        },
         "twins": [],
         "run": record["intent"],
         "at": "2026-01-01T00:00:00Z",
@@ -85,13 +100,17 @@ def test_a_replacement_takes_its_upload_from_the_keyword(
         task().resume_execution("execute_complete", {"event": late, "entry": entry}, there)
 
 
-def test_a_batch_takes_deadline_reason_and_trouble_from_the_keywords(service: Service, picture: Path) -> None:
+def test_a_batch_takes_deadline_reason_and_trouble_from_the_keywords(
+    service: Service, picture: Path
+) -> None:
     there = context()
     service.set(processing_seconds=1.0)
 
     def task() -> ReplaceFilesOperator:
         rows = [{"doc_id": BOAT, "file": str(picture)}]
-        return ReplaceFilesOperator(task_id="many", manifest=rows, deferrable=True, poll_interval=0.2)
+        return ReplaceFilesOperator(
+            task_id="many", manifest=rows, deferrable=True, poll_interval=0.2
+        )
 
     arguments, state = deferral(task(), there)
     event = event_of(TicketTrigger(**arguments), with_state=False)
@@ -108,7 +127,9 @@ def test_a_ticket_sensor_takes_what_is_finished_from_the_keyword(service: Servic
     time.sleep(0.1)
 
     def task() -> TicketSensor:
-        return TicketSensor(task_id="wait", tickets=[done, slow], deferrable=True, poke_interval=0.1)
+        return TicketSensor(
+            task_id="wait", tickets=[done, slow], deferrable=True, poke_interval=0.1
+        )
 
     arguments, state = deferral(task(), context())
     assert set(state["finished"]) == {done}

@@ -1,4 +1,4 @@
-"""A deferred task waits until the earlier of its timeout and its execution_timeout, and says which it was."""
+"""A deferred task waits until its timeout or its execution_timeout, and says which it was."""
 
 from __future__ import annotations
 
@@ -103,7 +103,12 @@ def time_out(task: Any, there: Context, make_again: Any) -> Any:
 )
 @pytest.mark.parametrize("by", ["timeout", "execution_timeout"])
 def test_the_error_says_which_limit_it_was(
-    service: Service, picture: Path, kind: str, timeout_error: Any, execution_timeout_error: Any, by: str
+    service: Service,
+    picture: Path,
+    kind: str,
+    timeout_error: Any,
+    execution_timeout_error: Any,
+    by: str,
 ) -> None:
     limits = {
         "timeout": 1.5 if by == "timeout" else 7200,

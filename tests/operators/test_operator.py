@@ -1,4 +1,4 @@
-"""The operator and the sensor as Airflow calls them; the service is real, the context is the least that they need."""
+"""The operator and the sensor as Airflow calls them; the service is real, the context minimal."""
 
 from __future__ import annotations
 
@@ -54,7 +54,8 @@ def connection(connect: Connect) -> None:
 
 
 @pytest.mark.parametrize(
-    "as_file", [str, Path, lambda path: f"file://{path}", lambda path: ObjectStoragePath(f"file://{path}")]
+    "as_file",
+    [str, Path, lambda path: f"file://{path}", lambda path: ObjectStoragePath(f"file://{path}")],
 )
 def test_a_file_is_named_in_many_ways(service: Service, picture: Path, as_file: Any) -> None:
     result = operator(as_file(picture)).execute(context())
@@ -83,11 +84,15 @@ def test_a_document_is_named_in_many_ways_for_operator_and_hook_alike(
     assert [entry["doc_id"] for entry in service.ledger()] == [BOAT, BOAT]
 
 
-@pytest.mark.parametrize("doc_id", [True, -1, 5412.5, "boat", None, "https://example.org/doc/1/5412"])
+@pytest.mark.parametrize(
+    "doc_id", [True, -1, 5412.5, "boat", None, "https://example.org/doc/1/5412"]
+)
 def test_another_document_is_one_sentence_for_operator_and_hook_alike(
     service: Service, picture: Path, doc_id: Any
 ) -> None:
-    with pytest.raises(AirflowFailException, match=r"^doc_id is .*\. Nothing was sent\.$") as of_operator:
+    with pytest.raises(
+        AirflowFailException, match=r"^doc_id is .*\. Nothing was sent\.$"
+    ) as of_operator:
         operator(picture, doc_id=doc_id).execute(context())
     with pytest.raises(Refused) as of_hook:
         IpernityHook().replace_file(doc_id, picture)
@@ -119,7 +124,11 @@ def test_what_is_not_a_name(service: Service, picture: Path, options: dict[str, 
 def test_not_waiting_returns_the_ticket(service: Service, picture: Path) -> None:
     result = operator(picture, wait_for_completion=False).execute(context())
     (accepted,) = service.ledger()
-    assert (result["outcome"], result["ticket"], result["proof"]) == ("sent", accepted["ticket"], None)
+    assert (result["outcome"], result["ticket"], result["proof"]) == (
+        "sent",
+        accepted["ticket"],
+        None,
+    )
     assert service.calls().get("upload.checkTickets") is None
 
 
@@ -161,7 +170,9 @@ def test_before_airflow_3_3_there_is_no_journal_and_it_is_said_once(
 
 
 @pytest.mark.parametrize("kind", ["code:4", "code:6", "code:107"])
-def test_a_permanent_error_ends_the_task_at_once(service: Service, picture: Path, kind: str) -> None:
+def test_a_permanent_error_ends_the_task_at_once(
+    service: Service, picture: Path, kind: str
+) -> None:
     service.fail(kind, "upload.replace")
     with pytest.raises(AirflowFailException, match=kind.replace(":", " ")) as caught:
         operator(picture).execute(context())
@@ -185,7 +196,10 @@ def test_a_transient_error_is_left_to_airflows_retries(service: Service, picture
         ({"file": None}, "No file is named. Nothing was sent."),
         (
             {"file": "s3://nowhere@media/boat.jpg", "file_conn_id": "other"},
-            "s3://media/boat.jpg cannot be opened: the connection 'nowhere' is not known. Nothing was sent.",
+            (
+                "s3://media/boat.jpg cannot be opened: the connection 'nowhere' is not known. "
+                "Nothing was sent."
+            ),
         ),
         (
             {"doc_id": "boat"},
@@ -193,7 +207,10 @@ def test_a_transient_error_is_left_to_airflows_retries(service: Service, picture
         ),
         (
             {"proof": "sure"},
-            "proof is 'sure'; it must be one of 'best', 'md5', 'bytes', 'changed', 'none'. Nothing was sent.",
+            (
+                "proof is 'sure'; it must be one of 'best', 'md5', 'bytes', 'changed', 'none'. "
+                "Nothing was sent."
+            ),
         ),
     ],
 )
@@ -216,7 +233,9 @@ def test_the_connections_roots_hold_for_every_task(
     assert service.ledger() == []
 
 
-def test_a_number_from_an_upstream_task_will_do_as_a_document(service: Service, picture: Path) -> None:
+def test_a_number_from_an_upstream_task_will_do_as_a_document(
+    service: Service, picture: Path
+) -> None:
     assert operator(picture, doc_id=int(BOAT)).execute(context())["doc_id"] == BOAT
 
 

@@ -1,4 +1,4 @@
-"""The parameters of all operators and sensors: refused by name when a DAG is parsed, or once they are rendered."""
+"""The parameters of all operators and sensors: refused by name, when parsed or once rendered."""
 
 from __future__ import annotations
 
@@ -106,7 +106,10 @@ def rendered(task: Any, **params: Any) -> Any:
 
 @pytest.mark.parametrize(
     ("given", "outcome"),
-    [("false", "replaced"), (False, "replaced"), ("No", "replaced"), ("0", "replaced"), (True, "planned"), (1, "planned")],
+    [
+        ("false", "replaced"), (False, "replaced"), ("No", "replaced"), ("0", "replaced"),
+        (True, "planned"), (1, "planned"),
+    ],
 )  # fmt: skip
 def test_a_rehearsal_is_what_the_template_says(
     service: Service, picture: Path, given: Any, outcome: str
@@ -115,7 +118,11 @@ def test_a_rehearsal_is_what_the_template_says(
     assert rendered(task, rehearse=given).execute(context())["outcome"] == outcome
     rows = [{"doc_id": BOAT, "file": str(picture)}]
     many = make(
-        "files", manifest=rows, dry_run="{{ params.rehearse }}", if_unchanged="replace", poll_interval=0.1
+        "files",
+        manifest=rows,
+        dry_run="{{ params.rehearse }}",
+        if_unchanged="replace",
+        poll_interval=0.1,
     )
     assert rendered(many, rehearse=given).execute(context())[outcome] == 1
     assert len(service.ledger()) == (2 if outcome == "replaced" else 0)
@@ -143,7 +150,9 @@ def test_what_a_template_makes_wrong_fails_the_task_before_a_call(
 
 def test_a_choice_is_what_the_template_says(service: Service, picture: Path) -> None:
     again = {"file": str(picture), "if_unchanged": "{{ params.word }}", "poll_interval": 0.1}
-    assert rendered(make("file", **again), word="succeed").execute(context())["outcome"] == "replaced"
+    assert (
+        rendered(make("file", **again), word="succeed").execute(context())["outcome"] == "replaced"
+    )
     with pytest.raises(AirflowSkipException):
         rendered(make("file", **again), word="skip").execute(context())
     assert len(service.ledger()) == 1
@@ -163,20 +172,28 @@ def test_the_hook_names_a_wrong_option_as_well(service: Service, picture: Path) 
             hook.replace_file(BOAT, str(picture), **wrong)
         assert str(caught.value).startswith(f"{name} is {value!r}: give ")
     assert service.calls() == {}
-    result = hook.replace_file(BOAT, str(picture), timeout="20", poll_interval=timedelta(seconds=0.1))
+    result = hook.replace_file(
+        BOAT, str(picture), timeout="20", poll_interval=timedelta(seconds=0.1)
+    )
     assert result["outcome"] == "replaced"
 
 
 def test_parsing_a_dag_loads_no_http_library_of_the_package() -> None:
     """Measured against Airflow's own modules, which load one of their own."""
     script = (
-        "import sys, airflow.sdk, airflow.sdk.bases.sensor, airflow.sdk.exceptions; before = set(sys.modules);"
-        "from ipernity_provider.operators.ipernity import *; from ipernity_provider.sensors.ipernity import *;"
-        "ReplaceFileOperator(task_id='a', doc_id='1', file='x', dry_run='{{ params.x }}', timeout='30');"
-        "ReplaceFilesOperator(task_id='b', manifest='x.csv'); TicketSensor(task_id='c', tickets='1-2');"
+        "import sys, airflow.sdk, airflow.sdk.bases.sensor, airflow.sdk.exceptions;"
+        " before = set(sys.modules);"
+        "from ipernity_provider.operators.ipernity import *;"
+        " from ipernity_provider.sensors.ipernity import *;"
+        "ReplaceFileOperator(task_id='a', doc_id='1', file='x',"
+        " dry_run='{{ params.x }}', timeout='30');"
+        "ReplaceFilesOperator(task_id='b', manifest='x.csv');"
+        " TicketSensor(task_id='c', tickets='1-2');"
         "IpernityQuotaSensor(task_id='d', min_bytes=1); print(*sorted(set(sys.modules) - before))"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
     loaded = done.stdout.splitlines()[-1].split()
     assert "ipernity_provider.hooks.parameters" in loaded
     ours = {

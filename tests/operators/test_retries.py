@@ -32,7 +32,9 @@ def test_the_service_is_given_time_where_it_asks_for_it(code: int, minutes: int)
     assert wait(api_error("upload.replace", code), 50) == timedelta(hours=6)
 
 
-@pytest.mark.parametrize("error", [Unreachable("x"), AnswerLost("x"), api_error("m", 500), ValueError("x")])
+@pytest.mark.parametrize(
+    "error", [Unreachable("x"), AnswerLost("x"), api_error("m", 500), ValueError("x")]
+)
 def test_anything_else_keeps_the_tasks_own_delay(error: BaseException) -> None:
     assert wait(error) is None
 
@@ -54,4 +56,6 @@ def test_a_policy_from_default_args_wins() -> None:
     options: dict[str, Any] = {"doc_id": "5412", "file": "/data/boat.jpg"}
     with DAG("d", schedule=None, default_args={"retry_policy": own}):
         assert ReplaceFileOperator(task_id="theirs", **options).retry_policy is own
-    assert isinstance(ReplaceFileOperator(task_id="ours", **options).retry_policy, PatientRetryPolicy)
+    assert isinstance(
+        ReplaceFileOperator(task_id="ours", **options).retry_policy, PatientRetryPolicy
+    )

@@ -1,4 +1,4 @@
-"""What the tests of one replacement share: a clock that does not make them wait, journals that crash, and ``run``."""
+"""What the tests of one replacement share: a quick clock, journals that crash, and ``run``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SPEED = 20.0
 
 
 class FastClock(SystemClock):
-    """A clock on which sleeping is cheap: a twentieth of each pause is really waited, for the sandbox to work in."""
+    """A clock that waits a twentieth of each pause, for the sandbox to work in."""
 
     def __init__(self) -> None:
         self._skipped = 0.0
@@ -61,7 +61,9 @@ def replacement(
     )
 
 
-def run(client: IpernityClient, file: Any, journal: Journal | None = None, **options: Any) -> Result:
+def run(
+    client: IpernityClient, file: Any, journal: Journal | None = None, **options: Any
+) -> Result:
     return replacement(client, file, journal, **options).run()
 
 

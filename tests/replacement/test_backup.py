@@ -74,14 +74,18 @@ def test_without_its_backup_nothing_is_sent(
 
 
 def test_a_backup_that_is_not_the_original_is_refused_and_removed(
-    service: Service, client: IpernityClient, picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    service: Service,
+    client: IpernityClient,
+    picture: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(client, "download", lambda _url, **_: iter([b"not the original"]))
     assert "what was fetched has md5" in refusal(service, client, picture, tmp_path / "backups")
     assert list((tmp_path / "backups").iterdir()) == []
 
 
-# -- on object storage -----------------------------------------------------------------------------------------------
+# -- on object storage -----------------------------------------------------------------------------
 
 
 def test_the_previous_original_is_kept_in_a_bucket_and_can_be_restored(
@@ -105,7 +109,9 @@ def test_a_backup_that_breaks_off_leaves_nothing_in_the_bucket(
     monkeypatch: pytest.MonkeyPatch,
     blocks: int,
 ) -> None:
-    monkeypatch.setattr(client, "download", lambda _url, **_: iter([b"not the original".ljust(MIB)] * blocks))
+    monkeypatch.setattr(
+        client, "download", lambda _url, **_: iter([b"not the original".ljust(MIB)] * blocks)
+    )
     folder = as_folder(f"s3://media@{bucket.name}/backups")
     assert "what was fetched has md5" in refusal(service, client, picture, folder)
     assert bucket.stored() == []
@@ -117,7 +123,8 @@ def test_a_mistyped_bucket_is_not_made_for_a_backup(
 ) -> None:
     folder = as_folder("s3://media@no-such-bucket/backups")
     assert refusal(service, client, picture, folder) == (
-        f"There is no backup of document {BOAT}: s3://media@no-such-bucket/backups does not exist. Nothing was sent."
+        f"There is no backup of document {BOAT}: s3://media@no-such-bucket/backups does not exist. "
+        "Nothing was sent."
     )
     names = [found["Name"] for found in bucket.storage.client().list_buckets()["Buckets"]]
     assert "no-such-bucket" not in names

@@ -64,7 +64,11 @@ HIDDEN = replace(BEFORE, md5=None)
         (replace(RECORD, result_id="77"), Intent("2"), Resume.CONTINUE),
         (RECORD, Intent("2"), Resume.RECONCILE),
         (replace(RECORD, complete=False), Intent("2"), Resume.WAIT_FOR_SENDER),
-        (replace(RECORD, complete=False, heartbeat_at=NOW - SENDER_TIMEOUT), Intent("2"), Resume.START),
+        (
+            replace(RECORD, complete=False, heartbeat_at=NOW - SENDER_TIMEOUT),
+            Intent("2"),
+            Resume.START,
+        ),
         (replace(RECORD, md5=FOREIGN), Intent("2"), Resume.WAIT_FOR_OTHER),
         (replace(RECORD, md5=FOREIGN, ticket="5412-1"), Intent("2"), Resume.WAIT_FOR_OTHER),
         (replace(RECORD, md5=FOREIGN, result_id="5412"), Intent("2"), Resume.START),
@@ -72,7 +76,9 @@ HIDDEN = replace(BEFORE, md5=None)
         (replace(PROVEN, md5=FOREIGN), Intent("2"), Resume.START),
     ],
 )
-def test_what_an_earlier_try_left_behind(record: UploadRecord | None, intent: Intent, step: Resume) -> None:
+def test_what_an_earlier_try_left_behind(
+    record: UploadRecord | None, intent: Intent, step: Resume
+) -> None:
     assert decide_resume(record, "5412", FILE, intent, ReplaceOptions(), NOW) is step
 
 
@@ -128,7 +134,8 @@ def test_whether_the_document_carries_the_file(
 
 def document(doc_id: str = "77", **changes: Any) -> Document:
     values: dict[str, Any] = {
-        "doc_id": doc_id, "media": "photo", "title": "", "owner_id": "1234", "link": None, "md5": NEW, "bytes": 200,
+        "doc_id": doc_id, "media": "photo", "title": "", "owner_id": "1234",
+        "link": None, "md5": NEW, "bytes": 200,
         "filename": "boat.jpg", "posted_at": int(NOW), "replaced_at": 0, "asked_at": int(NOW),
     }  # fmt: skip
     return Document(**{**values, **changes})
@@ -145,19 +152,27 @@ def document(doc_id: str = "77", **changes: Any) -> Document:
         (RECORD, BEFORE, [document()], Arrival.NEW_DOCUMENT),
         (RECORD, replace(BEFORE, md5=NEW, replaced_at=60), [document()], Arrival.ARRIVED),
         # The bytes were there before, and are sent again: only the date tells.
-        (replace(RECORD, before=replace(BEFORE, md5=NEW)), replace(BEFORE, md5=NEW), [], Arrival.ABSENT),
-        (replace(RECORD, before=replace(BEFORE, md5=NEW)), replace(BEFORE, md5=NEW, replaced_at=60), [], Arrival.ARRIVED),
-        (replace(RECORD, before=replace(BEFORE, md5=NEW)), replace(BEFORE, md5=NEW), [document()], Arrival.NEW_DOCUMENT),
+        (replace(RECORD, before=replace(BEFORE, md5=NEW)),
+         replace(BEFORE, md5=NEW), [], Arrival.ABSENT),
+        (replace(RECORD, before=replace(BEFORE, md5=NEW)),
+         replace(BEFORE, md5=NEW, replaced_at=60), [], Arrival.ARRIVED),
+        (replace(RECORD, before=replace(BEFORE, md5=NEW)),
+         replace(BEFORE, md5=NEW), [document()], Arrival.NEW_DOCUMENT),
         # ... and not even that, if it was sent in the second of the last replacement.
-        (replace(RECORD, before=replace(BEFORE, md5=NEW, replaced_at=70, observed_at=70)), replace(BEFORE, md5=NEW, replaced_at=70), [], Arrival.UNCLEAR),
+        (replace(RECORD, before=replace(BEFORE, md5=NEW, replaced_at=70, observed_at=70)),
+         replace(BEFORE, md5=NEW, replaced_at=70), [], Arrival.UNCLEAR),
         # Where no checksum is shown, an equal size tells only if it was another one before.
-        (replace(RECORD, before=HIDDEN), replace(HIDDEN, bytes=200, replaced_at=60), [], Arrival.ARRIVED),
-        (replace(RECORD, bytes=100, before=HIDDEN), replace(HIDDEN, replaced_at=60), [], Arrival.UNCLEAR),
+        (replace(RECORD, before=HIDDEN),
+         replace(HIDDEN, bytes=200, replaced_at=60), [], Arrival.ARRIVED),
+        (replace(RECORD, bytes=100, before=HIDDEN),
+         replace(HIDDEN, replaced_at=60), [], Arrival.UNCLEAR),
         (replace(RECORD, before=HIDDEN), HIDDEN, [], Arrival.ABSENT),
         (replace(RECORD, before=HIDDEN), replace(HIDDEN, listed=True), [], Arrival.ARRIVED),
         # Nothing is shown at all, or the last replacement was in the very second.
-        (replace(RECORD, before=replace(HIDDEN, bytes=None)), replace(HIDDEN, bytes=None), [], Arrival.UNCLEAR),
-        (replace(RECORD, before=replace(BEFORE, replaced_at=70, observed_at=70)), replace(BEFORE, replaced_at=70), [], Arrival.UNCLEAR),
+        (replace(RECORD, before=replace(HIDDEN, bytes=None)),
+         replace(HIDDEN, bytes=None), [], Arrival.UNCLEAR),
+        (replace(RECORD, before=replace(BEFORE, replaced_at=70, observed_at=70)),
+         replace(BEFORE, replaced_at=70), [], Arrival.UNCLEAR),
     ],
 )  # fmt: skip
 def test_what_became_of_an_upload(
@@ -206,7 +221,8 @@ MOVED = replace(BEFORE, replaced_at=60)
         # Other bytes: rewritten by the service, or sent by somebody else.
         (replace(MOVED, md5=FOREIGN), None, None, None, "changed"),
         (replace(MOVED, md5=FOREIGN, bytes=200), None, None, "bytes", "bytes"),
-        # The old checksum with a new date: so it is where a service rewrites the same file in the same way again.
+        # The old checksum with a new date: so it is where a service rewrites the same file in the
+        # same way again.
         (MOVED, None, None, None, "changed"),
         (BEFORE, None, None, None, None),
         # No checksum in doc.get: doc.checkMD5 can tell.
@@ -221,7 +237,11 @@ MOVED = replace(BEFORE, replaced_at=60)
     ],
 )
 def test_which_proof_is_reached(
-    shown: DocumentSnapshot, best: str | None, md5: str | None, size: str | None, changed: str | None
+    shown: DocumentSnapshot,
+    best: str | None,
+    md5: str | None,
+    size: str | None,
+    changed: str | None,
 ) -> None:
     assert proof_reached(RECORD, shown, "best") == best
     assert proof_reached(RECORD, shown, "md5") == md5

@@ -1,4 +1,4 @@
-"""Files from S3: replaced once, read once, while they are sent; and each failure of the storage one sentence."""
+"""Files from S3: replaced once, read once, while they are sent; each failure is one sentence."""
 
 from __future__ import annotations
 
@@ -13,7 +13,12 @@ from typing import Any
 import pytest
 
 from ipernity_provider.api.client import IpernityClient
-from ipernity_provider.api.errors import CredentialError, IpernityError, SourceChanged, SourceUnreadable
+from ipernity_provider.api.errors import (
+    CredentialError,
+    IpernityError,
+    SourceChanged,
+    SourceUnreadable,
+)
 from ipernity_provider.hooks.files import as_path
 from ipernity_provider.replacement.errors import OtherUploadPending, Refused
 from ipernity_provider.replacement.record import MemoryJournal
@@ -42,7 +47,7 @@ def made(object_server: ObjectServer, monkeypatch: pytest.MonkeyPatch) -> Callab
     return put
 
 
-# -- replaced --------------------------------------------------------------------------------------------------------
+# -- replaced --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("named_in", ["uri", "parameter"])
@@ -56,7 +61,11 @@ def test_an_object_is_replaced_like_a_file(
         else as_path(f"s3://{bucket.name}/2026/boat.jpg", "media")
     )
     result = run(client, file, proof="md5")
-    assert (result.outcome, result.filename, result.md5) == ("replaced", "boat.jpg", md5_of(picture))
+    assert (result.outcome, result.filename, result.md5) == (
+        "replaced",
+        "boat.jpg",
+        md5_of(picture),
+    )
     assert len(service.ledger()) == 1
 
 
@@ -64,7 +73,7 @@ def test_an_object_is_replaced_like_a_file(
 def test_an_object_is_read_once_whatever_checksum_its_storage_reports(
     service: Service, client: IpernityClient, made: Callable[..., Made], etag: str | None
 ) -> None:
-    """An object that is encrypted with a KMS key has an ETag that looks like a checksum and is none."""
+    """An object encrypted with a KMS key has an ETag that looks like a checksum and is none."""
     stored = made("boat.jpg", 5 * MIB, etag=etag)
     true = hashlib.md5(stored.content()).hexdigest()
     result = run(client, as_path(URI), proof="md5")
@@ -95,14 +104,16 @@ def test_an_object_without_a_right_checksum_is_sent_again(
     assert len(service.ledger()) == 2
 
 
-def test_a_dry_run_reads_nothing(service: Service, client: IpernityClient, made: Callable[..., Made]) -> None:
+def test_a_dry_run_reads_nothing(
+    service: Service, client: IpernityClient, made: Callable[..., Made]
+) -> None:
     stored = made("boat.jpg", MIB)
     planned = run(client, as_path(URI), dry_run=True)
     assert (planned.outcome, planned.md5, planned.bytes, stored.served) == ("planned", None, MIB, 0)
     assert service.ledger() == []
 
 
-# -- tried again -----------------------------------------------------------------------------------------------------
+# -- tried again -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("etag", [None, IN_PARTS, WRONG], ids=["right", "none", "wrong"])
@@ -153,10 +164,12 @@ def test_without_a_journal_a_retry_looks_for_the_bytes_and_not_for_what_the_stor
     assert len(service.ledger()) == 1
 
 
-# -- failures --------------------------------------------------------------------------------------------------------
+# -- failures --------------------------------------------------------------------------------------
 
 
-def failure(service: Service, client: IpernityClient, file: Any, error: type[IpernityError] = Refused) -> str:
+def failure(
+    service: Service, client: IpernityClient, file: Any, error: type[IpernityError] = Refused
+) -> str:
     journal = MemoryJournal()
     with pytest.raises(error) as caught:
         run(client, file, journal)
@@ -170,7 +183,9 @@ def failure(service: Service, client: IpernityClient, file: Any, error: type[Ipe
 
 
 @pytest.mark.parametrize("bucket_name", ["", "no-such-bucket"])
-def test_a_missing_object(service: Service, client: IpernityClient, bucket: Bucket, bucket_name: str) -> None:
+def test_a_missing_object(
+    service: Service, client: IpernityClient, bucket: Bucket, bucket_name: str
+) -> None:
     uri = f"s3://media@{bucket_name or bucket.name}/missing.jpg"
     assert failure(service, client, as_path(uri)) == f"{uri} does not exist. Nothing was sent."
 
@@ -206,7 +221,8 @@ def test_credentials_that_do_not_work(
     bucket.put("boat.jpg", b"boat")
     uri = f"s3://{who}@{bucket.name}/boat.jpg"
     assert failure(service, client, as_path(uri)) == (
-        f"{uri} cannot be read: access is denied; check the rights, the credentials and the name. Nothing was sent."
+        f"{uri} cannot be read: access is denied; check the rights, the credentials and the name. "
+        "Nothing was sent."
     )
 
 
@@ -220,7 +236,7 @@ def test_a_storage_that_cannot_be_reached_is_left_to_a_retry(
     )
 
 
-# -- an object that is not left alone --------------------------------------------------------------------------------
+# -- an object that is not left alone --------------------------------------------------------------
 
 
 @pytest.mark.parametrize("how", ["vanishes", "changes"])
@@ -238,7 +254,9 @@ def test_an_object_that_is_not_left_alone_while_it_is_sent(
             bucket.put("boat.jpg", b"\1" * (20 * MIB))
 
     process.progress = progress
-    with pytest.raises((SourceUnreadable, SourceChanged), match=r"^boat\.jpg .*; nothing was replaced\.$"):
+    with pytest.raises(
+        (SourceUnreadable, SourceChanged), match=r"^boat\.jpg .*; nothing was replaced\.$"
+    ):
         process.run()
     assert (service.ledger(), journal.read()) == ([], None)
 
@@ -254,12 +272,14 @@ def test_an_object_that_vanishes_before_it_is_sent(
         return asked()
 
     monkeypatch.setattr(client, "check_token", check_token)
-    sentence = failure(service, client, as_path(f"s3://media@{bucket.name}/boat.jpg"), SourceUnreadable)
+    sentence = failure(
+        service, client, as_path(f"s3://media@{bucket.name}/boat.jpg"), SourceUnreadable
+    )
     assert sentence.startswith("boat.jpg could not be read")
     assert sentence.endswith("nothing was replaced.")
 
 
-# -- memory ----------------------------------------------------------------------------------------------------------
+# -- memory ----------------------------------------------------------------------------------------
 
 
 REPLACE_AND_MEASURE = """
@@ -286,7 +306,16 @@ def test_an_object_of_128_mib_raises_peak_memory_by_less_than_64_mib(
 ) -> None:
     made("small.jpg", MIB)
     stored = made("big.jpg", 128 * MIB, etag=IN_PARTS)
-    command = [sys.executable, "-c", REPLACE_AND_MEASURE, service.url, API_KEY, API_SECRET, TOKEN, BOAT]
+    command = [
+        sys.executable,
+        "-c",
+        REPLACE_AND_MEASURE,
+        service.url,
+        API_KEY,
+        API_SECRET,
+        TOKEN,
+        BOAT,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     grown_kib = int(done.stdout.splitlines()[-1])
     assert [accepted["bytes"] for accepted in service.ledger()] == [MIB, 128 * MIB]

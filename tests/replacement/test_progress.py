@@ -49,7 +49,11 @@ def test_a_line_every_ten_percent_where_it_is_short(caplog: pytest.LogCaptureFix
 
 def test_never_two_lines_within_two_seconds(caplog: pytest.LogCaptureFixture) -> None:
     Upload(mib_per_second=16).send(100)
-    assert [message.split(" of ")[0] for message in caplog.messages] == ["Sent 33", "Sent 65", "Sent 97"]
+    assert [message.split(" of ")[0] for message in caplog.messages] == [
+        "Sent 33",
+        "Sent 65",
+        "Sent 97",
+    ]
 
 
 def test_what_takes_less_than_two_seconds_or_is_small_is_sent_without_a_word(
@@ -61,7 +65,9 @@ def test_what_takes_less_than_two_seconds_or_is_small_is_sent_without_a_word(
     assert caplog.messages == []
 
 
-def test_a_second_upload_is_counted_from_its_own_beginning(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_second_upload_is_counted_from_its_own_beginning(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     upload = Upload(mib_per_second=2)
     upload.send(10, size=1000 * MIB)
     upload.now += 3600

@@ -1,4 +1,4 @@
-"""Green means that the document carries these bytes: levels of proof, other writers, new documents, lost tickets."""
+"""Green means that the document carries these bytes: proofs, other writers, lost tickets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.conftest import BOAT, Service
 from tests.replacement.support import md5_of, replacement, run, sent
 from tests.replacement.test_replace import wait_until_processed
 
-# -- levels of proof -------------------------------------------------------------------------------------------------
+# -- levels of proof -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("member", "proof"), [("doc", "md5"), ("original", "md5")])
@@ -103,14 +103,16 @@ def test_a_proof_that_appears_late_is_waited_for(
     assert replacement(client, picture, proof_seconds=120.0).finish(record, None).proof == "md5"
 
 
-def test_no_proof_is_asked_for_on_request(service: Service, client: IpernityClient, picture: Path) -> None:
+def test_no_proof_is_asked_for_on_request(
+    service: Service, client: IpernityClient, picture: Path
+) -> None:
     service.set(rewrite_bytes=True)
     result = run(client, picture, proof="none")
     assert (result.outcome, result.proof) == ("replaced", None)
     assert service.calls()["doc.get"] == 1  # the one before sending
 
 
-# -- other writers ---------------------------------------------------------------------------------------------------
+# -- other writers ---------------------------------------------------------------------------------
 
 
 def test_of_two_writers_only_the_one_whose_bytes_are_there_is_green(
@@ -127,7 +129,7 @@ def test_of_two_writers_only_the_one_whose_bytes_are_there_is_green(
     assert len(service.ledger()) == 2
 
 
-# -- tickets ---------------------------------------------------------------------------------------------------------
+# -- tickets ---------------------------------------------------------------------------------------
 
 
 def test_an_invalid_ticket_fails_and_does_not_stick_to_the_task(
@@ -188,7 +190,7 @@ def test_a_forgotten_ticket_does_not_hide_a_new_document(
     assert len(service.ledger()) == 1
 
 
-# -- new documents ---------------------------------------------------------------------------------------------------
+# -- new documents ---------------------------------------------------------------------------------
 
 
 def test_a_new_document_fails_and_both_are_named(

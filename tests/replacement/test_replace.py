@@ -42,11 +42,13 @@ FIRST, CLEARED = Intent("2"), Intent("5")
 def wait_until_processed(service: Service) -> None:
     """Wait until the service has ended each ticket."""
     with service.client() as client:
-        while any(ticket.pending for ticket in client.check_tickets(e["ticket"] for e in service.ledger())):
+        while any(
+            ticket.pending for ticket in client.check_tickets(e["ticket"] for e in service.ledger())
+        ):
             time.sleep(0.05)
 
 
-# -- the straight way ------------------------------------------------------------------------------------------------
+# -- the straight way ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("auth", ["signature", "oauth"])
@@ -86,7 +88,9 @@ def test_a_synchronous_upload_may_answer_in_three_ways(
     assert len(service.ledger()) == 1
 
 
-def test_an_unchanged_file_costs_no_upload(service: Service, client: IpernityClient, picture: Path) -> None:
+def test_an_unchanged_file_costs_no_upload(
+    service: Service, client: IpernityClient, picture: Path
+) -> None:
     assert run(client, picture).outcome == "replaced"
     second = run(client, picture)
     assert (second.outcome, second.proof, second.ticket) == ("unchanged", "md5", None)
@@ -114,7 +118,7 @@ def test_a_dry_run_says_what_would_happen_and_sends_nothing(
     assert list(planned.as_dict()) == KEYS
 
 
-# -- waiting ---------------------------------------------------------------------------------------------------------
+# -- waiting ---------------------------------------------------------------------------------------
 
 
 def test_an_eta_that_lies_does_not_delay_the_end(
@@ -137,13 +141,15 @@ def test_waiting_has_an_end_and_a_retry_continues_to_wait(
 ) -> None:
     service.set(processing_seconds=1.0)
     journal = MemoryJournal()
-    with pytest.raises(NotFinished, match=r"not finished within the timeout of 3 s\. The upload is safe"):
+    with pytest.raises(
+        NotFinished, match=r"not finished within the timeout of 3 s\. The upload is safe"
+    ):
         run(client, picture, journal, timeout=3.0)
     assert run(client, picture, journal).outcome == "replaced"
     assert len(service.ledger()) == 1
 
 
-# -- a retry ---------------------------------------------------------------------------------------------------------
+# -- a retry ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kept", [False, True], ids=["lost", "kept"])
@@ -196,7 +202,10 @@ def test_a_changed_file_is_sent(
     journal = MemoryJournal()
     run(client, picture, journal)
     assert run(client, other_picture, journal).md5 == md5_of(other_picture)
-    assert [accepted["md5"] for accepted in service.ledger()] == [md5_of(picture), md5_of(other_picture)]
+    assert [accepted["md5"] for accepted in service.ledger()] == [
+        md5_of(picture),
+        md5_of(other_picture),
+    ]
 
 
 def test_another_document_is_asked_whether_it_has_the_file_and_gets_it(
@@ -210,7 +219,7 @@ def test_another_document_is_asked_whether_it_has_the_file_and_gets_it(
     assert [accepted["doc_id"] for accepted in service.ledger()] == [None, BOAT, other]
 
 
-# -- an earlier upload of other bytes --------------------------------------------------------------------------------
+# -- an earlier upload of other bytes --------------------------------------------------------------
 
 
 def test_an_upload_of_other_bytes_that_is_pending_is_not_followed_by_ours(
@@ -257,7 +266,7 @@ def test_an_upload_of_other_bytes_that_hangs_is_given_up_after_its_grace(
     assert len(service.ledger()) == 2
 
 
-# -- a cleared task --------------------------------------------------------------------------------------------------
+# -- a cleared task --------------------------------------------------------------------------------
 
 
 def test_a_cleared_task_runs_again_and_equal_bytes_cost_no_upload(
@@ -342,7 +351,7 @@ def test_a_cleared_task_fails_again_by_a_new_document_until_that_is_gone(
     assert len(service.ledger()) == 2
 
 
-# -- without a journal -----------------------------------------------------------------------------------------------
+# -- without a journal -----------------------------------------------------------------------------
 
 
 def retried_since(began: float) -> Intent:
@@ -365,7 +374,9 @@ def test_without_a_journal_a_retry_asks_before_it_sends(
     service: Service, client: IpernityClient, picture: Path
 ) -> None:
     began = time.time()
-    client.upload_replace(BOAT, picture)  # what an earlier try has sent; the service is still working on it
+    client.upload_replace(
+        BOAT, picture
+    )  # what an earlier try has sent; the service is still working on it
     assert run(client, picture, intent=retried_since(began)).outcome == "replaced"
     assert len(service.ledger()) == 1
 
@@ -399,7 +410,7 @@ def test_a_mapped_task_of_a_cleared_run_looks_once_for_what_another_task_has_sen
     assert len(service.ledger()) == 1
 
 
-# -- what is between two steps ---------------------------------------------------------------------------------------
+# -- what is between two steps ---------------------------------------------------------------------
 
 
 def test_a_caller_that_does_not_wait_gets_the_ticket(
@@ -407,5 +418,9 @@ def test_a_caller_that_does_not_wait_gets_the_ticket(
 ) -> None:
     record = sent(client, picture, MemoryJournal())
     result = record.sent()
-    assert (result.outcome, result.ticket, result.proof) == ("sent", service.ledger()[0]["ticket"], None)
+    assert (result.outcome, result.ticket, result.proof) == (
+        "sent",
+        service.ledger()[0]["ticket"],
+        None,
+    )
     assert UploadRecord.from_json(json.loads(json.dumps(record.to_json()))) == record

@@ -89,7 +89,10 @@ def test_a_call_has_at_most_50_tickets() -> None:
 
 
 @given(
-    st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from(["add", "check", "remove"])), max_size=40)
+    st.lists(
+        st.tuples(st.sampled_from("abcdef"), st.sampled_from(["add", "check", "remove"])),
+        max_size=40,
+    )
 )
 def test_no_ticket_is_lost_and_none_is_checked_twice_at_once(steps: list[tuple[str, str]]) -> None:
     schedule, added, now = TicketSchedule(), set[str](), 0.0

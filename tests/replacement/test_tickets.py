@@ -24,11 +24,17 @@ from ipernity_provider.replacement.tickets import Tickets, read_tickets
         (None, {}),
         ([], {}),
         ({"outcome": "sent", "doc_id": "5412", "ticket": "1-2"}, {"1-2": "5412"}),
-        ([{"doc_id": "5412", "ticket": "1-2"}, {"doc_id": "5413", "ticket": None}], {"1-2": "5412"}),
+        (
+            [{"doc_id": "5412", "ticket": "1-2"}, {"doc_id": "5413", "ticket": None}],
+            {"1-2": "5412"},
+        ),
         (("1" for _ in range(2)), {"1": None}),
         # Listed twice, the stricter expectation counts, whichever comes first.
         (["1-2", {"doc_id": "5412", "ticket": "1-2"}, "1-2"], {"1-2": "5412"}),
-        ([{"doc_id": "0005412", "ticket": "1-2"}, {"doc_id": 5412, "ticket": "1-2"}], {"1-2": "5412"}),
+        (
+            [{"doc_id": "0005412", "ticket": "1-2"}, {"doc_id": 5412, "ticket": "1-2"}],
+            {"1-2": "5412"},
+        ),
     ],
 )
 def test_tickets_come_as_one_many_or_results(given: Any, read: dict[str, str | None]) -> None:
@@ -59,8 +65,12 @@ def test_what_is_no_ticket_is_named(given: Any) -> None:
 
 
 def test_one_ticket_for_two_documents_is_refused() -> None:
-    with pytest.raises(Refused, match=r"^Ticket 1-2 is listed for document 5412 and for document 5413"):
-        read_tickets([{"doc_id": "5412", "ticket": "1-2"}, "1-2", {"doc_id": "5413", "ticket": "1-2"}])
+    with pytest.raises(
+        Refused, match=r"^Ticket 1-2 is listed for document 5412 and for document 5413"
+    ):
+        read_tickets(
+            [{"doc_id": "5412", "ticket": "1-2"}, "1-2", {"doc_id": "5413", "ticket": "1-2"}]
+        )
 
 
 def test_an_invalid_ticket_is_never_finished_whatever_it_says_of_a_document() -> None:

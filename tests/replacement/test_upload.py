@@ -33,13 +33,13 @@ MIB = 1 << 20
 
 
 def enlarge(picture: Path, mib: int) -> Path:
-    """Add bytes behind the picture's end: more than the buffers of a connection hold, if it is to break in the middle."""
+    """Add bytes behind the picture's end: more than a connection's buffers hold, to break it."""
     with picture.open("ab") as out:
         out.write(bytes(mib * MIB))
     return picture
 
 
-# -- an answer that is lost ------------------------------------------------------------------------------------------
+# -- an answer that is lost ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,9 @@ def test_an_upload_that_breaks_in_the_middle_is_sent_again_without_waiting(
     clock = FastClock()
     started = clock.monotonic()
     service.fail("drop_before_reading", "upload.replace")
-    assert run(client, enlarge(picture, 48), resend_grace=36000.0, clock=clock).outcome == "replaced"
+    assert (
+        run(client, enlarge(picture, 48), resend_grace=36000.0, clock=clock).outcome == "replaced"
+    )
     assert clock.monotonic() - started < 36000
     assert len(service.ledger()) == 1
     assert service.calls()["upload.replace"] == 2
@@ -128,13 +130,17 @@ def test_a_new_document_without_a_ticket_is_not_kept_as_ones_own(
     service.fail("drop_after_accepting", "upload.replace")
     if on_uncertain == "fail":
         with pytest.raises(
-            Uncertain, match=r"Document 1000\d was created since the upload .* nothing more was sent"
+            Uncertain,
+            match=r"Document 1000\d was created since the upload .* nothing more was sent",
         ):
             run(client, picture, on_new_document="keep")
         assert len(service.ledger()) == 1
     else:
         result = run(client, picture, on_new_document="keep", on_uncertain="send")
-        assert (result.outcome, result.new_doc_id) == ("new_document", service.ledger()[1]["new_doc_id"])
+        assert (result.outcome, result.new_doc_id) == (
+            "new_document",
+            service.ledger()[1]["new_doc_id"],
+        )
         assert len(service.ledger()) == 2
 
 
@@ -145,7 +151,10 @@ def test_bytes_that_another_document_had_before_are_not_a_sign_of_arrival(
     time.sleep(1.1)  # times are whole seconds
     service.fail("drop_before_reading", "upload.replace")
     assert run(client, picture).outcome == "replaced"
-    assert [accepted["method"] for accepted in service.ledger()] == ["upload.file", "upload.replace"]
+    assert [accepted["method"] for accepted in service.ledger()] == [
+        "upload.file",
+        "upload.replace",
+    ]
 
 
 def test_the_same_file_of_another_document_is_not_taken_for_a_new_one(
@@ -156,7 +165,9 @@ def test_the_same_file_of_another_document_is_not_taken_for_a_new_one(
     journal = CrashingJournal("last block")
     with pytest.raises(Crash):
         run(client, picture, journal, on_new_document="keep")
-    run(client, picture, doc_id=other)  # another task replaces another document by the same file meanwhile
+    run(
+        client, picture, doc_id=other
+    )  # another task replaces another document by the same file meanwhile
     result = run(client, picture, journal, on_new_document="keep")
     assert (result.outcome, result.doc_id) == ("replaced", BOAT)
     assert client.get_document(BOAT).md5 == md5_of(picture)
@@ -208,11 +219,11 @@ def test_a_replacement_in_the_second_of_the_last_one_is_doubt_and_not_absence(
     assert len(service.ledger()) == before + 1
 
 
-# -- what the client says of a lost answer ---------------------------------------------------------------------------
+# -- what the client says of a lost answer ---------------------------------------------------------
 
 
 class ForwardingProxy:
-    """An HTTP proxy that passes everything on, and breaks once instead of giving back the answer to one call."""
+    """An HTTP proxy that passes everything on, and breaks once instead of giving back an answer."""
 
     def __init__(self, word: bytes, service: Service) -> None:
         self._word = word
@@ -263,7 +274,10 @@ class ForwardingProxy:
 def test_an_answer_that_is_lost_behind_a_proxy_is_not_taken_for_nothing_sent(
     service: Service, picture: Path
 ) -> None:
-    with ForwardingProxy(b"upload.replace", service) as proxy, service.client(proxy=proxy.url) as client:
+    with (
+        ForwardingProxy(b"upload.replace", service) as proxy,
+        service.client(proxy=proxy.url) as client,
+    ):
         assert run(client, picture).outcome == "replaced"
     assert len(service.ledger()) == 1
 
@@ -281,7 +295,7 @@ def test_an_upload_that_was_sent_may_have_arrived_whatever_was_being_handled(
     assert len(service.ledger()) == 1
 
 
-# -- what leaves no doubt behind -------------------------------------------------------------------------------------
+# -- what leaves no doubt behind -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -342,7 +356,7 @@ def test_a_file_that_vanishes_between_hash_and_upload_is_left_to_a_retry(
     assert journal.read() is None
 
 
-# -- other processes of the same task --------------------------------------------------------------------------------
+# -- other processes of the same task --------------------------------------------------------------
 
 
 def test_a_try_that_takes_over_waits_for_a_process_that_is_still_sending(
@@ -367,7 +381,10 @@ def test_a_try_that_takes_over_waits_for_a_process_that_is_still_sending(
         presumed_dead = processes.submit(both[0].run)
         wait_for("the intent", journal.read, 10, every=0.01)
         takes_over = processes.submit(both[1].run)
-        assert [presumed_dead.result().outcome, takes_over.result().outcome] == ["replaced", "replaced"]
+        assert [presumed_dead.result().outcome, takes_over.result().outcome] == [
+            "replaced",
+            "replaced",
+        ]
     assert len(journal.heartbeats) > 2  # at the start, before the last block, and between
     assert len(service.ledger()) == 1
 
@@ -445,7 +462,7 @@ def test_a_process_that_asks_what_became_of_its_upload_stops_when_another_one_ha
     assert service.ledger() == []
 
 
-# -- a journal that fails --------------------------------------------------------------------------------------------
+# -- a journal that fails --------------------------------------------------------------------------
 
 
 class Failing(MemoryJournal):
@@ -477,7 +494,9 @@ def test_a_journal_that_fails_for_a_moment_is_written_again(
 def test_a_process_that_cannot_write_its_journal_any_more_stops_sending(
     service: Service, client: IpernityClient, picture: Path, at: str
 ) -> None:
-    with pytest.raises(UploadAborted, match="The journal cannot be written any more; nothing more is sent"):
+    with pytest.raises(
+        UploadAborted, match="The journal cannot be written any more; nothing more is sent"
+    ):
         run(client, picture, Failing(at, 1000))
     assert service.ledger() == []
 
@@ -495,7 +514,7 @@ def test_a_ticket_that_cannot_be_stored_is_named_and_a_retry_finds_the_upload(
     assert len(service.ledger()) == 1
 
 
-# -- the order to stop -----------------------------------------------------------------------------------------------
+# -- the order to stop -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("after", [1, 2])

@@ -1,4 +1,4 @@
-"""A plain client of the sandbox for its own tests: signatures by hashlib, nothing of the provider's client."""
+"""A plain client of the sandbox for its own tests: signatures by hashlib, none of the provider."""
 
 from __future__ import annotations
 
@@ -85,7 +85,9 @@ class Caller:
         files = None if content is None else {"file": (filename, content)}
         return self.http.post(self.url(method), data=signed(method, **params), files=files)
 
-    def send(self, method: str, content: bytes | None, filename: str = "new.jpg", **params: str) -> Any:
+    def send(
+        self, method: str, content: bytes | None, filename: str = "new.jpg", **params: str
+    ) -> Any:
         return self.send_raw(method, content, filename, **params).json()
 
     def replace(self, content: bytes, doc_id: str = "5412", **params: str) -> str:

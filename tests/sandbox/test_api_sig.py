@@ -19,13 +19,21 @@ NATIVE = {"api_key": KEY, "auth_token": TOKEN}
         ),
         ("", {"api_key": KEY, "perm_network": "read"}, "da183021cd39461108770b822fcd9398"),
         ("auth.getFrob", {"api_key": KEY}, "302693cca51f35c48d656cb3338a994a"),
-        ("test.echo", {"api_key": KEY, "echo": "Hallo Überfluß"}, "5f3b1ce5d79eea1070925efa2c451705"),
+        (
+            "test.echo",
+            {"api_key": KEY, "echo": "Hallo Überfluß"},
+            "5f3b1ce5d79eea1070925efa2c451705",
+        ),
         (
             "upload.replace",
             {**NATIVE, "doc_id": "5412", "async": "1", "file": "not signed"},
             "e1cc6305068556b6546d13550320d233",
         ),
-        ("upload.replace", {**NATIVE, "doc_id": "5412", "async": "0"}, "3bfa55c580f8035dbd901571945fd744"),
+        (
+            "upload.replace",
+            {**NATIVE, "doc_id": "5412", "async": "0"},
+            "3bfa55c580f8035dbd901571945fd744",
+        ),
         (
             "upload.replace",
             {**NATIVE, "doc_id": "5412", "async": "1", "lg": "en"},
@@ -39,7 +47,9 @@ NATIVE = {"api_key": KEY, "auth_token": TOKEN}
         ("doc.set", {**NATIVE, "doc_id": "5412", "title": ""}, "55103b62fc985e5a13f584b9af489d48"),
     ],
 )
-def test_the_signature_is_the_documented_one(method: str, params: dict[str, str], expected: str) -> None:
+def test_the_signature_is_the_documented_one(
+    method: str, params: dict[str, str], expected: str
+) -> None:
     assert api_sig(params, SECRET, method) == expected
 
 
@@ -52,10 +62,15 @@ def test_the_key_is_checked_first(sandbox: Caller, api_key: str | None, code: st
 
 def test_a_missing_and_a_wrong_signature_have_different_codes(sandbox: Caller) -> None:
     fields = signed("account.getQuota")
-    wrong = sandbox.http.get(sandbox.url("account.getQuota"), params={**fields, "extra": "unsigned"}).json()
+    wrong = sandbox.http.get(
+        sandbox.url("account.getQuota"), params={**fields, "extra": "unsigned"}
+    ).json()
     assert sandbox.code(wrong) == "105"
     del fields["api_sig"]
-    assert sandbox.code(sandbox.http.get(sandbox.url("account.getQuota"), params=fields).json()) == "104"
+    assert (
+        sandbox.code(sandbox.http.get(sandbox.url("account.getQuota"), params=fields).json())
+        == "104"
+    )
 
 
 def test_a_wrong_signature_is_refused_where_it_is_not_required(sandbox: Caller) -> None:
@@ -104,14 +119,21 @@ def test_a_revoked_token_is_invalid(sandbox: Caller) -> None:
         ("write", "upload.checkTickets", "1"),
     ],
 )
-def test_a_method_asks_for_its_permission(sandbox: Caller, level: str, method: str, code: str) -> None:
+def test_a_method_asks_for_its_permission(
+    sandbox: Caller, level: str, method: str, code: str
+) -> None:
     sandbox.change(permissions={"doc": level})
     assert sandbox.code(sandbox.get(method)) == code
 
 
 @pytest.mark.parametrize(
     ("level", "method"),
-    [("write", "doc.delete"), ("read", "doc.set"), ("read", "upload.file"), ("none", "upload.replace")],
+    [
+        ("write", "doc.delete"),
+        ("read", "doc.set"),
+        ("read", "upload.file"),
+        ("none", "upload.replace"),
+    ],
 )
 def test_a_writing_method_asks_for_its_permission(sandbox: Caller, level: str, method: str) -> None:
     sandbox.change(permissions={"doc": level})
@@ -125,7 +147,9 @@ def test_writing_methods_want_post(sandbox: Caller, method: str) -> None:
 
 def test_reading_methods_take_post_too_urlencoded_or_multipart(sandbox: Caller) -> None:
     assert sandbox.post("test.echo", echo="ä & + ü")["echo"] == "ä & + ü"
-    assert sandbox.send("test.echo", b"a file nobody asked for", echo="ä & + ü")["echo"] == "ä & + ü"
+    assert (
+        sandbox.send("test.echo", b"a file nobody asked for", echo="ä & + ü")["echo"] == "ä & + ü"
+    )
 
 
 def test_a_post_to_api_methods_get_is_refused(sandbox: Caller) -> None:
@@ -141,7 +165,9 @@ def test_an_unknown_method_is_103(sandbox: Caller, path: str) -> None:
 
 @pytest.mark.parametrize("reply_format", ["yaml", "JSON"])
 def test_an_unknown_format_is_102(sandbox: Caller, reply_format: str) -> None:
-    response = sandbox.http.get(sandbox.url("test.hello", reply_format), params=signed("test.hello"))
+    response = sandbox.http.get(
+        sandbox.url("test.hello", reply_format), params=signed("test.hello")
+    )
     assert sandbox.code(response.json()) == "102"
 
 
@@ -150,7 +176,10 @@ def test_without_lg_the_filter_in_front_of_the_service_answers(sandbox: Caller) 
         return sandbox.http.get(sandbox.url("test.hello"), params={"api_key": KEY})
 
     filtered = hello()
-    assert (filtered.status_code, filtered.headers["Content-Type"]) == (403, "text/html; charset=utf-8")
+    assert (filtered.status_code, filtered.headers["Content-Type"]) == (
+        403,
+        "text/html; charset=utf-8",
+    )
     sandbox.change(require_lg=False)
     assert hello().json()["hello"] == "hello world!"
 

@@ -128,7 +128,8 @@ def test_without_a_callback_the_frob_is_on_the_page(sandbox: Caller) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [("api_key=6fa8", "api_key=0fa8"), ("perm_doc=read", "perm_doc=delete"), ("api_sig=", "x=")]
+    "change",
+    [("api_key=6fa8", "api_key=0fa8"), ("perm_doc=read", "perm_doc=delete"), ("api_sig=", "x=")],
 )
 def test_a_link_that_was_tampered_with_is_refused(sandbox: Caller, change: tuple[str, str]) -> None:
     url = link(sandbox, frob=new_frob(sandbox), perm_doc="read")

@@ -35,7 +35,13 @@ def accepted(sandbox: Caller) -> int:
     ],
 )
 def test_a_reply_is_replaced_before_or_after_the_upload_was_accepted(
-    sandbox: Caller, kind: str, status: int, content_type: str, text: str, after_accepting: bool, uploads: int
+    sandbox: Caller,
+    kind: str,
+    status: int,
+    content_type: str,
+    text: str,
+    after_accepting: bool,
+    uploads: int,
 ) -> None:
     inject(sandbox, kind, after_accepting=after_accepting)
     response = upload(sandbox)
@@ -54,7 +60,11 @@ def test_a_reply_is_replaced_before_or_after_the_upload_was_accepted(
 def test_an_answer_that_is_not_the_services_own_has_any_status_and_headers(
     sandbox: Caller, status: int, after_accepting: bool, uploads: int
 ) -> None:
-    headers = {"Retry-After": "120", "Location": "http://127.0.0.1:9/login", "Content-Type": "text/x"}
+    headers = {
+        "Retry-After": "120",
+        "Location": "http://127.0.0.1:9/login",
+        "Content-Type": "text/x",
+    }
     inject(sandbox, f"http:{status}", after_accepting=after_accepting, headers=headers)
     response = sandbox.http.post(
         sandbox.url("upload.replace"),

@@ -33,14 +33,16 @@ def get(sandbox: Caller, signer: Client, method: str = "account.getQuota") -> An
 
 
 def send_signed_as_form(sandbox: Caller) -> Any:
-    """The header is made for the fields as if they were urlencoded, then they go out as multipart."""
+    """The header is made for the fields as if urlencoded, then they go out as multipart."""
     url = sandbox.url("upload.replace")
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     _, headers, _ = client().sign(
         url, "POST", body="&".join(f"{k}={v}" for k, v in REPLACE.items()), headers=form
     )
     authorization = {"Authorization": headers["Authorization"]}
-    return requests.post(url, data=REPLACE, files={"file": ("n.jpg", NEW)}, headers=authorization).json()
+    return requests.post(
+        url, data=REPLACE, files={"file": ("n.jpg", NEW)}, headers=authorization
+    ).json()
 
 
 def send_signed_by_the_standard(sandbox: Caller) -> Any:
@@ -53,7 +55,13 @@ def send_signed_by_the_standard(sandbox: Caller) -> Any:
 @pytest.mark.parametrize(
     ("verb", "url", "form", "token", "expected"),
     [
-        ("GET", "https://www.ipernity.com/apps/oauth/request", {}, "", "iBageXAimNiOdmbYeb4cQvBPXAI="),
+        (
+            "GET",
+            "https://www.ipernity.com/apps/oauth/request",
+            {},
+            "",
+            "iBageXAimNiOdmbYeb4cQvBPXAI=",
+        ),
         (
             "GET",
             "https://api.ipernity.com/api/upload.checkTickets/json?tickets=12345445-98829",
@@ -103,7 +111,9 @@ def test_the_oauth_signature_is_the_computed_vector(
 
 
 @pytest.mark.parametrize("place", ["AUTH_HEADER", "QUERY"])
-def test_a_get_may_carry_the_parameters_in_the_header_or_the_query(sandbox: Caller, place: str) -> None:
+def test_a_get_may_carry_the_parameters_in_the_header_or_the_query(
+    sandbox: Caller, place: str
+) -> None:
     assert get(sandbox, client(signature_type=place))["quota"]["user_id"] == "1234"
 
 
@@ -137,7 +147,10 @@ def test_wrong_secrets_and_tokens_are_refused_by_number(sandbox: Caller) -> None
     assert sandbox.code(get(sandbox, client(resource_owner_secret="wrong"))) == "105"
     assert sandbox.code(get(sandbox, client(client_key="f" * 32))) == "101"
     assert sandbox.code(get(sandbox, client(resource_owner_key="1-unknown"))) == "107"
-    assert sandbox.code(get(sandbox, client(resource_owner_key=None, resource_owner_secret=None))) == "106"
+    assert (
+        sandbox.code(get(sandbox, client(resource_owner_key=None, resource_owner_secret=None)))
+        == "106"
+    )
 
 
 def test_the_permission_of_an_oauth_token_is_checked(sandbox: Caller) -> None:
@@ -155,7 +168,9 @@ def test_missing_parameters_are_131(sandbox: Caller) -> None:
 
 def test_another_version_is_130(sandbox: Caller) -> None:
     url, headers, _ = client().sign(f"{sandbox.url('test.hello')}?lg=en")
-    headers["Authorization"] = headers["Authorization"].replace('oauth_version="1.0"', 'oauth_version="2.0"')
+    headers["Authorization"] = headers["Authorization"].replace(
+        'oauth_version="1.0"', 'oauth_version="2.0"'
+    )
     assert sandbox.code(requests.get(url, headers=headers).json()) == "130"
 
 
@@ -224,7 +239,9 @@ def test_an_application_gets_an_oauth_token(sandbox: Caller) -> None:
     back = urlsplit(answer.headers["Location"])
     assert back.netloc == "app.example"
     assert sorted(parse_qs(back.query)) == ["oauth_token", "x"]
-    token = session.fetch_access_token(f"{sandbox.root}/apps/oauth/access", verifier="not looked at")
+    token = session.fetch_access_token(
+        f"{sandbox.root}/apps/oauth/access", verifier="not looked at"
+    )
     mine = OAuth1Session(KEY, SECRET, token["oauth_token"], token["oauth_token_secret"])
     reply = mine.get(sandbox.url("auth.checkToken"), params={"lg": "en"}).json()
     assert reply["auth"]["permissions"]["doc"] == "delete"
@@ -269,6 +286,8 @@ def test_a_request_token_requires_the_right_secret(sandbox: Caller) -> None:
 
 
 def test_an_unknown_request_token_has_no_consent_page(sandbox: Caller) -> None:
-    response = requests.get(f"{sandbox.root}/apps/oauth/authorize", params={"oauth_token": "1-unknown"})
+    response = requests.get(
+        f"{sandbox.root}/apps/oauth/authorize", params={"oauth_token": "1-unknown"}
+    )
     assert response.status_code == 400
     assert "<form" not in response.text

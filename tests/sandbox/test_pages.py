@@ -13,7 +13,10 @@ NOTE = "not the real ipernity.com"
 def test_the_gallery_shows_the_documents_that_the_owner_may_see(sandbox: Caller) -> None:
     page = sandbox.page("/")
     links = re.findall(r'class="card" href="/doc/(\d+)/(\d+)"', page)
-    assert sorted(links) == [*(("1234", str(number)) for number in range(5412, 5419)), ("5678", "7001")]
+    assert sorted(links) == [
+        *(("1234", str(number)) for number in range(5412, 5419)),
+        ("5678", "7001"),
+    ]
     assert page.count('<span class="icon"') == 1
     for address in re.findall(r'<img src="([^"]+)"', page):
         assert sandbox.http.get(sandbox.root + address).headers["Content-Type"] == "image/jpeg"
@@ -72,7 +75,13 @@ def test_a_file_that_no_browser_plays_has_an_icon(sandbox: Caller) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/no/such/page", "/doc/1234/404", "/doc/5678/5412", "/doc/5678/7002", "/cdn/200/54/12/5412.guess.jpg"],
+    [
+        "/no/such/page",
+        "/doc/1234/404",
+        "/doc/5678/5412",
+        "/doc/5678/7002",
+        "/cdn/200/54/12/5412.guess.jpg",
+    ],
 )
 def test_what_is_not_there_is_a_page_with_404(sandbox: Caller, path: str) -> None:
     response = sandbox.http.get(sandbox.root + path)

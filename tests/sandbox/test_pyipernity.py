@@ -21,7 +21,11 @@ def api(sandbox: Caller) -> Any:
         require_lg=False, eta_seconds=0
     )  # it was last changed before lg came up; it sleeps the eta
     return IpernityAPI(
-        KEY, SECRET, TOKEN, url=f"{sandbox.root}/api/", auth_url_base=f"{sandbox.root}/apps/authorize"
+        KEY,
+        SECRET,
+        TOKEN,
+        url=f"{sandbox.root}/api/",
+        auth_url_base=f"{sandbox.root}/apps/authorize",
     )
 
 

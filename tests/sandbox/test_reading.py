@@ -8,7 +8,9 @@ import pytest
 from tests.sandbox.caller import Caller, jpeg, signed
 
 
-def test_json_is_sent_as_text_plain_with_the_payload_first_and_numbers_as_texts(sandbox: Caller) -> None:
+def test_json_is_sent_as_text_plain_with_the_payload_first_and_numbers_as_texts(
+    sandbox: Caller,
+) -> None:
     response = sandbox.http.get(sandbox.url("doc.getList"), params=signed("doc.getList"))
     assert response.headers["Content-Type"] == "text/plain; charset=utf-8"
     reply = response.json()
@@ -39,7 +41,11 @@ def test_xml_has_attributes_text_elements_and_repeated_children(sandbox: Caller)
         return ET.fromstring(response.text)
 
     hello = xml("test.hello")
-    assert (hello.tag, hello.get("status"), hello.findtext("hello")) == ("api", "ok", "hello world!")
+    assert (hello.tag, hello.get("status"), hello.findtext("hello")) == (
+        "api",
+        "ok",
+        "hello world!",
+    )
     assert str(hello.get("at")).isdigit()
     doc = xml("doc.get", doc_id="5413", extra="md5").find("doc")
     assert doc is not None
@@ -52,7 +58,9 @@ def test_xml_has_attributes_text_elements_and_repeated_children(sandbox: Caller)
 
 
 def test_empty_maps_are_lists_and_empty_lists_are_left_out(sandbox: Caller) -> None:
-    methods = {m["name"]: m for m in sandbox.get("api.methods.getList", token=None)["methods"]["method"]}
+    methods = {
+        m["name"]: m for m in sandbox.get("api.methods.getList", token=None)["methods"]["method"]
+    }
     assert methods["test.hello"]["permissions"] == []
     assert methods["doc.delete"]["permissions"] == {"doc": "delete"}
     page = sandbox.get("doc.getList", media="video", page="2")["docs"]
@@ -62,7 +70,8 @@ def test_empty_maps_are_lists_and_empty_lists_are_left_out(sandbox: Caller) -> N
 
 def test_the_list_of_methods_says_what_each_one_needs(sandbox: Caller) -> None:
     methods = {
-        m["name"]: m["authentication"] for m in sandbox.get("api.methods.getList")["methods"]["method"]
+        m["name"]: m["authentication"]
+        for m in sandbox.get("api.methods.getList")["methods"]["method"]
     }
     assert len(methods) == 18
     assert methods["upload.replace"] == {"post": "1", "sign": "1", "token": "1"}
@@ -87,7 +96,10 @@ def test_the_seeds_are_real_files_with_true_figures(
     doc = sandbox.doc(doc_id)
     content = sandbox.http.get(doc["original"]["url"]).content
     assert (doc["media"], doc["original"]["filename"]) == (media, filename)
-    assert (doc["md5"], doc["original"]["bytes"]) == (hashlib.md5(content).hexdigest(), str(len(content)))
+    assert (doc["md5"], doc["original"]["bytes"]) == (
+        hashlib.md5(content).hexdigest(),
+        str(len(content)),
+    )
     assert ("thumbs" in doc) == (media != "audio")
     assert ("medias" in doc) == (media in ("audio", "video"))
 
@@ -117,14 +129,19 @@ def test_doc_get_medias_has_its_members_at_top_level(sandbox: Caller) -> None:
 
 def test_doc_get_list_pages_and_filters(sandbox: Caller) -> None:
     first = sandbox.get("doc.getList", per_page="3", thumbsize="240")["docs"]
-    assert (first["total"], first["per_page"], first["page"], first["pages"]) == ("7", "3", "1", "3")
+    assert (first["total"], first["per_page"], first["page"], first["pages"]) == (
+        "7",
+        "3",
+        "1",
+        "3",
+    )
     assert [doc["doc_id"] for doc in first["doc"]] == ["5412", "5413", "5414"]
     assert first["doc"][0]["thumb"]["label"] == "240"
     last = sandbox.get("doc.getList", per_page="3", page="3", thumbsize="240")["docs"]
     assert [(doc["doc_id"], doc["thumb"]["label"]) for doc in last["doc"]] == [("5418", "240")]
-    audio = sandbox.get("doc.getList", media="audio", extra="md5,dates,count,medias,original,geo")["docs"][
-        "doc"
-    ]
+    audio = sandbox.get("doc.getList", media="audio", extra="md5,dates,count,medias,original,geo")[
+        "docs"
+    ]["doc"]
     assert [doc["doc_id"] for doc in audio] == ["5417"]
     assert {"md5", "dates", "count", "medias", "original"} <= audio[0].keys()
     assert sandbox.get("doc.getList", share="0")["docs"]["total"] == "1"
@@ -160,10 +177,15 @@ def test_doc_check_md5_takes_20_sums(sandbox: Caller) -> None:
 
 def test_doc_set_changes_texts_and_the_rest(sandbox: Caller) -> None:
     reply = sandbox.post("doc.set", doc_id="5412", title="", description="<b>new</b>")
-    assert reply["doc"] == {"doc_id": "5412", "title": "", "share": "0", "description": "<b>new</b>"}
-    assert list(sandbox.post("doc.set", doc_id="5412", share="4", license="9", lat="-999", lng="-999")) == [
-        "api"
-    ]
+    assert reply["doc"] == {
+        "doc_id": "5412",
+        "title": "",
+        "share": "0",
+        "description": "<b>new</b>",
+    }
+    assert list(
+        sandbox.post("doc.set", doc_id="5412", share="4", license="9", lat="-999", lng="-999")
+    ) == ["api"]
     doc = sandbox.doc("5412", extra="geo")
     assert (doc["visibility"]["ispublic"], doc["license"], "geo" in doc) == ("1", "9", False)
     assert int(doc["dates"]["modified_at"]) > int(doc["dates"]["posted_at"])
@@ -197,9 +219,19 @@ def test_doc_delete_takes_the_document_and_its_files_away(sandbox: Caller) -> No
 
 def test_the_quota_is_the_documented_example(sandbox: Caller) -> None:
     upload = sandbox.get("account.getQuota")["quota"]["upload"]
-    assert upload["max"] == {"bytes": "10737418240", "kb": "10485760", "mb": "10240", "percent": "100"}
+    assert upload["max"] == {
+        "bytes": "10737418240",
+        "kb": "10485760",
+        "mb": "10240",
+        "percent": "100",
+    }
     assert upload["used"] == {"bytes": "262144000", "kb": "256000", "mb": "250", "percent": "3"}
-    assert upload["left"] == {"bytes": "10475274240", "kb": "10229760", "mb": "9990", "percent": "97"}
+    assert upload["left"] == {
+        "bytes": "10475274240",
+        "kb": "10229760",
+        "mb": "9990",
+        "percent": "97",
+    }
     assert upload["unlimited"] == "1"
 
 
@@ -212,7 +244,9 @@ def test_an_upload_uses_the_quota_up(sandbox: Caller) -> None:
 
 def test_user_get_knows_id_alias_and_the_owner_of_the_token(sandbox: Caller) -> None:
     for user_id in ("1234", "superman"):
-        assert sandbox.get("user.get", token=None, user_id=user_id)["user"]["username"] == "Superman"
+        assert (
+            sandbox.get("user.get", token=None, user_id=user_id)["user"]["username"] == "Superman"
+        )
     assert sandbox.get("user.get")["user"]["user_id"] == "1234"
     assert sandbox.get("user.get", user_id="5678")["user"]["count"]["docs"] == "1"
     assert sandbox.code(sandbox.get("user.get", user_id="nobody")) == "1"
@@ -227,7 +261,9 @@ def test_test_echo_gives_back_the_parameters_but_no_credentials(sandbox: Caller)
 
 def test_api_methods_get_does_not_know_an_unknown_method(sandbox: Caller) -> None:
     fields = {"api_key": signed("x")["api_key"], "lg": "en", "method": "no.such"}
-    assert sandbox.code(sandbox.http.get(sandbox.url("api.methods.get"), params=fields).json()) == "1"
+    assert (
+        sandbox.code(sandbox.http.get(sandbox.url("api.methods.get"), params=fields).json()) == "1"
+    )
 
 
 def test_the_newest_document_is_listed_first(sandbox: Caller) -> None:
@@ -240,5 +276,6 @@ def test_bytes_that_are_not_utf8_are_replaced(sandbox: Caller) -> None:
     body = f"api_key={fields['api_key']}&lg=en&echo=".encode() + b"\xff\xfe"
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     assert (
-        sandbox.http.post(sandbox.url("test.echo"), data=body, headers=form).json()["echo"] == "\ufffd\ufffd"
+        sandbox.http.post(sandbox.url("test.echo"), data=body, headers=form).json()["echo"]
+        == "\ufffd\ufffd"
     )

@@ -18,15 +18,21 @@ BROKEN = {
     "a part without a disposition": b"--x\r\n\r\nvalue\r\n--x--\r\n",
     "a part without a name": b"--x\r\nContent-Disposition: form-data\r\n\r\nvalue\r\n--x--\r\n",
     "a disposition that is not one": b"--x\r\nContent-Disposition: ;;=;\r\n\r\nvalue\r\n--x--\r\n",
-    "a multipart in a multipart": b"--x\r\nContent-Type: multipart/mixed; boundary=y\r\n\r\n--y--\r\n--x--\r\n",
+    "a multipart in a multipart": (
+        b"--x\r\nContent-Type: multipart/mixed; boundary=y\r\n\r\n--y--\r\n--x--\r\n"
+    ),
     "a header without a colon": FILE + b"nonsense\r\n\r\nbytes\r\n--x--\r\n",
-    "very many headers": FILE + b"".join(b"X-%d: 1\r\n" % n for n in range(300)) + b"\r\nbytes\r\n--x--\r\n",
+    "very many headers": FILE
+    + b"".join(b"X-%d: 1\r\n" % n for n in range(300))
+    + b"\r\nbytes\r\n--x--\r\n",
     "a header without an end": FILE + b"X: " + bytes(100_000),
 }
 
 
 @pytest.mark.parametrize("body", BROKEN.values(), ids=BROKEN)
-def test_a_multipart_body_that_is_not_well_formed_is_an_api_error(sandbox: Caller, body: bytes) -> None:
+def test_a_multipart_body_that_is_not_well_formed_is_an_api_error(
+    sandbox: Caller, body: bytes
+) -> None:
     for content_type in ("multipart/form-data; boundary=x", "multipart/form-data"):
         response = sandbox.http.post(
             sandbox.url("upload.replace"), data=body, headers={"Content-Type": content_type}
@@ -46,7 +52,9 @@ def test_a_multipart_body_that_is_not_well_formed_is_an_api_error(sandbox: Calle
         {"Content-Type": "text/plain", "Content-Encoding": "gzip"},
     ],
 )
-def test_a_body_that_cannot_be_decoded_is_an_api_error(sandbox: Caller, headers: dict[str, str]) -> None:
+def test_a_body_that_cannot_be_decoded_is_an_api_error(
+    sandbox: Caller, headers: dict[str, str]
+) -> None:
     response = sandbox.http.post(sandbox.url("test.echo"), data=b"not compressed", headers=headers)
     assert (response.status_code, sandbox.code(response.json())) == (200, "900")
 
@@ -55,7 +63,8 @@ def upload_with_disposition(sandbox: Caller, disposition: bytes) -> str:
     """Send a file with this Content-Disposition; return the name that the service stored."""
     fields = signed("upload.replace", doc_id="5412")
     body = b"".join(
-        b'--x\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n' % (name.encode(), value.encode())
+        b'--x\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n'
+        % (name.encode(), value.encode())
         for name, value in fields.items()
     )
     body += b"--x\r\nContent-Disposition: " + disposition + b"\r\n\r\n" + NEW + b"\r\n--x--\r\n"
@@ -74,11 +83,17 @@ def upload_with_disposition(sandbox: Caller, disposition: bytes) -> str:
     ("disposition", "stored"),
     [
         (b'form-data; name="file"; filename="tab\there.jpg"', "tab\ufffdhere.jpg"),
-        (b"form-data; name=\"file\"; filename*=UTF-8''line%0D%0Abreak.jpg", "line\ufffd\ufffdbreak.jpg"),
+        (
+            b"form-data; name=\"file\"; filename*=UTF-8''line%0D%0Abreak.jpg",
+            "line\ufffd\ufffdbreak.jpg",
+        ),
         (b"form-data; name=\"file\"; filename*=UTF-8''esc%1B%5B31m.jpg", "esc\ufffd[31m.jpg"),
         (b"form-data; name=\"file\"; filename*=UTF-8''nul%00%E2%80%A8.jpg", "nul\ufffd\ufffd.jpg"),
         (b'form-data; name="file"; filename="latin-\xe4.jpg"', "latin-\ufffd.jpg"),
-        ('form-data; name="file"; filename="Fähre 船 👩\u200d🚀.jpg"'.encode(), "Fähre 船 👩\u200d🚀.jpg"),
+        (
+            'form-data; name="file"; filename="Fähre 船 👩\u200d🚀.jpg"'.encode(),
+            "Fähre 船 👩\u200d🚀.jpg",
+        ),
         (b'form-data; name="file"; filename="C:\\\\pictures\\\\boat.jpg"', "boat.jpg"),
         (b'form-data; name="file"; filename="../../etc/passwd"', "passwd"),
         (b'form-data; name="file"; filename="<b>.jpg"', "<b>.jpg"),
@@ -136,7 +151,11 @@ def test_numbers_of_any_length_are_read(sandbox: Caller) -> None:
         ("doc.search", {"text": "boat"}, "the method doc.search is not emulated"),
         ("doc.tags.add", {"doc_id": "5412"}, "the method doc.tags.add is not emulated"),
         ("upload.file", {"album_id": "7"}, "the parameter album_id of upload.file is not emulated"),
-        ("doc.set", {"doc_id": "5412", "perm_comment": "5"}, "the parameter perm_comment of doc.set"),
+        (
+            "doc.set",
+            {"doc_id": "5412", "perm_comment": "5"},
+            "the parameter perm_comment of doc.set",
+        ),
         ("user.get", {"extra": "custom"}, "the parameter extra of user.get"),
     ],
 )
@@ -195,9 +214,15 @@ def test_nothing_that_is_wrong_with_a_request_leaves_a_traceback(tmp_path: Path)
         b"GET /api/%0a%1b%ff/%0a?lg=%ff HTTP/1.1\r\nHost: localhost\r\n\r\n",
         b"GET /cdn/200/1/2/5412%00.jpg HTTP/1.1\r\nHost: localhost\r\n\r\n",
         b"GET /apps/authorize?api_key=%ed%a0%80 HTTP/1.1\r\nHost: localhost\r\n\r\n",
-        b"GET /apps/oauth/request HTTP/1.1\r\nHost: localhost\r\nAuthorization: OAuth a=\xff,,=\r\n\r\n",
+        (
+            b"GET /apps/oauth/request HTTP/1.1\r\nHost: localhost\r\n"
+            b"Authorization: OAuth a=\xff,,=\r\n\r\n"
+        ),
         b"POST /apps/authorize HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nx",
-        b"POST /api/test.echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\n",
+        (
+            b"POST /api/test.echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"zz\r\n\r\n"
+        ),
         b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 100_000 + b"\r\n\r\n",
         *(
             b"POST " + path + b" HTTP/1.1\r\nHost: localhost\r\nContent-Type: " + kind + b"\r\n"
@@ -211,7 +236,9 @@ def test_nothing_that_is_wrong_with_a_request_leaves_a_traceback(tmp_path: Path)
         ),
         *(
             b"POST /api/upload.replace HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
-            b"Content-Type: multipart/form-data; boundary=x\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+            b"Content-Type: multipart/form-data; boundary=x\r\nContent-Length: %d\r\n\r\n"
+            % len(body)
+            + body
             for body in BROKEN.values()
         ),
     ]

@@ -45,7 +45,15 @@ def run(*options: str) -> subprocess.CompletedProcess[str]:
 @contextmanager
 def started(folder: Path, settings: str = "{}") -> Iterator[tuple[subprocess.Popen[str], Caller]]:
     """A server whose end is looked at; its temporary files are in ``folder``."""
-    command = [sys.executable, "-m", "ipernity_provider.sandbox", "--port", "0", "--settings", settings]
+    command = [
+        sys.executable,
+        "-m",
+        "ipernity_provider.sandbox",
+        "--port",
+        "0",
+        "--settings",
+        settings,
+    ]
     environment = {**os.environ, "TMPDIR": str(folder)}
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
@@ -64,16 +72,23 @@ def started(folder: Path, settings: str = "{}") -> Iterator[tuple[subprocess.Pop
 def test_a_signal_stops_it_at_once_and_leaves_no_files_and_no_output(
     tmp_path: Path, number: signal.Signals
 ) -> None:
-    settings = '{"processing_seconds": 600, "faults": [{"method": "test.hello", "kind": "slow:600"}]}'
+    settings = (
+        '{"processing_seconds": 600, "faults": [{"method": "test.hello", "kind": "slow:600"}]}'
+    )
     with started(tmp_path, settings) as (process, sandbox):
         assert [entry.name[:17] for entry in tmp_path.iterdir()] == ["ipernity-sandbox-"]
         sandbox.replace(jpeg())
         half_sent = socket.create_connection(sandbox.root.removeprefix("http://").split(":"))  # type: ignore[arg-type]
         half_sent.sendall(
-            b"POST /api/upload.replace/json HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\nhalf"
+            b"POST /api/upload.replace/json HTTP/1.1\r\nHost: localhost\r\n"
+            b"Content-Length: 99\r\n\r\nhalf"
         )
-        threading.Thread(target=_ignoring_the_end, args=(sandbox, "test.hello"), daemon=True).start()
-        threading.Thread(target=_ignoring_the_end, args=(sandbox, "upload.replace"), daemon=True).start()
+        threading.Thread(
+            target=_ignoring_the_end, args=(sandbox, "test.hello"), daemon=True
+        ).start()
+        threading.Thread(
+            target=_ignoring_the_end, args=(sandbox, "upload.replace"), daemon=True
+        ).start()
         watcher = Caller(sandbox.root)
         poll(lambda: watcher.control("calls") == {"upload.replace": 3, "test.hello": 1})
         start = time.monotonic()
@@ -95,7 +110,13 @@ def _ignoring_the_end(sandbox: Caller, method: str) -> None:
 
 def test_clients_that_disconnect_and_faults_write_nothing_to_stderr(tmp_path: Path) -> None:
     with started(tmp_path) as (process, sandbox):
-        for kind in ("drop_before_reading", "drop_after_accepting", "html", "truncated", "http:500"):
+        for kind in (
+            "drop_before_reading",
+            "drop_after_accepting",
+            "html",
+            "truncated",
+            "http:500",
+        ):
             sandbox.change(faults=[{"method": "*", "kind": kind}])
             try:
                 sandbox.send_raw("upload.replace", jpeg() + bytes(500_000), doc_id="5412")
@@ -104,8 +125,9 @@ def test_clients_that_disconnect_and_faults_write_nothing_to_stderr(tmp_path: Pa
         host, _, port = sandbox.root.removeprefix("http://").partition(":")
         gone = socket.create_connection((host, int(port)))
         gone.sendall(
-            b"POST /api/upload.replace/json HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999999\r\n"
-            b"Content-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\n"
+            b"POST /api/upload.replace/json HTTP/1.1\r\nHost: localhost\r\n"
+            b"Content-Length: 9999999\r\nContent-Type: multipart/form-data; boundary=x\r\n\r\n"
+            b"--x\r\n"
             b'Content-Disposition: form-data; name="file"; filename="a.jpg"\r\n\r\nsome bytes'
         )
         (folder,) = tmp_path.iterdir()
@@ -238,8 +260,13 @@ def test_it_imports_nothing_of_the_other_rooms_and_nothing_of_airflow() -> None:
 
 
 def test_importing_the_package_loads_no_server() -> None:
-    script = "import sys, ipernity_provider.sandbox; print(sorted({'aiohttp', 'PIL', 'jinja2'} & sys.modules.keys()))"
-    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=20)
+    script = (
+        "import sys, ipernity_provider.sandbox; print(sorted({'aiohttp', 'PIL', 'jinja2'} & "
+        "sys.modules.keys()))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=20
+    )
     assert ended.stdout == "[]\n"
 
 

@@ -24,7 +24,13 @@ def test_the_defaults_are_what_the_service_most_likely_does() -> None:
         "numbers_as_numbers": False,
         "md5_member": "doc",
         "is_pro": True,
-        "permissions": {"doc": "write", "blog": "none", "profile": "none", "network": "none", "post": "none"},
+        "permissions": {
+            "doc": "write",
+            "blog": "none",
+            "profile": "none",
+            "network": "none",
+            "post": "none",
+        },
         "quota_left_bytes": None,
         "unlimited": None,
         "max_file_bytes": 1024**3,
@@ -83,15 +89,39 @@ def test_a_change_is_partial_and_shown(sandbox: Caller) -> None:
         ("faults", {}, "a list of faults"),
         ("faults", [{"method": "*"}], "method, kind"),
         ("faults", [{"method": "*", "kind": "bang"}], "code:<n>, http:<status>, html"),
-        ("faults", [{"method": "*", "kind": "html", "times": 0}], "times is a whole number of at least 1"),
-        ("faults", [{"method": "", "kind": "html"}], 'method is "*" or the name of an emulated method'),
+        (
+            "faults",
+            [{"method": "*", "kind": "html", "times": 0}],
+            "times is a whole number of at least 1",
+        ),
+        (
+            "faults",
+            [{"method": "", "kind": "html"}],
+            'method is "*" or the name of an emulated method',
+        ),
         ("faults", [{"method": "upload.replcae", "kind": "html"}], "not 'upload.replcae'"),
-        ("faults", [{"method": "*", "kind": "slow:1", "headers": {"A": "b"}}], "the kinds http and html"),
+        (
+            "faults",
+            [{"method": "*", "kind": "slow:1", "headers": {"A": "b"}}],
+            "the kinds http and html",
+        ),
         ("faults", [{"method": "*", "kind": "html", "headers": []}], "headers is an object"),
-        ("faults", [{"method": "*", "kind": "html", "headers": {"A": 1}}], "one line of ASCII text"),
+        (
+            "faults",
+            [{"method": "*", "kind": "html", "headers": {"A": 1}}],
+            "one line of ASCII text",
+        ),
         ("faults", [{"method": "*", "kind": "html", "headers": {"A": "b\r\nC: d"}}], "one line"),
-        ("faults", [{"method": "*", "kind": "html", "headers": {"A b": "c"}}], "does not contain 'A b'"),
-        ("faults", [{"method": "*", "kind": "html", "headers": {"content-length": "1"}}], "content-length"),
+        (
+            "faults",
+            [{"method": "*", "kind": "html", "headers": {"A b": "c"}}],
+            "does not contain 'A b'",
+        ),
+        (
+            "faults",
+            [{"method": "*", "kind": "html", "headers": {"content-length": "1"}}],
+            "content-length",
+        ),
         (
             "faults",
             [{"method": "*", "kind": "truncated", "after_accepting": True}],
@@ -174,7 +204,10 @@ def test_md5_member_moves_the_checksum(sandbox: Caller, extra: str) -> None:
     def places() -> tuple[bool, bool, bool]:
         doc = sandbox.doc("5412", extra=extra)
         listed = sandbox.get("doc.getList", extra="md5,original")["docs"]["doc"][0]
-        assert ("md5" in listed, "md5" in listed["original"]) == ("md5" in doc, "md5" in doc["original"])
+        assert ("md5" in listed, "md5" in listed["original"]) == (
+            "md5" in doc,
+            "md5" in doc["original"],
+        )
         return "md5" in doc, "md5" in doc["original"], "md5" in sandbox.doc("5412", extra="tags")
 
     assert places() == (True, False, False)
@@ -194,7 +227,13 @@ def test_is_pro_is_in_each_reply_about_the_user(sandbox: Caller) -> None:
 def test_permissions_are_those_of_the_seeded_tokens(sandbox: Caller) -> None:
     sandbox.change(permissions={"doc": "delete", "network": "read"})
     rights = sandbox.get("auth.checkToken")["auth"]["permissions"]
-    assert rights == {"doc": "delete", "blog": "none", "profile": "none", "network": "read", "post": "none"}
+    assert rights == {
+        "doc": "delete",
+        "blog": "none",
+        "profile": "none",
+        "network": "read",
+        "post": "none",
+    }
 
 
 def test_max_file_bytes_and_quota_are_reported(sandbox: Caller) -> None:

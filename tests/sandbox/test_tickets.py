@@ -22,7 +22,12 @@ def test_one_call_reports_on_50_tickets_in_their_order(sandbox: Caller) -> None:
     ids = plain_tickets(sandbox, 50, 30, 60)[::-1]
     tickets = sandbox.get("upload.checkTickets", tickets=",".join(ids))["tickets"]
     assert list(tickets) == ["done", "invalid", "left", "eta", "count", "ticket"]
-    assert (tickets["done"], tickets["left"], tickets["eta"], tickets["count"]) == ("0", "50", "60", "50")
+    assert (tickets["done"], tickets["left"], tickets["eta"], tickets["count"]) == (
+        "0",
+        "50",
+        "60",
+        "50",
+    )
     assert [ticket["id"] for ticket in tickets["ticket"]] == ids
 
 
@@ -72,7 +77,10 @@ def test_forgotten_tickets_are_unknown(sandbox: Caller) -> None:
     sandbox.change(forget_tickets_after_seconds=0.05)
     ticket = sandbox.replace(NEW)
     reply = poll(
-        lambda: (reply := sandbox.get("upload.checkTickets", tickets=ticket))["api"].get("code") and reply
+        lambda: (
+            (reply := sandbox.get("upload.checkTickets", tickets=ticket))["api"].get("code")
+            and reply
+        )
     )
     assert reply["api"]["code"] == "1"
     (pending,) = plain_tickets(sandbox, 1, 30, 30)
@@ -104,7 +112,9 @@ def test_ten_thousand_tickets_are_made_at_once(sandbox: Caller) -> None:
     ids = response.json()["tickets"]
     assert len(set(ids)) == 10_000
     assert response.elapsed.total_seconds() < 2
-    assert sandbox.get("upload.checkTickets", tickets=",".join(ids[-50:]))["tickets"]["left"] == "50"
+    assert (
+        sandbox.get("upload.checkTickets", tickets=",".join(ids[-50:]))["tickets"]["left"] == "50"
+    )
 
 
 def test_a_wrong_request_for_tickets_is_refused_with_a_sentence(sandbox: Caller) -> None:

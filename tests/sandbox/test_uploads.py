@@ -45,7 +45,9 @@ def test_the_stored_bytes_and_thumbnails_are_served(sandbox: Caller) -> None:
     assert response.content.startswith(b"\xff\xd8")
 
 
-def test_a_ticket_of_replace_has_a_dash_and_a_ticket_of_file_has_digits_only(sandbox: Caller) -> None:
+def test_a_ticket_of_replace_has_a_dash_and_a_ticket_of_file_has_digits_only(
+    sandbox: Caller,
+) -> None:
     assert re.fullmatch(r"\d+-\d+", sandbox.replace(NEW))
     assert re.fullmatch(r"\d+", sandbox.send("upload.file", NEW)["ticket"])
 
@@ -73,7 +75,9 @@ def test_upload_file_makes_a_document_with_the_texts_that_were_sent(sandbox: Cal
     ("sync_reply", "members"),
     [("both", {"ticket", "doc_id"}), ("ticket", {"ticket"}), ("doc_id", {"doc_id"})],
 )
-def test_async_0_answers_when_it_is_done(sandbox: Caller, sync_reply: str, members: set[str]) -> None:
+def test_async_0_answers_when_it_is_done(
+    sandbox: Caller, sync_reply: str, members: set[str]
+) -> None:
     sandbox.change(sync_reply=sync_reply)
     params = {"async": "0", "doc_id": "5412"}
     reply = sandbox.send("upload.replace", NEW, **params)
@@ -93,7 +97,9 @@ def test_the_file_may_come_before_the_fields(sandbox: Caller) -> None:
 def test_the_form_may_be_sent_in_chunks_without_a_length(sandbox: Caller) -> None:
     fields = signed("upload.replace", doc_id="5412")
     prepared = sandbox.http.prepare_request(
-        requests.Request("POST", sandbox.url("upload.replace"), data=fields, files={"file": ("n.jpg", NEW)})
+        requests.Request(
+            "POST", sandbox.url("upload.replace"), data=fields, files={"file": ("n.jpg", NEW)}
+        )
     )
     body = prepared.body
     assert isinstance(body, bytes)
@@ -105,7 +111,9 @@ def test_the_form_may_be_sent_in_chunks_without_a_length(sandbox: Caller) -> Non
 
 @pytest.mark.parametrize("method", ["upload.replace", "upload.file"])
 @pytest.mark.parametrize("content", [None, b""])
-def test_error_1_a_missing_or_empty_file(sandbox: Caller, method: str, content: bytes | None) -> None:
+def test_error_1_a_missing_or_empty_file(
+    sandbox: Caller, method: str, content: bytes | None
+) -> None:
     reply = sandbox.send(method, content, doc_id="5412")
     assert reply["api"]["code"] == "1"
     assert reply["api"]["message"] == "File is missing or empty"
@@ -127,16 +135,23 @@ def test_error_3_the_monthly_volume_is_used_up(sandbox: Caller) -> None:
     assert sandbox.get("account.getQuota")["quota"]["upload"]["left"]["bytes"] == "0"
 
 
-def test_an_unlimited_account_has_a_ceiling_that_is_raised_when_an_upload_needs_it(sandbox: Caller) -> None:
+def test_an_unlimited_account_has_a_ceiling_that_is_raised_when_an_upload_needs_it(
+    sandbox: Caller,
+) -> None:
     sandbox.change(unlimited=True, quota_left_bytes=len(NEW) - 1)
     before = sandbox.get("account.getQuota")["quota"]["upload"]
     assert (before["unlimited"], before["left"]["bytes"]) == ("1", str(len(NEW) - 1))
     assert sandbox.send("upload.replace", NEW, doc_id="5412")["api"]["status"] == "ok"
     after = sandbox.get("account.getQuota")["quota"]["upload"]
-    assert (after["max"]["bytes"], after["left"]["bytes"]) == (str(20 * 1024**3), str(10 * 1024**3 - 1))
+    assert (after["max"]["bytes"], after["left"]["bytes"]) == (
+        str(20 * 1024**3),
+        str(10 * 1024**3 - 1),
+    )
 
 
-@pytest.mark.parametrize("limited", [{"is_pro": False}, {"quota_left_bytes": 7}, {"unlimited": False}])
+@pytest.mark.parametrize(
+    "limited", [{"is_pro": False}, {"quota_left_bytes": 7}, {"unlimited": False}]
+)
 def test_which_accounts_are_limited(sandbox: Caller, limited: dict[str, Any]) -> None:
     sandbox.change(**limited)
     assert sandbox.get("account.getQuota")["quota"]["upload"]["unlimited"] == "0"
@@ -171,7 +186,11 @@ def test_a_file_of_unknown_content_is_classified_by_its_name(sandbox: Caller) ->
 
 @pytest.mark.parametrize(
     ("doc_id", "content", "filename"),
-    [("5416", b"%PDF-1.7", "a.pdf"), ("5417", b"ID3 ...", "a.mp3"), ("5418", b"\0\0\0\x18ftypmp42", "a.mp4")],
+    [
+        ("5416", b"%PDF-1.7", "a.pdf"),
+        ("5417", b"ID3 ...", "a.mp3"),
+        ("5418", b"\0\0\0\x18ftypmp42", "a.mp4"),
+    ],
 )
 def test_documents_sounds_and_films_are_replaced_like_photos(
     sandbox: Caller, doc_id: str, content: bytes, filename: str

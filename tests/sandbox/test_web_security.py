@@ -59,7 +59,8 @@ def test_the_host_names_of_loopback_are_answered(sandbox: Caller, host: str) -> 
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "evil.example:8765", "10.0.0.1", "[::2]", "127.0.0.1@evil.example", "x\xa0y"]
+    "host",
+    ["evil.example", "evil.example:8765", "10.0.0.1", "[::2]", "127.0.0.1@evil.example", "x\xa0y"],
 )
 @pytest.mark.parametrize("path", ["/", "/_sandbox/ledger", "/api/test.hello/json", "/no/such/page"])
 def test_another_host_name_reads_nothing(sandbox: Caller, host: str, path: str) -> None:
@@ -92,7 +93,9 @@ def test_another_host_name_changes_nothing(sandbox: Caller) -> None:
 def test_an_absolute_address_needs_a_host_name_of_loopback_as_well(sandbox: Caller) -> None:
     status, _, _ = raw(sandbox, f"GET {EVIL}/_sandbox/calls HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert status == 421
-    status, _, _ = raw(sandbox, "GET http://localhost/_sandbox/calls HTTP/1.1\r\nHost: evil.example\r\n\r\n")
+    status, _, _ = raw(
+        sandbox, "GET http://localhost/_sandbox/calls HTTP/1.1\r\nHost: evil.example\r\n\r\n"
+    )
     assert status == 421
 
 
@@ -105,7 +108,9 @@ def test_a_request_without_exactly_one_host_is_refused(sandbox: Caller, head: st
 def test_a_host_name_can_be_allowed() -> None:
     with running_sandbox(allow_hosts=["Photos.Example"]) as url:
         for host, status in [("photos.example:1", 200), ("other.example", 421)]:
-            assert requests.get(f"{url}/_sandbox/calls", headers={"Host": host}).status_code == status
+            assert (
+                requests.get(f"{url}/_sandbox/calls", headers={"Host": host}).status_code == status
+            )
 
 
 @pytest.mark.parametrize(
@@ -121,13 +126,20 @@ def test_a_host_name_can_be_allowed() -> None:
 def test_a_page_of_another_site_controls_nothing(sandbox: Caller, header: dict[str, str]) -> None:
     before = snapshot(sandbox)
     for verb, name, body in CONTROLS:
-        response = sandbox.http.request(verb, f"{sandbox.root}/_sandbox/{name}", json=body, headers=header)
-        assert (response.status_code, "Access-Control-Allow-Origin" in response.headers) == (403, False)
+        response = sandbox.http.request(
+            verb, f"{sandbox.root}/_sandbox/{name}", json=body, headers=header
+        )
+        assert (response.status_code, "Access-Control-Allow-Origin" in response.headers) == (
+            403,
+            False,
+        )
     assert snapshot(sandbox) == before
 
 
 @pytest.mark.parametrize("content_type", [None, "text/plain", "application/x-www-form-urlencoded"])
-def test_a_control_call_says_that_its_body_is_json(sandbox: Caller, content_type: str | None) -> None:
+def test_a_control_call_says_that_its_body_is_json(
+    sandbox: Caller, content_type: str | None
+) -> None:
     before = snapshot(sandbox)
     headers = {} if content_type is None else {"Content-Type": content_type}
     for verb, name, _ in CONTROLS:
@@ -144,7 +156,9 @@ def test_a_page_of_another_site_reads_no_control_call(sandbox: Caller, name: str
     for header in ({"Origin": EVIL}, {"Sec-Fetch-Site": "cross-site"}):
         response = sandbox.http.get(f"{sandbox.root}/_sandbox/{name}", headers=header)
         assert response.status_code == 403
-    own = sandbox.http.get(f"{sandbox.root}/_sandbox/{name}", headers={"Sec-Fetch-Site": "same-origin"})
+    own = sandbox.http.get(
+        f"{sandbox.root}/_sandbox/{name}", headers={"Sec-Fetch-Site": "same-origin"}
+    )
     assert own.status_code == 200
     assert "Access-Control-Allow-Origin" not in own.headers
     assert own.headers["Cross-Origin-Resource-Policy"] == "same-origin"
@@ -206,7 +220,12 @@ def test_each_answer_has_the_protecting_headers(sandbox: Caller) -> None:
 
 def test_the_pages_have_nothing_inline_that_the_policy_forbids(sandbox: Caller) -> None:
     consent = link(sandbox, frob=new_frob(sandbox), perm_doc="write")
-    for address in (sandbox.root, f"{sandbox.root}/doc/1234/5412", f"{sandbox.root}/doc/1234/5417", consent):
+    for address in (
+        sandbox.root,
+        f"{sandbox.root}/doc/1234/5412",
+        f"{sandbox.root}/doc/1234/5417",
+        consent,
+    ):
         page = requests.get(address).text
         assert not re.search(r"<script|<style|\sstyle=|\son[a-z]+=", page), address
 
@@ -264,7 +283,9 @@ def test_a_consent_form_of_another_site_is_refused(sandbox: Caller) -> None:
     assert requests.post(url, data=inputs, headers={"Origin": sandbox.root}).status_code == 200
 
 
-@pytest.mark.parametrize("filename", ["page.html", "image.svg", "page.xhtml", "script.js", "page.html.xml"])
+@pytest.mark.parametrize(
+    "filename", ["page.html", "image.svg", "page.xhtml", "script.js", "page.html.xml"]
+)
 def test_an_uploaded_file_that_could_run_is_a_download(sandbox: Caller, filename: str) -> None:
     content = b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>"
     ticket = sandbox.send("upload.file", content, filename)["ticket"]

@@ -1,4 +1,4 @@
-"""A service of the tests' own that answers what it likes, and a listener that nobody may connect to."""
+"""A service that answers what it likes, and a listener that nobody may connect to."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ Say = bytes | Callable[[], bytes | Iterator[bytes]]
 
 
 class HostileService(ThreadingHTTPServer):
-    """A service that replaces the file of one document; a test says which of its answers are others.
+    """A service that replaces one document's file; a test says which of its answers are others.
 
-    :ivar answers: API method, or path of a file -> the bytes of the answer, with its status line and headers.
+    :ivar answers: API method, or path of a file -> the bytes of the answer, with its status line
+        and headers.
     :ivar requests: the methods and paths that were asked for.
     :ivar sent: the bytes of each answer that were handed over.
     """
@@ -47,13 +48,24 @@ class HostileService(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}"
 
     def client(self, **options: Any) -> IpernityClient:
-        options = {"base_url": self.url, "attempts": 1, "timeout": 10.0, "upload_timeout": 10.0, **options}
+        options = {
+            "base_url": self.url,
+            "attempts": 1,
+            "timeout": 10.0,
+            "upload_timeout": 10.0,
+            **options,
+        }
         return IpernityClient(API_KEY, API_SECRET, token=TOKEN, **options)
 
     def samples(self) -> dict[str, dict[str, Any]]:
         """Return the good reply to each method, as it is now."""
         md5, size = hashlib.md5(self.content).hexdigest(), str(len(self.content))
-        original = {"ext": "jpg", "filename": "boat.jpg", "bytes": size, "url": f"{self.url}{MEDIA}"}
+        original = {
+            "ext": "jpg",
+            "filename": "boat.jpg",
+            "bytes": size,
+            "url": f"{self.url}{MEDIA}",
+        }
         user = {"user_id": "1234", "username": "Superman", "is_pro": "1"}
         document = {
             "doc_id": BOAT,
@@ -71,11 +83,19 @@ class HostileService(ThreadingHTTPServer):
             "doc.getMedias": {"doc_id": BOAT, "original": original, "medias": {"media": []}},
             "doc.getList": {"docs": {"total": "1", "doc": [document]}},
             "doc.checkMD5": {
-                "docs": {"doc": [{"md5": md5, "doc_id": BOAT}] if md5.encode() in self.asked else []}
+                "docs": {
+                    "doc": [{"md5": md5, "doc_id": BOAT}] if md5.encode() in self.asked else []
+                }
             },
-            "auth.checkToken": {"auth": {"token": TOKEN, "permissions": {"doc": "write"}, "user": user}},
+            "auth.checkToken": {
+                "auth": {"token": TOKEN, "permissions": {"doc": "write"}, "user": user}
+            },
             "account.getQuota": {
-                "quota": {"is_pro": "1", "upload": {"left": limits}, "maxfilesize": {"photo": limits}}
+                "quota": {
+                    "is_pro": "1",
+                    "upload": {"left": limits},
+                    "maxfilesize": {"photo": limits},
+                }
             },
             "upload.replace": {"ticket": "5412-98829"},
             "upload.checkTickets": {
@@ -126,7 +146,9 @@ class _Handler(BaseHTTPRequestHandler):
         said = self.server.answers.get(name)
         if said is None:
             said = (
-                http(200, ORIGINAL) if name == MEDIA else reply(self.server.samples().get(name, {"api": {}}))
+                http(200, ORIGINAL)
+                if name == MEDIA
+                else reply(self.server.samples().get(name, {"api": {}}))
             )
         if name == "upload.replace":
             self.server.content = NEW

@@ -1,4 +1,4 @@
-"""A backup lies in the folder that was named and nowhere else, whatever the service calls the document and its file."""
+"""A backup lies in the named folder, whatever the service calls the document and its file."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_the_service_has_no_say_in_where_a_backup_lies(
 def test_the_name_is_that_of_the_requested_document(
     hostile: HostileService, tmp_path: Path, doc_id: str
 ) -> None:
-    """Also where the document that comes back has another name: a mistake elsewhere must not lead out of the folder."""
+    """Also if another name comes back: a mistake elsewhere must not lead out of the folder."""
     document = Document(doc_id, "photo", "", "1234", None, None, None, None, 0, 0, None)
     with hostile.client() as client:
         kept = Path(str(back_up(client, tmp_path / "backups", BOAT, document)))
@@ -136,7 +136,11 @@ def test_a_backup_and_its_new_folders_are_readable_for_their_owner_alone(
 def test_a_link_that_a_neighbour_puts_in_place_of_the_folder_is_not_followed(
     hostile: HostileService, new_file: Path, tmp_path: Path, when: str
 ) -> None:
-    folder, moved, outside = tmp_path / "shared" / "backups", tmp_path / "moved", tmp_path / "outside"
+    folder, moved, outside = (
+        tmp_path / "shared" / "backups",
+        tmp_path / "moved",
+        tmp_path / "outside",
+    )
     folder.parent.mkdir()
     outside.mkdir()
 
@@ -160,7 +164,9 @@ def test_a_link_that_a_neighbour_puts_in_place_of_the_folder_is_not_followed(
     assert kept.read_bytes() == ORIGINAL
 
 
-def test_a_link_below_the_resolved_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_link_below_the_resolved_folder_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It was put there after the links were resolved."""
     (tmp_path / "outside").mkdir()
     (tmp_path / "backups").symlink_to("outside")
@@ -185,13 +191,16 @@ def test_a_link_under_the_name_of_a_backup_is_replaced_and_not_followed(tmp_path
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../x", "/x", "a/b", "a\0b"])
 def test_a_name_that_leads_out_of_the_folder_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ValueError, match="must not lead out"), write_private(tmp_path / "kept") as file:
+    with (
+        pytest.raises(ValueError, match="must not lead out"),
+        write_private(tmp_path / "kept") as file,
+    ):
         file.name = name
     assert list(tmp_path.iterdir()) == [tmp_path / "kept"]
     assert list((tmp_path / "kept").iterdir()) == []
 
 
-# -- on object storage -----------------------------------------------------------------------------------------------
+# -- on object storage -----------------------------------------------------------------------------
 
 
 def without(*names: str) -> Callable[[HostileService], None]:
@@ -219,7 +228,10 @@ def changed(method: str, *path: str, to: Any) -> Callable[[HostileService], None
         (lambda hostile: None, rf"5412-{MD5}-\d{{8}}T\d{{6}}Z\.jpg"),
         (without("md5"), r"5412-unknown-\d{8}T\d{6}Z\.jpg"),
         (changed("doc.getMedias", "original", "ext", to="py"), rf"5412-{MD5}-\d{{8}}T\d{{6}}Z"),
-        (changed("doc.getMedias", "original", "md5", to="0" * 32), r"5412-unknown-\d{8}T\d{6}Z\.jpg"),
+        (
+            changed("doc.getMedias", "original", "md5", to="0" * 32),
+            r"5412-unknown-\d{8}T\d{6}Z\.jpg",
+        ),
         (changed("doc.get", "doc", "doc_id", to="../dags/evil"), None),
         (changed("doc.get", "doc", "md5", to="../dags/evil"), None),
         (changed("doc.getMedias", "original", "ext", to="../dags/evil"), None),
@@ -234,11 +246,16 @@ def test_an_object_has_a_name_that_the_service_cannot_choose(
     change: Callable[[HostileService], None],
     name: str | None,
 ) -> None:
-    """Its name is fixed before it is written: the checksum in it is the one that the bytes were checked against."""
+    """Its name is fixed before: its checksum is the one that the bytes were checked against."""
     change(hostile)
     with hostile.client() as client:
         try:
-            run(client, new_file, backup_to=as_folder(f"s3://media@{bucket.name}/backups"), proof="none")
+            run(
+                client,
+                new_file,
+                backup_to=as_folder(f"s3://media@{bucket.name}/backups"),
+                proof="none",
+            )
         except IpernityError:
             assert name is None
     stored = bucket.stored()

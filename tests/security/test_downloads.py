@@ -1,4 +1,4 @@
-"""Originals are fetched from the service's own media hosts, never from inside this network, and never without an end."""
+"""Originals come from the service's own media hosts, never from this network, never endless."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.security.hostile import MEDIA, ORIGINAL, Canary, HostileService
 METADATA = "http://169.254.169.254/latest/meta-data"
 MIB = 1 << 20
 
-# -- which hosts -----------------------------------------------------------------------------------------------------
+# -- which hosts -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,8 @@ def test_a_media_host_of_the_service_is_allowed(service: str, listed: list[str],
         ("https://api.ipernity.com", [], "https://example.org@cdn.ipernity.com/5412.jpg"),
         ("https://api.ipernity.com", [], "https:///5412.jpg"),
         ("https://api.ipernity.com", [], "https://[::1/5412.jpg"),
-        # Half the world is below `com`; and who runs `ipernity.example.org` need not run `example.org`.
+        # Half the world is below `com`; and who runs `ipernity.example.org` need not run
+        # `example.org`.
         ("https://api.com", [], "https://cdn.com/5412.jpg"),
         ("https://ipernity.example.org", [], "https://cdn.example.org/5412.jpg"),
         ("https://ipernity.example.org", [], "https://cdn.ipernity.example.org/5412.jpg"),
@@ -90,7 +91,15 @@ def test_a_redirect_does_not_leave_https() -> None:
 @pytest.mark.parametrize(
     "address",
     [
-        *("127.0.0.1", "127.1.2.3", "0.0.0.0", "10.1.2.3", "172.16.0.1", "192.168.1.1", "100.64.0.1"),
+        *(
+            "127.0.0.1",
+            "127.1.2.3",
+            "0.0.0.0",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.1.1",
+            "100.64.0.1",
+        ),
         *("169.254.169.254", "224.0.0.1", "239.1.1.1", "240.0.0.1", "255.255.255.255", "192.0.2.1"),
         *("::", "::1", "fe80::1", "fe80::1%eth0", "fc00::1", "fd12::1", "ff02::1", "2001:db8::1"),
         *("::ffff:127.0.0.1", "::ffff:169.254.169.254", "::ffff:10.0.0.1", "::ffff:a9fe:a9fe"),
@@ -119,7 +128,7 @@ def test_the_first_answer_of_the_service_decides_whether_it_is_inside() -> None:
         MediaHosts("http://sandbox:8080").require_outside("172.17.0.3")
 
 
-# -- what is really connected to -------------------------------------------------------------------------------------
+# -- what is really connected to -------------------------------------------------------------------
 
 
 def elsewhere(canary: Canary) -> list[str]:
@@ -162,13 +171,15 @@ def elsewhere(canary: Canary) -> list[str]:
 def test_no_other_listener_is_reached(
     hostile: HostileService, canary: Canary, new_file: Path, tmp_path: Path, by: str
 ) -> None:
-    """Neither by the address in the reply, nor by a redirect: nothing is fetched, and nothing is sent."""
+    """Neither by the address in the reply, nor by a redirect: nothing is fetched or sent."""
     for written in elsewhere(canary):
         url = written.replace("{service}", hostile.url.removeprefix("http://"))
         if by == "reply":
             hostile.change("doc.getMedias", "original", "url", to=url)
         else:
-            hostile.answers["/again"] = http(302, b"", f"Location: {url.encode().decode('latin-1')}")
+            hostile.answers["/again"] = http(
+                302, b"", f"Location: {url.encode().decode('latin-1')}"
+            )
             first = "/again" if by == "redirect" else "/first"
             hostile.answers["/first"] = http(307, b"", "Location: /again")
             hostile.answers[MEDIA] = http(301, b"", f"Location: {hostile.url}{first}")
@@ -181,12 +192,14 @@ def test_no_other_listener_is_reached(
 
 
 def test_a_name_that_leads_inside_gets_no_byte(canary: Canary) -> None:
-    """What counts is the address that the connection has, whatever the name led to a moment before."""
+    """What counts is the address of the connection, whatever the name led to before."""
     host = f"localhost:{canary.port}"
     with IpernityClient(
         API_KEY, API_SECRET, base_url="http://api.example.org", media_hosts=[host], attempts=1
     ) as client:
-        with pytest.raises(PermanentError, match=r"(127\.0\.0\.1|::1) is an address inside this network"):
+        with pytest.raises(
+            PermanentError, match=r"(127\.0\.0\.1|::1) is an address inside this network"
+        ):
             list(client.download(f"http://{host}/5412.jpg"))
     assert set(canary.received) <= {b""}
 
@@ -228,7 +241,7 @@ def test_behind_a_proxy_the_names_are_checked_and_the_addresses_are_left_to_it()
     assert asked == ["http://cdn.example.org/5412.jpg"]
 
 
-# -- how much, and how long ------------------------------------------------------------------------------------------
+# -- how much, and how long ------------------------------------------------------------------------
 
 
 def endless(start: bytes) -> Callable[[], Iterator[bytes]]:
@@ -256,7 +269,9 @@ def chunked() -> Iterator[bytes]:
     ],
     ids=["no length", "a length", "another length", "chunked"],
 )
-@pytest.mark.parametrize("announced", ["by the document", "by the original", "by the account alone"])
+@pytest.mark.parametrize(
+    "announced", ["by the document", "by the original", "by the account alone"]
+)
 def test_not_a_byte_more_than_announced_is_written(
     hostile: HostileService,
     new_file: Path,
@@ -290,7 +305,10 @@ def test_not_a_byte_more_than_announced_is_written(
             yield block
 
     monkeypatch.setattr(IpernityClient, "download", counted)  # it counts, and changes nothing
-    with hostile.client() as client, pytest.raises(Refused, match="There is no backup of document 5412"):
+    with (
+        hostile.client() as client,
+        pytest.raises(Refused, match="There is no backup of document 5412"),
+    ):
         run(client, new_file, backup_to=tmp_path / "backups")
     assert fetched <= limit
     assert hostile.sent < 32 * MIB  # what the buffers of two sockets hold
@@ -305,8 +323,8 @@ def test_what_is_larger_than_the_account_allows_is_not_fetched(
     with hostile.client() as client, pytest.raises(Refused) as caught:
         run(client, new_file, backup_to=tmp_path / "backups")
     assert str(caught.value) == (
-        "There is no backup of document 5412: the service announces 21 bytes for its original, but the account allows 20 "
-        "for a file of this kind, so it was not fetched. Nothing was sent."
+        "There is no backup of document 5412: the service announces 21 bytes for its original, but "
+        "the account allows 20 for a file of this kind, so it was not fetched. Nothing was sent."
     )
     assert MEDIA not in hostile.requests
 

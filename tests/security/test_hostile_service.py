@@ -1,7 +1,8 @@
 """A service that answers whatever it likes, through a whole replacement with a backup.
 
-No file appears outside of the backup's folder, no error is untyped, no other listener is reached, and memory is bounded.
-Longer: ``HOSTILE_REPLACEMENTS=5000 pytest tests/security/test_hostile_service.py``.
+No file appears outside of the backup's folder, no error is untyped, no other listener is reached,
+and memory is bounded. Longer: ``HOSTILE_REPLACEMENTS=5000 pytest
+tests/security/test_hostile_service.py``.
 """
 
 from __future__ import annotations
@@ -58,7 +59,10 @@ def urls(port: int) -> st.SearchStrategy[str]:
         "http://[::1",
         f"//127.0.0.1:{port}/",
     ]
-    mixed = [f"http://127.0.0.1:{port}\\@cdn.ipernity.com/", f"http://cdn.ipernity.com@127.0.0.1:{port}/"]
+    mixed = [
+        f"http://127.0.0.1:{port}\\@cdn.ipernity.com/",
+        f"http://cdn.ipernity.com@127.0.0.1:{port}/",
+    ]
     return canary | st.sampled_from([*written, *mixed])
 
 
@@ -78,7 +82,9 @@ def replies(draw: st.DrawFn, sample: dict[str, Any], port: int) -> bytes:
 def media(draw: st.DrawFn, service: str, port: int) -> bytes:
     """A file, another one, too much, or the way to another place."""
     place = draw(urls(port) | st.just(f"{service}{MEDIA}"))
-    moved = http(draw(st.integers(300, 308)), b"", f"Location: {place}".encode("ascii", "replace").decode())
+    moved = http(
+        draw(st.integers(300, 308)), b"", f"Location: {place}".encode("ascii", "replace").decode()
+    )
     file = draw(st.sampled_from([ORIGINAL, NEW, b"", ORIGINAL * 100_000]))
     head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
     return draw(

@@ -18,7 +18,10 @@ from tests.security.hostile import NEW, HostileService
 
 FORGED = "ERROR - forged"
 #: Line breaks of all kinds, terminal codes, turns of direction.
-EVIL = f"\r\n{FORGED}\n{FORGED}\x0b{FORGED}\x0c{FORGED}\x1c{FORGED}\x85{FORGED}\u2028{FORGED}\u2029{FORGED}\x1b[2J\x1b]0;x\x07\x9b31m\u202e\x00\x08"
+EVIL = (
+    f"\r\n{FORGED}\n{FORGED}\x0b{FORGED}\x0c{FORGED}\x1c{FORGED}\x85{FORGED}\u2028{FORGED}"
+    f"\u2029{FORGED}\x1b[2J\x1b]0;x\x07\x9b31m\u202e\x00\x08"
+)
 
 
 class Records(logging.Handler):
@@ -110,7 +113,9 @@ def test_each_event_is_one_record(
 
 
 @pytest.mark.parametrize("status", [200, 500])
-@pytest.mark.parametrize("method", ["doc.get", "account.getQuota", "upload.replace", "upload.checkTickets"])
+@pytest.mark.parametrize(
+    "method", ["doc.get", "account.getQuota", "upload.replace", "upload.checkTickets"]
+)
 def test_a_refusal_of_the_service_stays_within_its_line(
     hostile: HostileService, new_file: Path, method: str, status: int
 ) -> None:
@@ -123,9 +128,13 @@ def test_a_refusal_of_the_service_stays_within_its_line(
 @pytest.mark.parametrize(
     "header", ["Retry-After: x", "Location: /x\x1b[2J", "no colon", "X\x1b[2J: \x85y", ": y"]
 )
-def test_a_header_stays_within_its_line(hostile: HostileService, new_file: Path, header: str) -> None:
+def test_a_header_stays_within_its_line(
+    hostile: HostileService, new_file: Path, header: str
+) -> None:
     """Also in the records of the HTTP libraries."""
-    hostile.answers["doc.get"] = reply(hostile.samples()["doc.get"], 200, f"{header}\r\nX: {FORGED}")
+    hostile.answers["doc.get"] = reply(
+        hostile.samples()["doc.get"], 200, f"{header}\r\nX: {FORGED}"
+    )
     with hostile.client() as client:
         assert is_one_line(said_of(client, new_file))
 
@@ -135,7 +144,11 @@ def test_a_header_stays_within_its_line(hostile: HostileService, new_file: Path,
     [
         {},
         {"upload.replace": http(500, b"")},
-        {"account.getQuota": reply({"quota": {"is_pro": "1", "maxfilesize": {"photo": {"bytes": "1"}}}})},
+        {
+            "account.getQuota": reply(
+                {"quota": {"is_pro": "1", "maxfilesize": {"photo": {"bytes": "1"}}}}
+            )
+        },
     ],
     ids=["replaced", "lost", "too large"],
 )

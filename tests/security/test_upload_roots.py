@@ -1,4 +1,4 @@
-"""Not a byte from outside the upload roots is read or sent, whatever a neighbour does beside the running task.
+"""Not a byte from outside the upload roots is read or sent, whatever a neighbour does meanwhile.
 
 Longer: ``LINK_SWAPS=10000 pytest tests/security/test_upload_roots.py``.
 """
@@ -32,7 +32,8 @@ from tests.replacement.support import run
 
 SWAPS = int(os.environ.get("LINK_SWAPS", "300"))
 
-#: Swaps the file and its folder with links to the outside, and says after how many it has been at it long enough.
+#: Swaps the file and its folder with links to the outside, and says after how many it has been at
+#: it long enough.
 NEIGHBOUR = """
 import os, sys
 root, outside, swaps = sys.argv[1:3] + [int(sys.argv[3])]
@@ -151,7 +152,9 @@ def links(root: Path) -> None:
 
 
 @pytest.mark.parametrize("written", OUTSIDE)
-def test_a_row_of_a_manifest_goes_through_the_same_check(service: Service, root: Path, written: str) -> None:
+def test_a_row_of_a_manifest_goes_through_the_same_check(
+    service: Service, root: Path, written: str
+) -> None:
     links(root)
     outside = root.parent / "outside"
     rows = [
@@ -175,7 +178,13 @@ def test_rows_are_sent_beside_a_neighbour_who_swaps_links(service: Service, root
             swapped = swapped or says.readline()
             tries += 1
             try:
-                Ran(service, rows, upload_roots=[str(root)], if_unchanged="replace", resend_grace=1.0)
+                Ran(
+                    service,
+                    rows,
+                    upload_roots=[str(root)],
+                    if_unchanged="replace",
+                    resend_grace=1.0,
+                )
             except (IpernityError, Cancelled):
                 continue
     assert {entry["md5"] for entry in service.ledger()} == {inside}
@@ -186,8 +195,18 @@ def test_rows_are_sent_beside_a_neighbour_who_swaps_links(service: Service, root
     [
         *("../secret/boat.jpg", "2026/../../secret/boat.jpg", "./boat.jpg", "2026/./boat.jpg"),
         *("/boat.jpg", "2026//boat.jpg", "//secret/boat.jpg"),
-        *("%2e%2e/secret/boat.jpg", "%2E%2e/boat.jpg", "2026%2f..%2f..%2fsecret/boat.jpg", "%2fboat.jpg"),
-        *("..%2fsecret/boat.jpg", "2026/..\\..\\secret/boat.jpg", "..%5csecret%5cboat.jpg", ".%2e/boat.jpg"),
+        *(
+            "%2e%2e/secret/boat.jpg",
+            "%2E%2e/boat.jpg",
+            "2026%2f..%2f..%2fsecret/boat.jpg",
+            "%2fboat.jpg",
+        ),
+        *(
+            "..%2fsecret/boat.jpg",
+            "2026/..\\..\\secret/boat.jpg",
+            "..%5csecret%5cboat.jpg",
+            ".%2e/boat.jpg",
+        ),
     ],
 )
 def test_a_key_that_some_storage_may_read_as_another_folder_is_outside(

@@ -1,4 +1,4 @@
-"""The quota sensor as Airflow calls it, waiting in a worker or in a trigger; the service is real."""
+"""The quota sensor as Airflow calls it, in a worker or in a trigger; the service is real."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def sensor(min_bytes: Any = WANTED, **options: Any) -> IpernityQuotaSensor:
 
 
 def run(make: Any, there: Context | None = None) -> Any:
-    """What Airflow does: execute, run the trigger elsewhere, resume a new object in a new process."""
+    """What Airflow does: execute, run the trigger elsewhere, resume in a new process."""
     there = there or context()
     with pytest.raises(TaskDeferred) as deferred:
         make().execute(there)
@@ -96,17 +96,21 @@ def telling_nothing(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 @pytest.fixture
-def logged(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -> Callable[[], str]:
+def logged(
+    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> Callable[[], str]:
     """What was logged, by whichever way Airflow has set its logging up."""
     caplog.set_level("INFO")
     return lambda: caplog.text + capsys.readouterr().out
 
 
-# -- in a worker or in a trigger: the same ---------------------------------------------------------------------------
+# -- in a worker or in a trigger: the same ---------------------------------------------------------
 
 
 @pytest.mark.parametrize("deferrable", [False, True])
-def test_where_enough_is_left_it_returns_how_much_after_one_call(service: Service, deferrable: bool) -> None:
+def test_where_enough_is_left_it_returns_how_much_after_one_call(
+    service: Service, deferrable: bool
+) -> None:
     service.set(quota_left_bytes=WANTED)
     assert sensor(deferrable=deferrable).execute(context()) == WANTED
     assert service.calls() == {"account.getQuota": 1}
@@ -164,7 +168,7 @@ def test_the_defaults_hold_no_worker_slot_and_outlast_a_month() -> None:
     assert (waiting.poke_interval, waiting.timeout) == (3600, timedelta(days=32).total_seconds())
 
 
-# -- what is wanted --------------------------------------------------------------------------------------------------
+# -- what is wanted --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -179,7 +183,9 @@ def test_the_defaults_hold_no_worker_slot_and_outlast_a_month() -> None:
         (0, 0),
     ],
 )
-def test_what_is_wanted_may_come_as_text_or_as_a_fraction(service: Service, given: Any, wanted: int) -> None:
+def test_what_is_wanted_may_come_as_text_or_as_a_fraction(
+    service: Service, given: Any, wanted: int
+) -> None:
     service.set(quota_left_bytes=max(0, min(wanted - 1, 10**10)))
     if wanted:
         with pytest.raises(TaskDeferred) as deferred:
@@ -189,11 +195,16 @@ def test_what_is_wanted_may_come_as_text_or_as_a_fraction(service: Service, give
         assert sensor(given).execute(context()) == 0
 
 
-@pytest.mark.parametrize("given", [None, "", "2 GiB", "{{ size }}", -1, "-1", True, "nan", "inf", [5], {}])
+@pytest.mark.parametrize(
+    "given", [None, "", "2 GiB", "{{ size }}", -1, "-1", True, "nan", "inf", [5], {}]
+)
 @pytest.mark.parametrize("deferrable", [False, True])
-def test_what_is_no_number_of_bytes_fails_at_once(service: Service, given: Any, deferrable: bool) -> None:
+def test_what_is_no_number_of_bytes_fails_at_once(
+    service: Service, given: Any, deferrable: bool
+) -> None:
     with pytest.raises(
-        AirflowFailException, match=r"^min_bytes is .*: give a number of bytes, e\.g\. 2147483648\.$"
+        AirflowFailException,
+        match=r"^min_bytes is .*: give a number of bytes, e\.g\. 2147483648\.$",
     ):
         sensor(given, deferrable=deferrable).execute(context())
     assert service.calls() == {}
@@ -205,7 +216,7 @@ def test_what_is_wanted_is_a_template() -> None:
     assert waiting.min_bytes == "5"
 
 
-# -- trouble ---------------------------------------------------------------------------------------------------------
+# -- trouble ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", ["code:112", "http:429"])
@@ -268,14 +279,14 @@ def test_a_service_that_does_not_say_what_is_left_fails_at_once(
     telling_nothing: str, deferrable: bool, soft_fail: bool, ending: type[Exception]
 ) -> None:
     with pytest.raises(ending) as caught:
-        sensor(0, deferrable=deferrable, soft_fail=soft_fail, ipernity_conn_id=telling_nothing).execute(
-            context()
-        )
+        sensor(
+            0, deferrable=deferrable, soft_fail=soft_fail, ipernity_conn_id=telling_nothing
+        ).execute(context())
     failure = caught.value.__cause__ if soft_fail else caught.value
     assert "does not say how much of this month's upload volume is left" in str(failure)
 
 
-# -- the time limit --------------------------------------------------------------------------------------------------
+# -- the time limit --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("timeout", [0.5, timedelta(seconds=0.5)])
@@ -292,7 +303,9 @@ def test_a_time_limit_tells_what_was_left(service: Service, timeout: Any) -> Non
 
 def test_a_time_limit_after_an_outage_tells_that_nothing_is_known(service: Service) -> None:
     service.fail("code:112", "account.getQuota", times=99)
-    with pytest.raises(AirflowSensorTimeout, match="volume is left is not known, 5000000 bytes are wanted"):
+    with pytest.raises(
+        AirflowSensorTimeout, match="volume is left is not known, 5000000 bytes are wanted"
+    ):
         run(lambda: sensor(timeout=0.5, deferrable=True))
 
 
@@ -316,7 +329,7 @@ def test_no_interval_makes_no_hot_loop(service: Service) -> None:
     assert service.calls()["account.getQuota"] <= 25
 
 
-# -- fail-closed -----------------------------------------------------------------------------------------------------
+# -- fail-closed -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,8 @@ def test_a_rescheduled_sensor_remembers_what_is_finished(service: Service) -> No
     while True:
         rounds += 1
         try:
-            # A new object each time: between two rounds of a rescheduled sensor there is no process.
+            # A new object each time: between two rounds of a rescheduled sensor there is no
+            # process.
             result = sensor(tickets, mode="reschedule").execute(
                 context(ti=FirstReschedule(), task_state_store=store)
             )
@@ -87,7 +88,9 @@ def test_an_invalid_ticket_fails_at_once_and_is_named(
     with pytest.raises(AirflowSkipException if soft_fail else AirflowFailException) as caught:
         sensor([pending, bad], soft_fail=soft_fail).execute(context())
     failure = caught.value.__cause__ if soft_fail else caught.value
-    assert str(failure).startswith(f"Invalid: {bad}. The service accepted the file but could not use it")
+    assert str(failure).startswith(
+        f"Invalid: {bad}. The service accepted the file but could not use it"
+    )
 
 
 def test_an_unknown_ticket_fails_and_is_named(service: Service) -> None:
@@ -101,14 +104,18 @@ def test_from_whole_results_a_new_document_is_noticed(service: Service, picture:
     sent = ReplaceFileOperator(
         task_id="replace", doc_id=BOAT, file=picture, wait_for_completion=False
     ).execute(context())
-    with pytest.raises(AirflowFailException, match=rf"instead of {BOAT} \(ticket {sent['ticket']}\)"):
+    with pytest.raises(
+        AirflowFailException, match=rf"instead of {BOAT} \(ticket {sent['ticket']}\)"
+    ):
         sensor([sent]).execute(context())
 
 
 @pytest.mark.parametrize(
     "nothing", [None, [], [None], [{"outcome": "unchanged", "doc_id": BOAT, "ticket": None}]]
 )
-def test_where_nothing_was_sent_there_is_nothing_to_wait_for(service: Service, nothing: Any) -> None:
+def test_where_nothing_was_sent_there_is_nothing_to_wait_for(
+    service: Service, nothing: Any
+) -> None:
     assert sensor(nothing).execute(context()) == {}
     assert service.calls() == {}
 

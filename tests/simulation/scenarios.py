@@ -8,7 +8,8 @@ from typing import Any
 from tests.simulation.service import Rules
 from tests.simulation.world import Scenario, options
 
-#: How a service may show the checksum: in ``doc.get``, through ``doc.checkMD5`` alone, or not at all.
+#: How a service may show the checksum: in ``doc.get``, through ``doc.checkMD5`` alone, or not at
+#: all.
 _MD5 = {
     "md5 shown": {},
     "md5 indexed": {"shows_md5": False},
@@ -51,7 +52,10 @@ def _scenario(story: str, service: str, md5: str) -> Scenario:
     if given.pop("keep", False):
         how["on_new_document"] = "keep"
     return Scenario(
-        f"{story}; the service {service}, {md5}", Rules(**rules, **_MD5[md5]), options(**how), **given
+        f"{story}; the service {service}, {md5}",
+        Rules(**rules, **_MD5[md5]),
+        options(**how),
+        **given,
     )
 
 

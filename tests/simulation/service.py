@@ -1,4 +1,4 @@
-"""The service in plain Python: documents, uploads, tickets and a clock, with every kind of lost or foreign answer."""
+"""The service in plain Python: documents, uploads, tickets, a clock, lost and foreign answers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def md5_of(content: str) -> str:
 
 @dataclass(frozen=True)
 class Rules:
-    """How the service behaves in one history; what is not known of the real one is played both ways.
+    """How the service behaves in one history; what is not known of it is played both ways.
 
     :param processing: seconds between accepting an upload and its effect.
     :param replaces: whether an upload replaces the file in place, or creates a new document.
@@ -54,7 +54,8 @@ class Rules:
     forgets: bool = False
 
 
-#: What can become of an upload whose last block has left; the first is what happens without an accident.
+#: What can become of an upload whose last block has left; the first is what happens without an
+#: accident.
 FATES = (
     "accepted",
     "accepted, answer lost",
@@ -90,7 +91,8 @@ class AcceptedUpload:
     ready_at: float
     state: Literal["processing", "done", "invalid"] = "processing"
     result_id: str | None = None
-    #: Whether the sender slept between its last look at the journal and the last block: the documented gap.
+    #: Whether the sender slept between its last look at the journal and the last block: the
+    #: documented gap.
     slept_before_last_block: bool = False
 
     @property
@@ -105,12 +107,15 @@ class Service:
         self.rules = rules
         self.now = 1_000_000.0
         self.documents = {
-            doc_id: StoredDocument(doc_id, f"old{doc_id}", "old.jpg", 900_000) for doc_id in documents
+            doc_id: StoredDocument(doc_id, f"old{doc_id}", "old.jpg", 900_000)
+            for doc_id in documents
         }
         self.uploads: list[AcceptedUpload] = []
         self._unsettled = 0
 
-    def accept(self, task: str, intent: str, doc_id: str, content: str, filename: str) -> AcceptedUpload:
+    def accept(
+        self, task: str, intent: str, doc_id: str, content: str, filename: str
+    ) -> AcceptedUpload:
         ready = self.now + self.rules.processing
         upload = AcceptedUpload(
             len(self.uploads) + 1, task, intent, doc_id, content, filename, self.now, ready
@@ -179,7 +184,7 @@ def size_of(content: str) -> int:
 
 
 class ModelClient:
-    """What one process sees of the service; each call is a boundary at which a process can die or be overtaken."""
+    """What one process sees of the service; at each call it can die or be overtaken."""
 
     def __init__(self, world: World, process: Process) -> None:
         self._world = world
@@ -206,7 +211,8 @@ class ModelClient:
         for doc_id in self._process.looked_at:
             self._process.looked_at[doc_id] = service.documents[doc_id].content
         return {
-            md5: [d.doc_id for d in service.documents.values() if md5_of(d.content) == md5] for md5 in sums
+            md5: [d.doc_id for d in service.documents.values() if md5_of(d.content) == md5]
+            for md5 in sums
         }
 
     def get_recent_documents(self, user_id: str) -> list[Document]:

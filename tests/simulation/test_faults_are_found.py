@@ -1,4 +1,4 @@
-"""The simulation must find faults: each rule that matters is taken out, and a short history shows what happens then."""
+"""The simulation finds faults: a rule is taken out, and a short history shows what happens then."""
 
 from __future__ import annotations
 
@@ -85,12 +85,18 @@ FAULTS: dict[str, tuple[Patch | None, Scenario]] = {
         replace(STRICT, rules=Rules(processing=30), options=options(proof="changed")),
     ),
     "a size is proof enough where no checksum is shown": (
-        _instead(prove, "observe", lambda observe: lambda client, doc_id, md5: observe(client, doc_id, None)),
+        _instead(
+            prove,
+            "observe",
+            lambda observe: lambda client, doc_id, md5: observe(client, doc_id, None),
+        ),
         replace(STRICT, rules=Rules(processing=30, shows_md5=False)),
     ),
     "an invalid ticket is judged by the document's date": (
         _instead(prove, "interpret_ticket", _maps(TicketMeaning.INVALID, TicketMeaning.IN_PLACE)),
-        replace(STRICT, tasks=(("1", "X"),), rules=Rules(invalid=True), options=options(proof="changed")),
+        replace(
+            STRICT, tasks=(("1", "X"),), rules=Rules(invalid=True), options=options(proof="changed")
+        ),
     ),
     "a page of a front, or a busy service, counts as refused": (
         _instead(service, "lost_answer", _forgotten_answer),
@@ -104,7 +110,9 @@ FAULTS: dict[str, tuple[Patch | None, Scenario]] = {
         _instead(
             driver,
             "decide_resume",
-            lambda decide: _maps(Resume.LOOK, Resume.START)(_maps(Resume.ASSUME, Resume.START)(decide)),
+            lambda decide: _maps(Resume.LOOK, Resume.START)(
+                _maps(Resume.ASSUME, Resume.START)(decide)
+            ),
         ),
         SCENARIOS["a map changes its order; the service creates documents, md5 shown"],
     ),
@@ -141,7 +149,9 @@ def first_violation(scenario: Scenario, histories: int = 4000) -> Violation | No
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_is_found_and_told_in_a_short_history(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_is_found_and_told_in_a_short_history(
+    fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     patch, scenario = FAULTS[fault]
     if patch:
         assert first_violation(scenario, 400) is None, "the rule is in place"

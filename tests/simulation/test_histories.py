@@ -1,4 +1,4 @@
-"""The real core in 100,000 histories: never two uploads of one intent, no wrong green, nothing forgotten.
+"""The core in 100,000 histories: no two uploads of one intent, no wrong green, nothing forgotten.
 
 A history that fails is printed as a script; ``replay`` runs it again::
 
@@ -15,7 +15,8 @@ import pytest
 from tests.simulation.scenarios import SCENARIOS
 from tests.simulation.world import World, explore, run_history, wander
 
-#: For each of the 288 scenarios: all histories with up to two deviations, as far as so many, then random ones.
+#: For each of the 288 scenarios: all histories with up to two deviations, as far as so many, then
+#: random ones.
 _SYSTEMATIC = 300
 _RANDOM = 110
 
@@ -49,5 +50,10 @@ def test_a_history_is_told_as_a_script_that_can_be_replayed() -> None:
     script = {12: 1}
     world = replay("one writer, cleared; the service replaces, md5 shown", script)
     text = world.script_text()
-    assert text.startswith("replay('one writer, cleared; the service replaces, md5 shown', {\n    12: 1,")
-    assert replay("one writer, cleared; the service replaces, md5 shown", script).events == world.events
+    assert text.startswith(
+        "replay('one writer, cleared; the service replaces, md5 shown', {\n    12: 1,"
+    )
+    assert (
+        replay("one writer, cleared; the service replaces, md5 shown", script).events
+        == world.events
+    )

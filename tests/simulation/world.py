@@ -1,7 +1,8 @@
-"""Histories: processes that run the real core, interleaved at every boundary of I/O, with crashes, freezes and clears.
+"""Histories: processes that run the real core, interleaved at I/O, with crashes and clears.
 
-A history is a list of choices. Where nothing is said, the first option is taken: nothing goes wrong, and a process runs
-until it waits. :func:`explore` runs all histories with up to so many deviations from that, :func:`wander` random ones.
+A history is a list of choices. Where nothing is said, the first option is taken: nothing goes
+wrong, and a process runs until it waits. :func:`explore` runs all histories with up to so many
+deviations from that, :func:`wander` random ones.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ _FROZEN_FOR = 2000.0
 
 
 def options(**changes: Any) -> ReplaceOptions:
-    """Return options for a history: the account is another matter, and a short grace makes short histories."""
+    """Return options for a history: no account check, and a short grace for short histories."""
     return ReplaceOptions(**{"check_account": False, "resend_grace": 90.0, **changes})
 
 
@@ -57,10 +58,11 @@ class Scenario:
     :param journal: whether there is a journal; without one, as before Airflow 3.3.
     :param journal_outage: whether the journal may fail, for this many seconds.
     :param flaky_reads: whether reading calls may go without an answer.
-    :param fenced: whether the journal refuses a process whose task has begun another try, as Airflow's does.
+    :param fenced: whether the journal refuses a process whose task has begun another try, as
+        Airflow's does.
     :param lost_answers: whether uploads may end otherwise than with a ticket.
-    :param strict: whether any green must mean that the document carried the bytes, whatever proof was demanded, and no
-        second upload counts as a documented gap.
+    :param strict: whether any green must mean that the document carried the bytes, whatever proof
+        was demanded, and no second upload counts as a documented gap.
     """
 
     name: str
@@ -92,7 +94,8 @@ class Task:
     tries_left: int = 0
     intent: int = 0
     record: UploadRecord | None = None
-    #: Whether a process that had been frozen has written over a newer record: a gap of journals without a fence.
+    #: Whether a process that had been frozen has written over a newer record: a gap of journals
+    #: without a fence.
     stale_record: bool = False
     newest: Process | None = None
     ended: Result | Exception | None = None
@@ -117,7 +120,9 @@ class Process:
 class World:
     """Runs one history."""
 
-    def __init__(self, scenario: Scenario, script: dict[int, int], rng: random.Random | None = None) -> None:
+    def __init__(
+        self, scenario: Scenario, script: dict[int, int], rng: random.Random | None = None
+    ) -> None:
         self.scenario = scenario
         self.script = script
         self.rng = rng
@@ -139,7 +144,7 @@ class World:
         self.kept: dict[str, str] = {}
         self._last: Process | None = None
 
-    # -- choices -------------------------------------------------------------------------------------------------------
+    # -- choices -----------------------------------------------------------------------------------
 
     def choose(self, options: int, label: str) -> int:
         """Return which option is taken here; the first one unless the history says otherwise."""
@@ -152,7 +157,7 @@ class World:
         self.choices.append((options, chosen, label))
         return chosen
 
-    # -- what the processes call ---------------------------------------------------------------------------------------
+    # -- what the processes call -------------------------------------------------------------------
 
     def boundary(self, process: Process, label: str) -> None:
         """Let the others go first, or the process die or freeze, before it goes on."""
@@ -207,20 +212,26 @@ class World:
             f"{self.service.now:.0f} accepted {upload.ticket}: {process.task.name} {upload.content}"
         )
         for earlier in self.service.uploads[:-1]:
-            if (earlier.doc_id, earlier.content) == (upload.doc_id, upload.content) and self._is_double(
-                earlier, upload
-            ):
+            if (earlier.doc_id, earlier.content) == (
+                upload.doc_id,
+                upload.content,
+            ) and self._is_double(earlier, upload):
                 raise Violation(f"{upload.content} was sent to document {upload.doc_id} twice")
 
     def _is_double(self, earlier: AcceptedUpload, upload: AcceptedUpload) -> bool:
         if self.scenario.strict:
             return True
-        if earlier.state == "invalid" or earlier.slept_before_last_block or upload.slept_before_last_block:
+        if (
+            earlier.state == "invalid"
+            or earlier.slept_before_last_block
+            or upload.slept_before_last_block
+        ):
             return False
         if self.scenario.options.on_uncertain == "send":
             return False
-        # The documented gaps: no answer, and processing that takes longer than the grace; a run that is cleared and
-        # re-ordered while an upload of another of its tasks is still being processed; a journal without a fence.
+        # The documented gaps: no answer, and processing that takes longer than the grace; a run
+        # that is cleared and re-ordered while an upload of another of its tasks is still being
+        # processed; a journal without a fence.
         if any(task.stale_record for task in self.tasks):
             return False
         if self.scenario.rules.processing > self.scenario.options.resend_grace:
@@ -236,7 +247,7 @@ class World:
         )
         return same_intent or not (reported or overwritten)
 
-    # -- the run -------------------------------------------------------------------------------------------------------
+    # -- the run -----------------------------------------------------------------------------------
 
     def run(self) -> None:
         """Run the history to its end.
@@ -354,7 +365,9 @@ class World:
 
     def _failed(self, process: Process, error: Exception, *, final: bool) -> None:
         task = process.task
-        self.events.append(f"{self.service.now:.0f} {task.name} fails: {type(error).__name__}: {error}"[:300])
+        self.events.append(
+            f"{self.service.now:.0f} {task.name} fails: {type(error).__name__}: {error}"[:300]
+        )
         if process.frozen:
             return
         task.ended = error
@@ -365,7 +378,9 @@ class World:
 
     def _lost(self, process: Process, how: str) -> None:
         self.events.append(f"{self.service.now:.0f} {process.task.name} {how}")
-        process.task.next_try_at = self.service.now + _RETRY_DELAY if process.task.tries_left else None
+        process.task.next_try_at = (
+            self.service.now + _RETRY_DELAY if process.task.tries_left else None
+        )
 
     def _clear(self) -> None:
         contents = [(task.doc_id, task.content) for task in self.tasks]
@@ -381,7 +396,7 @@ class World:
             task.next_try_at = self.service.now + 5.0
         self.service.now += 5.0
 
-    # -- invariants ----------------------------------------------------------------------------------------------------
+    # -- invariants --------------------------------------------------------------------------------
 
     def _check_green(self, process: Process, result: Result) -> None:
         """Green means the document carried these bytes at the moment of proof."""
@@ -393,7 +408,9 @@ class World:
             owner = self.kept.setdefault(str(result.new_doc_id), task.doc_id)
             maker = next(u for u in self.service.uploads if u.result_id == result.new_doc_id)
             if owner != task.doc_id or maker.doc_id != task.doc_id:
-                raise Violation(f"green by document {result.new_doc_id}, which another upload has made")
+                raise Violation(
+                    f"green by document {result.new_doc_id}, which another upload has made"
+                )
             return
         if result.outcome not in {"replaced", "unchanged"} or result.proof is None:
             return
@@ -413,13 +430,18 @@ class World:
     def _check_nothing_forgotten(self) -> None:
         """What was accepted is named by how its task ended, or is what the task says."""
         for upload in self.service.uploads:
-            task = next(t for t in self.tasks if (t.doc_id, t.content) == (upload.doc_id, upload.content))
+            task = next(
+                t for t in self.tasks if (t.doc_id, t.content) == (upload.doc_id, upload.content)
+            )
             if task.ended is None:
                 raise Violation(f"{task.name} has no end")
-            elsewhere = upload.result_id not in {None, upload.doc_id} and not upload.slept_before_last_block
+            elsewhere = (
+                upload.result_id not in {None, upload.doc_id} and not upload.slept_before_last_block
+            )
             if elsewhere and isinstance(task.ended, Result) and task.ended.new_doc_id is None:
                 raise Violation(
-                    f"document {upload.result_id} was created, and {task.name} is green without a word"
+                    f"document {upload.result_id} was created, and {task.name} is green without a "
+                    "word"
                 )
             if isinstance(task.ended, PermanentError) and "Nothing was sent" in str(task.ended):
                 raise Violation(f"{task.name} says that nothing was sent: {task.ended}")
@@ -496,7 +518,7 @@ class ModelClock:
         self._world.sleep(self._process, seconds)
 
 
-# -- exploring ---------------------------------------------------------------------------------------------------------
+# -- exploring -------------------------------------------------------------------------------------
 
 
 def run_history(scenario: Scenario, script: dict[int, int], seed: int | None = None) -> World:

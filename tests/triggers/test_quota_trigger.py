@@ -82,8 +82,10 @@ def test_it_fires_once_when_the_next_month_has_come(service: Service) -> None:
     assert service.calls() == {"account.getQuota": calls}
 
 
-def test_it_looks_soon_whatever_the_interval(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A triggerer that was away for long, or is restarted again and again, must not put the look off for ever."""
+def test_it_looks_soon_whatever_the_interval(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A triggerer that was away for long, or restarts often, must not put the look off for ever."""
     monkeypatch.setattr(quota, "_FIRST_PAUSE", 0.5)
     service.set(quota_left_bytes=WANTED)
     started = time.monotonic()
@@ -94,14 +96,18 @@ def test_it_looks_soon_whatever_the_interval(service: Service, monkeypatch: pyte
 
 
 @pytest.mark.parametrize("left", [0, None])
-def test_an_unlimited_volume_is_enough(service: Service, left: int | None, logged: Callable[[], str]) -> None:
+def test_an_unlimited_volume_is_enough(
+    service: Service, left: int | None, logged: Callable[[], str]
+) -> None:
     service.set(unlimited=True, quota_left_bytes=left)
     (event,) = run(trigger())
     assert read_volume_event(event)[:2] == (max(WANTED, 10475274240 if left is None else 0), False)
     assert "The account's upload volume is unlimited" in logged()
 
 
-def test_it_looks_a_last_time_at_the_deadline(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_looks_a_last_time_at_the_deadline(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(quota, "_FIRST_PAUSE", 0.2)
     service.set(quota_left_bytes=WANTED - 1)
     month = next_month(service, WANTED, seconds=1.5)
@@ -111,14 +117,16 @@ def test_it_looks_a_last_time_at_the_deadline(service: Service, monkeypatch: pyt
     assert service.calls() == {"account.getQuota": 2}
 
 
-def test_it_ends_at_its_deadline_and_says_what_was_left(service: Service, logged: Callable[[], str]) -> None:
+def test_it_ends_at_its_deadline_and_says_what_was_left(
+    service: Service, logged: Callable[[], str]
+) -> None:
     service.set(quota_left_bytes=7)
     (event,) = run(trigger(timeout=0.7))
     assert read_volume_event(event)[:2] == (7, True)
     assert (
-        "The time limit has come. 7 bytes of this month's upload volume are left, 5000000 are wanted."
-        in logged()
-    )
+        "The time limit has come. 7 bytes of this month's upload volume are left, 5000000 are "
+        "wanted."
+    ) in logged()
 
 
 @pytest.mark.parametrize("left", [7, WANTED])
@@ -179,7 +187,9 @@ def test_a_permanent_error_ends_it_at_once(service: Service) -> None:
 
 def test_a_service_that_does_not_say_what_is_left_ends_it_at_once(telling_nothing: str) -> None:
     (event,) = run(trigger(conn_id=telling_nothing))
-    with pytest.raises(PermanentError, match="does not say how much of this month's upload volume is left"):
+    with pytest.raises(
+        PermanentError, match="does not say how much of this month's upload volume is left"
+    ):
         read_volume_event(event)
 
 
@@ -250,7 +260,9 @@ def test_a_slow_service_does_not_hold_up_the_event_loop(service: Service) -> Non
 
 
 @pytest.mark.parametrize(("fault", "after"), [("slow:0", 1.0), ("slow:2", 0.6)])
-def test_a_cancelled_trigger_leaves_nothing_behind(service: Service, fault: str, after: float) -> None:
+def test_a_cancelled_trigger_leaves_nothing_behind(
+    service: Service, fault: str, after: float
+) -> None:
     service.set(quota_left_bytes=0)
     service.fail(fault, "account.getQuota", times=99)
 

@@ -1,4 +1,4 @@
-"""Triggers and their poller in one event loop, against the real service; what counts is what the service saw."""
+"""Triggers and their poller in one event loop; what counts is what the real service saw."""
 
 from __future__ import annotations
 
@@ -79,7 +79,9 @@ def pollers() -> list[Any]:
 
 
 def poller_threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name.startswith("ipernity-tickets")]
+    return [
+        thread for thread in threading.enumerate() if thread.name.startswith("ipernity-tickets")
+    ]
 
 
 def open_sockets() -> int:
@@ -92,7 +94,7 @@ def open_sockets() -> int:
     return sum(link.startswith("socket:") for link in links)
 
 
-# -- one trigger -----------------------------------------------------------------------------------------------------
+# -- one trigger -----------------------------------------------------------------------------------
 
 
 def test_a_trigger_survives_being_stored() -> None:
@@ -123,7 +125,9 @@ def test_it_fires_as_soon_as_one_ticket_is_invalid(service: Service, picture: Pa
     assert not timed_out
 
 
-def test_it_fires_as_soon_as_a_ticket_has_led_to_another_document(service: Service, picture: Path) -> None:
+def test_it_fires_as_soon_as_a_ticket_has_led_to_another_document(
+    service: Service, picture: Path
+) -> None:
     service.set(replace_mode="new_document")
     (slow,) = service.make_tickets(1, (60.0, 60.0))
     with service.client() as client:
@@ -138,7 +142,12 @@ def test_it_fires_as_soon_as_a_ticket_has_led_to_another_document(service: Servi
 def test_an_unknown_ticket_is_told_apart_from_the_rest(service: Service) -> None:
     known = service.make_tickets(3, (0.5, 0.5))
     events = run(trigger("99-1"), *map(trigger, known))
-    assert [read_event(event)[0][0].state for event in events] == ["unknown", "done", "done", "done"]
+    assert [read_event(event)[0][0].state for event in events] == [
+        "unknown",
+        "done",
+        "done",
+        "done",
+    ]
 
 
 def test_it_ends_at_its_deadline_and_says_what_was_finished(service: Service) -> None:
@@ -168,7 +177,7 @@ def test_an_event_holds_no_secret(service: Service) -> None:
     assert not any(secret in json.dumps(events) for secret in SECRETS)
 
 
-# -- trouble ---------------------------------------------------------------------------------------------------------
+# -- trouble ---------------------------------------------------------------------------------------
 
 
 def test_a_permanent_error_fails_a_hundred_waiters_within_one_round(service: Service) -> None:
@@ -184,7 +193,9 @@ def test_a_permanent_error_fails_a_hundred_waiters_within_one_round(service: Ser
 @pytest.mark.parametrize(
     "kind", ["code:503", "code:113", "http:502", "html", "truncated", "drop_before_reading"]
 )
-def test_transient_errors_are_survived(service: Service, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_transient_errors_are_survived(
+    service: Service, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("ipernity_provider.triggers.poller._FIRST_PAUSE", 0.1)
     tickets = service.make_tickets(60, (0.0, 0.0))
     service.fail(kind, "upload.checkTickets", times=3)
@@ -220,7 +231,7 @@ def test_a_connection_that_does_not_exist_is_an_exception_for_each_waiter() -> N
     assert all("not_there" in str(error) for error in run_cleanly(both()))
 
 
-# -- many triggers, few calls ----------------------------------------------------------------------------------------
+# -- many triggers, few calls ----------------------------------------------------------------------
 
 
 def test_a_thousand_triggers_make_twenty_calls_a_round(service: Service) -> None:
@@ -232,7 +243,8 @@ def test_a_thousand_triggers_make_twenty_calls_a_round(service: Service) -> None
     looks = sum(ticket["checks"] for ticket in service.tickets())
     calls = service.calls()
     assert calls.keys() == {"upload.checkTickets"}
-    # How many rounds there are is up to the machine; that the calls are full ones, of 50 tickets, is up to us.
+    # How many rounds there are is up to the machine; that the calls are full ones, of 50 tickets,
+    # is up to us.
     assert 1000 <= looks <= 50 * calls["upload.checkTickets"] <= 1.2 * looks
     assert calls["upload.checkTickets"] <= 20 * rounds
 
@@ -294,7 +306,7 @@ def test_a_slow_service_does_not_hold_up_the_event_loop(service: Service) -> Non
     assert service.calls()["upload.checkTickets"] == 3
 
 
-# -- coming and going ------------------------------------------------------------------------------------------------
+# -- coming and going ------------------------------------------------------------------------------
 
 
 def test_a_cancelled_trigger_leaves_nothing_behind(service: Service) -> None:
@@ -328,7 +340,9 @@ def test_one_cancelled_trigger_does_not_disturb_the_others(service: Service) -> 
     tickets = service.make_tickets(3, (1.0, 1.0))
 
     async def cancel_one() -> list[Event]:
-        first, *others = (asyncio.create_task(fire(trigger(ticket))) for ticket in [tickets[0], *tickets])
+        first, *others = (
+            asyncio.create_task(fire(trigger(ticket))) for ticket in [tickets[0], *tickets]
+        )
         await asyncio.sleep(0.5)
         first.cancel()
         return list(await asyncio.gather(*others))

@@ -1,4 +1,4 @@
-"""A real browser: Chromium without a window, driven by Playwright. It can reach this machine alone."""
+"""A real browser: Chromium without a window, driven by Playwright. It reaches only this machine."""
 
 from __future__ import annotations
 
@@ -36,14 +36,17 @@ def chromium() -> str:
     """Before all else, for without it no Airflow need be started."""
     found = next((path for name in NAMES if (path := shutil.which(name))), None)
     if found is None:
-        missing = f"no browser in PATH ({', '.join(NAMES)}): apt-get install chromium fonts-dejavu-core"
+        missing = (
+            f"no browser in PATH ({', '.join(NAMES)}): apt-get install chromium fonts-dejavu-core"
+        )
         if os.environ.get("IPERNITY_BROWSER_TESTS") == "required":
             pytest.fail(missing, pytrace=False)
         pytest.skip(missing)
     return found
 
 
-# Not for the whole session: while Playwright runs, no other test of this process can run an event loop.
+# Not for the whole session: while Playwright runs, no other test of this process can run an event
+# loop.
 @pytest.fixture(scope="package")
 def browser(chromium: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:
@@ -54,7 +57,7 @@ def browser(chromium: str) -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser, tmp_path: Path) -> Iterator[Page]:
-    """A page of a browser that knows nothing yet; its last sight is kept for whoever looks into a failure."""
+    """A page of a browser that knows nothing yet; its last sight is kept for a failure."""
     with browser.new_context(viewport=SIZE, locale="en-US", timezone_id="UTC") as context:
         page = context.new_page()
         page.set_default_timeout(MILLISECONDS)
@@ -67,7 +70,7 @@ Snap = Callable[..., None]
 
 @pytest.fixture
 def snap(tmp_path: Path) -> Snap:
-    """Takes the documentation's pictures, into the folder that IPERNITY_SCREENSHOTS names or a temporary one."""
+    """Takes the documentation's pictures, into IPERNITY_SCREENSHOTS or a temporary folder."""
     folder = Path(os.environ.get("IPERNITY_SCREENSHOTS") or tmp_path)
     folder.mkdir(parents=True, exist_ok=True)
 

@@ -71,11 +71,13 @@ class Connections:
         expect(self.form).to_be_hidden()
 
     def test(self, conn_id: str) -> tuple[Locator, Locator]:
-        """Press the Test button; returns what shows the outcome: the button's icon, and the sentence."""
+        """Press the Test button; return what shows the outcome: its icon, and the sentence."""
         self.page.goto(self._address)  # without the sentences of earlier tests
         button = self._row(conn_id).get_by_role("button", name="Test Connection")
         button.click()
-        told = self.page.locator("[data-scope=toast][data-part=root]").filter(has_text="Test Connection")
+        told = self.page.locator("[data-scope=toast][data-part=root]").filter(
+            has_text="Test Connection"
+        )
         return button.locator("svg"), told.locator("[data-part=description]")
 
     def _row(self, conn_id: str) -> Locator:
@@ -109,7 +111,9 @@ class Dag:
         """Wait until the run's page shows these states, as it does without being loaded again."""
         expect(self.page.get_by_test_id("state-badge").first).to_have_text(state, timeout=120_000)
         for task_id, task_state in tasks.items():
-            expect(self.page.get_by_role("row").filter(has_text=task_id)).to_contain_text(task_state)
+            expect(self.page.get_by_role("row").filter(has_text=task_id)).to_contain_text(
+                task_state
+            )
 
     def open_task(self, task_id: str) -> None:
         self.page.get_by_role("table").get_by_role("link", name=task_id, exact=True).click()
@@ -119,13 +123,15 @@ class Dag:
 class TaskLog:
     """The log of a task's last try."""
 
-    def __init__(self, page: Page, airflow: AirflowApi, dag_id: str, run_id: str, task_id: str) -> None:
+    def __init__(
+        self, page: Page, airflow: AirflowApi, dag_id: str, run_id: str, task_id: str
+    ) -> None:
         self.page = page
         self._address = f"{airflow.base}/dags/{dag_id}/runs/{quote(run_id)}/tasks/{task_id}"
         self.open()
 
     def open(self, levels: Sequence[str] = ()) -> None:
-        """Open it at its end, as Airflow does; with the records of these levels alone, if any is named."""
+        """Open it at its end, as Airflow does; only the records of these levels, if any."""
         self.page.goto(f"{self._address}?{urlencode([('log_level', level) for level in levels])}")
         expect(self._lines.first).to_be_visible()
 
@@ -134,7 +140,7 @@ class TaskLog:
         return self._lines.filter(has_text=re.compile(rf"^{re.escape(text)}$")).first
 
     def shows_whole(self, line: Locator) -> bool:
-        """Whether the first and the last sign of a line are what is seen at their places, nothing scrolled sideways."""
+        """Whether the first and the last sign of a line are seen, nothing scrolled sideways."""
         line.scroll_into_view_if_needed()
         return bool(
             line.evaluate(
@@ -154,9 +160,9 @@ class TaskLog:
 
     def fold_frames(self) -> None:
         """Close what lies below the exception: it names folders of this machine."""
-        self.page.locator("details").filter(has_text="task_runner.py").locator("summary").dispatch_event(
-            "click"
-        )
+        self.page.locator("details").filter(has_text="task_runner.py").locator(
+            "summary"
+        ).dispatch_event("click")
         expect(self.frames.filter(visible=True)).to_have_count(0)
 
     @property

@@ -59,7 +59,9 @@ def test_the_form_has_our_fields_with_their_labels_hints_and_choices(
     expect(connections.field("password")).to_have_attribute("type", "password")
     snap(page, "connection-form", height=920)
 
-    in_sections = dict.fromkeys(field["schema"].get("section", "Extra Fields") for field in fields.values())
+    in_sections = dict.fromkeys(
+        field["schema"].get("section", "Extra Fields") for field in fields.values()
+    )
     for section in in_sections:
         connections.open(section)
         for name, field in fields.items():
@@ -72,7 +74,9 @@ def test_the_form_has_our_fields_with_their_labels_hints_and_choices(
     snap(page, "connection-extra-fields", height=1900, part=form)
 
 
-def test_nothing_is_saved_without_key_and_token(connections: Connections, page: Page, snap: Snap) -> None:
+def test_nothing_is_saved_without_key_and_token(
+    connections: Connections, page: Page, snap: Snap
+) -> None:
     connections.add(CONN_ID)
     connections.fill(password=API_SECRET, port="0")
     connections.open("API key and token")
@@ -135,8 +139,8 @@ def test_a_wrong_secret_turns_the_test_red_with_a_sentence_that_shows_no_secret(
     connections.save()
     icon, sentence = connections.test(CONN_ID)
     expect(sentence).to_have_text(
-        "The API secret does not belong to the API key (code 105): "
-        "compare it with https://www.ipernity.com/apps/key."
+        "The API secret does not belong to the API key (code 105). "
+        "Compare it with https://www.ipernity.com/apps/key."
     )
     expect(icon).to_have_css("color", RED)
     shown = everything_in(page)

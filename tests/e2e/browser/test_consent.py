@@ -1,4 +1,4 @@
-"""From the address that `authorize` prints, through the owner's clicks, to a connection that passes `check`."""
+"""From the address that `authorize` prints, by the owner's clicks, to a good connection."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ def test_a_click_on_allow_leads_the_frob_flow_to_a_connection_that_works(
         expect(page.get_by_role("row", name="doc write")).to_be_visible()
         snap(page, "consent-desktop", height=420)
         page.get_by_role("button", name="Allow").click()
-        expect(page.get_by_text("You can close this page and go back to the application.")).to_be_visible()
+        expect(
+            page.get_by_text("You can close this page and go back to the application.")
+        ).to_be_visible()
         code, out, err = command.end("\n")
     assert (code, out) == (0, "Connection 'ipernity_desktop' is stored.\n"), err
     assert_no_secret(out + err)
@@ -48,7 +50,9 @@ def test_a_click_on_allow_leads_oauth_back_to_this_machine_and_to_a_connection_t
         page.goto(command.consent_url())
         expect(page.get_by_role("row", name="doc write")).to_be_visible()
         page.get_by_role("button", name="Allow").click()
-        expect(page.get_by_text("You can close this page and go back to the terminal.")).to_be_visible()
+        expect(
+            page.get_by_text("You can close this page and go back to the terminal.")
+        ).to_be_visible()
         assert page.url.startswith("http://127.0.0.1:")
         assert not page.url.startswith(remote.url)
         snap(page, "consent-back", height=300)

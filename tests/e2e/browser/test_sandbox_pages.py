@@ -12,7 +12,10 @@ pytestmark = pytest.mark.timeout(120)
 #: Plays a film or a sound to its end; returns its length and where it has stopped, in seconds.
 PLAY_TO_THE_END = """async media => {
     media.muted = true;
-    const ended = new Promise((resolve, reject) => { media.onended = resolve; media.onerror = reject; });
+    const ended = new Promise((resolve, reject) => {
+        media.onended = resolve;
+        media.onerror = reject;
+    });
     await media.play();
     await ended;
     return [media.duration, media.currentTime];
@@ -36,12 +39,17 @@ def test_every_card_of_the_gallery_shows_a_picture_or_an_icon(remote: Service, p
     for number in range(7):
         picture = pictures.nth(number)
         picture.scroll_into_view_if_needed()
-        assert picture.evaluate("async image => { await image.decode(); return image.naturalWidth }") > 0
+        assert (
+            picture.evaluate("async image => { await image.decode(); return image.naturalWidth }")
+            > 0
+        )
     expect(page.locator(".card .icon")).to_have_count(1)
 
 
 @pytest.mark.parametrize(("doc_id", "tag"), [("5417", "audio"), ("5418", "video")])
-def test_the_film_and_the_sound_play_to_their_end(remote: Service, page: Page, doc_id: str, tag: str) -> None:
+def test_the_film_and_the_sound_play_to_their_end(
+    remote: Service, page: Page, doc_id: str, tag: str
+) -> None:
     page.goto(f"{remote.url}/doc/superman/{doc_id}")
     seconds, played = page.locator(f"figure {tag}").evaluate(PLAY_TO_THE_END)
     assert (seconds, played) == (pytest.approx(2.0, abs=0.1), seconds)
@@ -50,7 +58,10 @@ def test_the_film_and_the_sound_play_to_their_end(remote: Service, page: Page, d
 def test_the_film_shows_moving_pictures(remote: Service, page: Page) -> None:
     page.goto(f"{remote.url}/doc/superman/5418")
     film = page.locator("figure video")
-    assert film.evaluate("film => film.play().then(() => [film.videoWidth, film.videoHeight])") == [480, 320]
+    assert film.evaluate("film => film.play().then(() => [film.videoWidth, film.videoHeight])") == [
+        480,
+        320,
+    ]
     seen = [film.evaluate(FRAME_AT, at) for at in (0.1, 1.0, 1.9)]
     assert len(set(seen)) == 3
 

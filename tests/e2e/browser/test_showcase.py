@@ -1,4 +1,4 @@
-"""`make ui`, opened in a browser: nothing is red, and every example is green with its form as it is."""
+"""`make ui`, opened in a browser: nothing is red, and each example is green as it is."""
 
 from __future__ import annotations
 
@@ -46,7 +46,12 @@ def showcase(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Showcase]:
     temp = tmp_path_factory.mktemp("ui")
     command = [sys.executable, "-m", "scripts.ui"]
     with subprocess.Popen(
-        command, cwd=ROOT, env=env_below(temp), stdout=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        cwd=ROOT,
+        env=env_below(temp),
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     ) as ui:
         assert ui.stdout is not None
         printed: dict[str, str] = {}
@@ -75,7 +80,9 @@ def test_at_first_everything_is_healthy_and_nothing_has_run(showcase: Showcase, 
     for part in ("MetaDatabase", "Scheduler", "Triggerer", "Dag Processor"):
         expect(page.get_by_text(part, exact=True)).to_be_visible()
     health = showcase.airflow.get("/monitor/health")
-    assert {part: health[part]["status"] for part in COMPONENTS} == dict.fromkeys(COMPONENTS, "healthy")
+    assert {part: health[part]["status"] for part in COMPONENTS} == dict.fromkeys(
+        COMPONENTS, "healthy"
+    )
     page.goto(f"{showcase.airflow.base}/dags")
     expect(page.get_by_role("heading", name="5 Dags")).to_be_visible()
     expect(page.get_by_text("Dag Import Error")).to_have_count(0)
@@ -105,7 +112,9 @@ def test_every_example_is_green_at_its_first_try_with_its_form_as_it_is(
         seen = {task["task_id"]: (task["state"], task["try_number"]) for task in tasks}
         assert seen == dict.fromkeys(task_ids, ("success", 1))
     # The last example has the same manifest as the one before, and finds its documents unchanged.
-    newest = max((showcase.files / "backups").iterdir(), key=lambda backup: backup.name.split("-")[2])
+    newest = max(
+        (showcase.files / "backups").iterdir(), key=lambda backup: backup.name.split("-")[2]
+    )
     boat, mountains, restored, *listed = (
         (entry["doc_id"], entry["filename"]) for entry in replacements(showcase.service)
     )
@@ -114,9 +123,13 @@ def test_every_example_is_green_at_its_first_try_with_its_form_as_it_is(
     assert sorted(listed) == [("5414", "meadow.png"), ("5415", "night_city.jpg")]
     report = map(json.loads, (showcase.files / "report.jsonl").read_text().splitlines())
     assert [row["outcome"] for row in report] == ["unchanged", "unchanged"]
-    assert all_runs(showcase.airflow) == sorted((dag_id, "manual", "success") for dag_id in EXAMPLES)
+    assert all_runs(showcase.airflow) == sorted(
+        (dag_id, "manual", "success") for dag_id in EXAMPLES
+    )
 
     page.goto(showcase.airflow.base)
     expect(page.get_by_role("link", name="Failed Dags")).to_have_text(re.compile(r"^0\D*$"))
     page.goto(f"{showcase.airflow.base}/task_instances")
-    expect(page.get_by_role("row").filter(has_text="Success")).to_have_count(sum(map(len, EXAMPLES.values())))
+    expect(page.get_by_role("row").filter(has_text="Success")).to_have_count(
+        sum(map(len, EXAMPLES.values()))
+    )

@@ -28,7 +28,10 @@ def test_the_whole_reason_is_seen_without_scrolling_sideways(
         if ending != "refused"
         else uploads / "no-such-boat.jpg"
     )
-    remote.set(replace_mode="new_document" if ending == "new-document" else "in_place", processing_seconds=2)
+    remote.set(
+        replace_mode="new_document" if ending == "new-document" else "in_place",
+        processing_seconds=2,
+    )
     if ending == "failed":
         remote.fail("code:110", "upload.replace")
     run = airflow.trigger(DAG_ID, document=BOAT, file=str(file))

@@ -26,7 +26,9 @@ NIGHT = (11, 29, 58)
 def colour_of_the_sky(page: Page) -> tuple[int, int, int]:
     """What the document's page shows in the upper left of its picture."""
     picture = page.locator("figure img")
-    assert picture.evaluate("async image => { await image.decode(); return image.naturalWidth }") > 0
+    assert (
+        picture.evaluate("async image => { await image.decode(); return image.naturalWidth }") > 0
+    )
     shown = Image.open(BytesIO(picture.screenshot())).convert("RGB")
     red, green, blue = shown.crop((40, 40, 41, 41)).tobytes()
     return red, green, blue
@@ -69,7 +71,11 @@ def test_the_trigger_form_replaces_the_file_and_the_link_of_the_green_task_shows
     assert hashlib.md5(sent).hexdigest() == md5
 
     (accepted,) = remote.ledger()
-    assert (accepted["method"], accepted["doc_id"], accepted["md5"]) == ("upload.replace", BOAT, md5)
+    assert (accepted["method"], accepted["doc_id"], accepted["md5"]) == (
+        "upload.replace",
+        BOAT,
+        md5,
+    )
 
 
 def test_a_missing_file_turns_the_task_red_and_the_log_says_so_in_one_sentence(

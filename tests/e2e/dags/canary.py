@@ -1,4 +1,4 @@
-"""Many replacements of which the first goes ahead alone: if the service makes a new document of it, no other is sent."""
+"""Many replacements; the first goes ahead alone: if it makes a new document, no other is sent."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from ipernity_provider.operators.ipernity import ReplaceFileOperator
 with DAG("canary", schedule=None, catchup=False, params={"pairs": []}) as dag:
 
     @task
-    def pairs(start: int, stop: int | None, params: dict[str, Any] | None = None) -> list[dict[str, str]]:
+    def pairs(
+        start: int, stop: int | None, params: dict[str, Any] | None = None
+    ) -> list[dict[str, str]]:
         assert params is not None
         return list(params["pairs"])[start:stop]
 

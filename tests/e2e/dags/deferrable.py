@@ -25,7 +25,8 @@ with DAG(
     ReplaceFileOperator.partial(
         task_id="replace",
         deferrable=True,
-        # Kept in Airflow's database: a trigger reaches it by another way than one from the environment.
+        # Kept in Airflow's database: a trigger reaches it by another way than one from the
+        # environment.
         ipernity_conn_id="ipernity_stored",
         retries=2,
         retry_delay=timedelta(seconds=2),

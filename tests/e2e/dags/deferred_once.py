@@ -1,4 +1,4 @@
-"""Each class that can defer, once: for `airflow dags test`, where a deferral keeps nothing but its event."""
+"""Each class that can defer, once: for `airflow dags test`, where only the event is kept."""
 
 from __future__ import annotations
 
@@ -17,17 +17,32 @@ with DAG(
     schedule=None,
     catchup=False,
     default_args={"retries": 0},
-    params={"document": "", "file": "", "later_document": "", "later_file": "", "rows": [], "min_bytes": 0},
+    params={
+        "document": "",
+        "file": "",
+        "later_document": "",
+        "later_file": "",
+        "rows": [],
+        "min_bytes": 0,
+    },
     render_template_as_native_obj=True,
 ) as dag:
     volume = IpernityQuotaSensor(
         task_id="volume", min_bytes="{{ params.min_bytes }}", poke_interval=0.5, **DEFERRED
     )
     one = ReplaceFileOperator(
-        task_id="one", doc_id="{{ params.document }}", file="{{ params.file }}", poll_interval=1.0, **DEFERRED
+        task_id="one",
+        doc_id="{{ params.document }}",
+        file="{{ params.file }}",
+        poll_interval=1.0,
+        **DEFERRED,
     )
     many = ReplaceFilesOperator(
-        task_id="many", manifest="{{ params.rows }}", poll_interval="1", on_error="continue", **DEFERRED
+        task_id="many",
+        manifest="{{ params.rows }}",
+        poll_interval="1",
+        on_error="continue",
+        **DEFERRED,
     )
     sent = ReplaceFileOperator(
         task_id="sent",

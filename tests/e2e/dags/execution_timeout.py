@@ -8,7 +8,9 @@ from airflow.sdk import DAG
 
 from ipernity_provider.operators.ipernity import ReplaceFileOperator
 
-with DAG("execution_timeout", schedule=None, catchup=False, params={"doc_id": "", "file": ""}) as dag:
+with DAG(
+    "execution_timeout", schedule=None, catchup=False, params={"doc_id": "", "file": ""}
+) as dag:
     ReplaceFileOperator(
         task_id="replace",
         doc_id="{{ params.doc_id }}",

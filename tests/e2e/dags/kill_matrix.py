@@ -44,7 +44,8 @@ def before(owner: Any, name: str, act: Callable[..., Any], call: int = 1) -> Non
 def die_when_accepted(service: str, doc_id: str) -> None:
     """End this process once the service has the file; it holds its answer back meanwhile."""
     while not any(
-        entry["doc_id"] == doc_id for entry in requests.get(f"{service}/_sandbox/ledger", timeout=5).json()
+        entry["doc_id"] == doc_id
+        for entry in requests.get(f"{service}/_sandbox/ledger", timeout=5).json()
     ):
         time.sleep(0.05)
     die()
@@ -68,7 +69,8 @@ def kill_when_accepted(service: str, doc_id: str, _delay: float) -> None:
     before(IpernityClient, "upload_replace", lambda *_, **__: watch.start())
 
 
-#: What makes the process end at a boundary, given the service, the document, and a delay in seconds.
+#: What makes the process end at a boundary, given the service, the document, and a delay in
+#: seconds.
 BOUNDARIES: dict[str, Callable[[str, str, float], Any]] = {
     "before the intent": lambda *_: before(TaskStateJournal, "write", die),
     "between intent and POST": lambda *_: before(IpernityClient, "upload_replace", die),
@@ -92,11 +94,15 @@ class KilledOperator(ReplaceFileOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         if context["ti"].try_number == 1:
-            BOUNDARIES[self.boundary](str(self.hook.settings.base_url), str(self.doc_id), float(self.delay))
+            BOUNDARIES[self.boundary](
+                str(self.hook.settings.base_url), str(self.doc_id), float(self.delay)
+            )
         return super().execute(context)
 
 
-with DAG("kill_matrix", schedule=None, catchup=False, max_active_tasks=64, params={"runs": []}) as dag:
+with DAG(
+    "kill_matrix", schedule=None, catchup=False, max_active_tasks=64, params={"runs": []}
+) as dag:
 
     @task
     def runs(params: dict[str, Any] | None = None) -> list[dict[str, Any]]:

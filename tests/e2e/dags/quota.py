@@ -16,7 +16,8 @@ with DAG("quota", schedule=None, catchup=False, params={"min_bytes": 0}) as dag:
             task_id=task_id,
             min_bytes="{{ params.min_bytes }}",
             timeout=timedelta(minutes=10),
-            # Kept in Airflow's database: a trigger reaches it by another way than one from the environment.
+            # Kept in Airflow's database: a trigger reaches it by another way than one from the
+            # environment.
             ipernity_conn_id="ipernity_stored",
             **options,
         )

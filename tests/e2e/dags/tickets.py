@@ -17,7 +17,12 @@ with DAG("tickets", schedule=None, catchup=False, params={"runs": []}) as dag:
         assert params is not None
         return list(params["runs"])
 
-    replace = ReplaceFileOperator.partial(task_id="replace", wait_for_completion=False).expand_kwargs(runs())
+    replace = ReplaceFileOperator.partial(
+        task_id="replace", wait_for_completion=False
+    ).expand_kwargs(runs())
     TicketSensor(
-        task_id="all_processed", tickets=replace.output, deferrable=True, timeout=timedelta(minutes=10)
+        task_id="all_processed",
+        tickets=replace.output,
+        deferrable=True,
+        timeout=timedelta(minutes=10),
     )
