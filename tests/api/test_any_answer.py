@@ -379,4 +379,5 @@ def test_whatever_is_answered_is_what_is_promised_or_an_error_of_this_package(
         check()
         grown_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert min(outcomes.values()) > EXAMPLES // 10, outcomes
-    assert grown_kib < 200 << 10
+    # Hypothesis and the measuring of coverage take most of it; one bomb would take a GiB and more.
+    assert grown_kib < 512 << 10
