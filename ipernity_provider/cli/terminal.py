@@ -51,8 +51,20 @@ def open_in_browser(url: str) -> None:
         os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
     )
     if has_windows:
-        with _detached_stdio():
+        with _detached_stdio(), _environment_without_secrets():
             webbrowser.open(url)
+
+
+@contextmanager
+def _environment_without_secrets() -> Iterator[None]:
+    """Take keys and connections out of what the programs started meanwhile inherit."""
+    secrets = {n: v for n, v in os.environ.items() if n.startswith(("AIRFLOW", "IPERNITY"))}
+    for name in secrets:
+        del os.environ[name]
+    try:
+        yield
+    finally:
+        os.environ.update(secrets)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess  # nosec B404  # it starts our own interpreter alone
 import sys
 import threading
@@ -78,9 +79,11 @@ def running_sandbox(
         command += ["--tls-key", str(tls_key)]
     for host in allow_hosts:
         command += ["--allow-host", host]
+    # Airflow's variables hold connections and keys; the sandbox needs none of them.
+    env = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
     pipe = subprocess.PIPE
     with subprocess.Popen(  # nosec B603  # noqa: S603 - our own interpreter and module
-        command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True
+        command, env=env, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True
     ) as process:
         try:
             url = _wait_until_ready(process, start_seconds)

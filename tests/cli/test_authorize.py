@@ -30,6 +30,7 @@ import sys
 from tests.cli.commandline import click
 page = click(sys.argv[1])
 print(page.url.partition("?")[0], page.status_code, page.text, file=open(sys.argv[2], "w"))
+print(open("/proc/self/environ").read(), file=open(sys.argv[2] + ".environ", "w"))
 """
 
 
@@ -71,6 +72,7 @@ def test_oauth_redirects_to_a_page_on_this_machine(service: Service, tmp_path: P
     # `&`: this browser runs in the background, as real ones do.
     browser = f"{sys.executable} {script} %s {seen} &"
     env = with_key(tmp_path, BROWSER=browser, PYTHONPATH=str(Path(__file__).parents[2]))
+    env["AIRFLOW_CONN_OTHER"] = json.dumps({"conn_type": "http", "password": "an0ther-secret"})
     done = run(
         env, "authorize", "--oauth", "--host", service.url, "--output", "env", "--timeout", "20"
     )
@@ -82,6 +84,10 @@ def test_oauth_redirects_to_a_page_on_this_machine(service: Service, tmp_path: P
     page = seen.read_text()
     assert page.startswith("http://127.0.0.1:")
     assert "You can close this page" in page
+    # A browser, and what it starts in turn, inherits no key and no connection.
+    inherited = (tmp_path / "seen.environ").read_text()
+    assert "PYTHONPATH=" in inherited
+    assert_no_secret(inherited, "an0ther-secret", "IPERNITY_", *issued_secrets(connection))
 
 
 def test_oauth_without_a_browser_waits_for_enter_and_logs_nothing(

@@ -280,3 +280,18 @@ def test_no_secret_is_printed(tmp_path: Path) -> None:
         out, err = process.communicate(timeout=10)
         assert [secret for secret in (KEY, SECRET, TOKEN) if secret in out + err] == []
         assert tempfile.gettempdir() not in out
+
+
+def environments_of_children() -> Iterator[bytes]:
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended
+            if f"\nPPid:\t{os.getpid()}\n" in (process / "status").read_text():
+                yield (process / "environ").read_bytes()
+
+
+def test_the_sandbox_inherits_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_IPERNITY_DEFAULT", '{"password": "5ecret"}')
+    with running_sandbox():
+        environments = list(environments_of_children())
+    assert any(b"PATH=" in environment for environment in environments)
+    assert not any(b"5ecret" in environment for environment in environments)
