@@ -9,8 +9,8 @@ from typing import Literal, Self
 from ipernity_provider.api.errors import DocumentNotFound, TicketNotFound, TransientError
 from ipernity_provider.api.models import Document, Medias, Quota, Ticket, Token, Upload
 from ipernity_provider.api.multipart import BeforeLastBlock, FilePath, Progress
-from ipernity_provider.api.parsing import Members, Payload
-from ipernity_provider.api.signing import ApiSignature, OAuthSignature
+from ipernity_provider.api.parsing import Answer, Members, Payload
+from ipernity_provider.api.signing import ApiSignature, OAuthMultipart, OAuthSignature
 from ipernity_provider.api.transport import Param, Timeouts, Transport
 
 DEFAULT_BASE_URL = "https://api.ipernity.com"
@@ -35,6 +35,8 @@ class IpernityClient:
     :param token: a user's token, of the kind that ``auth`` names; without one only public reads
         work.
     :param token_secret: of the OAuth token.
+    :param oauth_multipart: what OAuth signs of an upload: its plain fields (``form_fields``, as
+        clients known to work did), or none of them (``rfc5849``, the standard's rule).
     :param base_url: the service's root, without ``/api``; another one for the sandbox.
     :param lg: two-letter language sent with each call. Undocumented, but the service is reported to
         refuse calls without it since 2026; None switches it off.
@@ -58,6 +60,7 @@ class IpernityClient:
         auth: Literal["signature", "oauth"] = "signature",
         token: str | None = None,
         token_secret: str | None = None,
+        oauth_multipart: OAuthMultipart = "form_fields",
         base_url: str = DEFAULT_BASE_URL,
         lg: str | None = "en",
         connect_timeout: float = 10.0,
@@ -72,7 +75,7 @@ class IpernityClient:
         self._oauth_token = token if auth == "oauth" else None
         self._transport = Transport(
             (
-                OAuthSignature(api_key, api_secret, token, token_secret)
+                OAuthSignature(api_key, api_secret, token, token_secret, oauth_multipart)
                 if auth == "oauth"
                 else ApiSignature(api_key, api_secret, token)
             ),
@@ -105,6 +108,16 @@ class IpernityClient:
             left out.
         """
         return self._transport.call(method, params)
+
+    def exchange(self, method: str, /, **params: Param) -> Answer:
+        """Make one signed call, once, and return its answer as it came: errors included.
+
+        The answer has the HTTP status, the headers and the undecoded body. Everything else reads
+        answers by :meth:`call`; this is for those who want to know what an answer looks like.
+
+        :raises IpernityError: there is no answer.
+        """
+        return self._transport.exchange(method, params)
 
     # -- upload.* ----------------------------------------------------------------------------------
 

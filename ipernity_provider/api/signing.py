@@ -16,6 +16,10 @@ from requests import Request
 from requests_oauthlib import OAuth1
 
 HttpMethod = Literal["GET", "POST"]
+OAuthMultipart = Literal["form_fields", "rfc5849"]
+
+#: Their bodies are multipart/form-data.
+_UPLOADS = frozenset({"upload.file", "upload.replace"})
 
 
 @dataclass(frozen=True)
@@ -81,21 +85,25 @@ class OAuthSignature:
 
     A multipart call is signed as if its fields were urlencoded: that is how clients known to work
     did it, while RFC 5849 would leave the fields of a multipart body unsigned.
+
+    :param multipart: ``rfc5849`` leaves them unsigned.
     """
 
     api_key: str
     api_secret: str = field(repr=False)
     token: str | None = field(default=None, repr=False)
     token_secret: str | None = field(default=None, repr=False)
+    multipart: OAuthMultipart = "form_fields"
 
     def sign(
         self,
         http: HttpMethod,
         url: str,
-        method: str,  # noqa: ARG002
+        method: str,
         params: Mapping[str, str],
     ) -> SignedCall:
-        return SignedCall(dict(params), {"Authorization": self._authorization(http, url, params)})
+        signed = {} if self.multipart == "rfc5849" and method in _UPLOADS else params
+        return SignedCall(dict(params), {"Authorization": self._authorization(http, url, signed)})
 
     def _authorization(self, http: HttpMethod, url: str, params: Mapping[str, str]) -> str:
         form = (

@@ -110,6 +110,21 @@ class Transport:
             reraise=True,
         )(signed)
 
+    def exchange(self, method: str, params: Mapping[str, Param]) -> Answer:
+        """Make one call once, and return its answer whatever it is."""
+        http: HttpMethod = "GET" if method in _GET_ONLY else "POST"
+        url = f"{self._base_url}/api/{method}/json"
+        call = self._signature.sign(http, url, method, self._fields(params))
+        headers = {**call.headers, "Accept-Encoding": "gzip"}
+        content = {"params" if http == "GET" else "data": call.fields}
+        timeout = (self._timeouts.connect, self._timeouts.answer)
+        failure: Exception | None = None
+        try:
+            return self._http.exchange(http, url, headers, timeout, **content)
+        except Exception as error:  # noqa: BLE001 - what a broken answer makes these libraries raise has no end
+            failure = error
+        raise transport_error(method, host_of(self._base_url), failure)
+
     def upload(
         self,
         method: str,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,41 @@ def test_the_language_is_sent_and_signed_and_can_be_switched_off(
 def test_a_method_that_refuses_post_is_called_with_get(service: Service, auth: str) -> None:
     with service.client(auth) as client:
         assert client.call("api.methods.get", method="upload.replace")["api"]["status"] == "ok"
+
+
+@BOTH
+def test_an_answer_can_be_had_as_it_came(service: Service, auth: str) -> None:
+    with service.client(auth) as client:
+        answer = client.exchange("doc.get", doc_id="1")
+        assert (answer.status, answer.headers["Content-Type"].partition(";")[0]) == (
+            200,
+            "text/plain",
+        )
+        assert json.loads(answer.body)["api"]["code"] == "1"
+        assert json.loads(client.exchange("test.echo", echo="x").body)["echo"] == "x"
+        service.fail("http:503", "test.echo")
+        assert client.exchange("test.echo").status == 503
+        assert service.calls()["test.echo"] == 2  # it is not tried again
+    with (
+        service.client(auth, base_url="http://127.0.0.1:1") as nobody,
+        pytest.raises(TransientError),
+    ):
+        nobody.exchange("test.echo")
+
+
+@pytest.mark.parametrize("rule", ["form_fields", "rfc5849"])
+def test_an_upload_signed_by_one_oauth_rule_is_refused_by_the_other(
+    service: Service, picture: Path, rule: str
+) -> None:
+    service.set(oauth_multipart=rule)
+    other = {"form_fields": "rfc5849", "rfc5849": "form_fields"}[rule]
+    with service.client("oauth", oauth_multipart=other) as client:
+        assert client.check_token().allows("doc", "write")  # only multipart differs
+        with pytest.raises(IpernityError, match="105"):
+            client.upload_replace(BOAT, picture)
+    with service.client("oauth", oauth_multipart=rule) as client:
+        assert client.upload_replace(BOAT, picture).ticket
+    assert len(service.ledger()) == 1
 
 
 @BOTH
