@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,12 +42,20 @@ def test_what_is_looked_for_would_be_found(line: str) -> None:
 
 
 def left_behind(home: Path) -> Iterator[tuple[str, str]]:
-    """Every file below Airflow's home, and its database as SQL."""
+    """Every file below Airflow's home, and its database as SQL: journals, XComs, templates."""
     for file in home.rglob("*"):
         if file.is_file() and not file.name.startswith("airflow.db"):
             yield str(file), file.read_bytes().decode(errors="replace")
     with sqlite3.connect(home / "airflow.db") as database:
         yield "database", "\n".join(database.iterdump())
+
+
+def triggers(home: Path) -> dict[str, str]:
+    """What the rows of the triggers hold that wait now; a deferring task's are not encrypted."""
+    with sqlite3.connect(home / "airflow.db") as database:
+        rows = database.execute("SELECT 'trigger ' || id, kwargs FROM trigger").fetchall()
+    assert all(kwargs.startswith("{") for _, kwargs in rows)
+    return dict(rows)
 
 
 def shown(airflow: AirflowApi, run: str) -> Iterator[tuple[str, str]]:
@@ -69,6 +78,24 @@ def store(
         connection["password"] = password
     airflow.store_connection(conn_id, json.dumps(connection))
     return conn_id
+
+
+def make_others(
+    remote: Service, uploads: Path, home: Path, oauth: str
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Batches with reports and backups, one waiting in the worker, and a task that crashes."""
+    *pairs, last = make_pairs(remote, uploads, 5)
+    batches = [
+        {
+            "manifest": pairs[2 * number : 2 * number + 2],
+            "report_to": str(home / f"reports/many-{number}.jsonl"),
+            "backup_to": str(home / "backups"),
+            "ipernity_conn_id": conn_id,
+            "deferrable": deferrable,
+        }
+        for number, (conn_id, deferrable) in enumerate([(oauth, True), ("ipernity_stored", False)])
+    ]
+    return batches, [{**last, "ipernity_conn_id": "ipernity_stored", "deferrable": False}]
 
 
 def test_no_secret_is_left_behind_by_runs_that_end_well_or_badly(
@@ -101,26 +128,43 @@ def test_no_secret_is_left_behind_by_runs_that_end_well_or_badly(
         {**pair, "ipernity_conn_id": conn_id, "deferrable": deferrable}
         for pair, (conn_id, deferrable) in zip(pairs, ways, strict=True)
     ]
+    home = Path(airflow_settings["AIRFLOW_HOME"])
+    batches, crashes = make_others(remote, uploads, home, oauth)
     # One more has its answer lost, and one is made a new document of: these fail behind the upload.
     remote.set(processing_seconds=3)
-    run = airflow.trigger(DAG_ID, runs=runs, calls=["ipernity_stored", oauth])
+    run = airflow.trigger(
+        DAG_ID, runs=runs, batches=batches, crashes=crashes, calls=["ipernity_stored", oauth]
+    )
+    waiting: dict[str, str] = {}
+    waiting_ids = ("ipernity_stored", oauth)
+
+    def both_kinds_of_accounts_wait() -> bool:
+        waiting.update(triggers(home))
+        return all(any(conn_id in row for row in waiting.values()) for conn_id in waiting_ids)
+
+    wait_for("triggers", both_kinds_of_accounts_wait, 120, every=0.05)
     assert airflow.wait_for_run(DAG_ID, run, seconds=300) == "failed"
     remote.set(replace_mode="new_document")
     lost = {"method": "upload.replace", "times": 1, "kind": "drop_after_accepting"}
     remote.set(faults=[lost])
-    late = airflow.trigger(DAG_ID, runs=[{**runs[0], "if_unchanged": "replace"}], calls=[])
+    late = airflow.trigger(DAG_ID, runs=[{**runs[0], "if_unchanged": "replace"}])
     assert airflow.wait_for_run(DAG_ID, late, seconds=300) == "failed"
 
-    endings = {task["map_index"]: task["state"] for task in airflow.tasks(DAG_ID, run)}
+    endings = {
+        (task["task_id"], task["map_index"]): task["state"] for task in airflow.tasks(DAG_ID, run)
+    }
     for index, (conn_id, _) in enumerate(ways):
-        assert conn_id in conn_ids[endings[index]]
-    assert len(replacements(remote)) == 7
+        assert conn_id in conn_ids[endings["replace", index]]
+    assert [endings["many", index] for index in range(len(batches))] == ["success", "success"]
+    assert endings["crash", 0] == "failed"
+    # Six of the first run's, those of the batches, the crashed one's, and the late one's.
+    assert len(replacements(remote)) == 6 + 2 * len(batches) + 1 + 1
 
-    home = Path(airflow_settings["AIRFLOW_HOME"])
-    logs = list(left_behind(home))
-    assert any("api/upload.replace/json HTTP/1.1" in text for _, text in logs), (
-        "no log at DEBUG was found"
-    )
+    logs = [*waiting.items(), *left_behind(home)]
+    for trace in ("api/upload.replace/json HTTP/1.1", "Fatal Python error: Aborted"):
+        assert any(trace in text for _, text in logs), f"no log has {trace!r}"
+    for place in ("reports/many-0.jsonl", "backups/"):
+        assert any(place in name for name, _ in logs), f"nothing is at {place}"
     for run_id in (run, late):
         logs += shown(airflow, run_id)
     found = [

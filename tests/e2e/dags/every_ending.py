@@ -1,16 +1,34 @@
-"""Replacements that end well and badly, over connections of every kind."""
+"""Replacements that end well, badly and with a crash, over connections of every kind."""
 
 from __future__ import annotations
 
+import faulthandler
+import os
+import threading
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import DAG, task
+from airflow.sdk import DAG, Context, task
 
 from ipernity_provider.hooks.ipernity import IpernityHook
-from ipernity_provider.operators.ipernity import ReplaceFileOperator
+from ipernity_provider.operators.ipernity import ReplaceFileOperator, ReplaceFilesOperator
 
-with DAG("every_ending", schedule=None, catchup=False, params={"runs": [], "calls": []}) as dag:
+
+class CrashingOperator(ReplaceFileOperator):
+    """Its process breaks down while it waits, and writes where it was."""
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        faulthandler.enable()
+        threading.Timer(1.5, os.abort).start()
+        return super().execute(context)
+
+
+with DAG(
+    "every_ending",
+    schedule=None,
+    catchup=False,
+    params={"runs": [], "batches": [], "crashes": [], "calls": []},
+) as dag:
 
     @task
     def runs(params: dict[str, Any] | None = None) -> list[dict[str, Any]]:
@@ -27,3 +45,19 @@ with DAG("every_ending", schedule=None, catchup=False, params={"runs": [], "call
     ReplaceFileOperator.partial(
         task_id="replace", retries=0, execution_timeout=timedelta(minutes=5), poll_interval=1.0
     ).expand_kwargs(runs())
+
+    @task
+    def batches(params: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+        assert params is not None
+        return list(params["batches"])
+
+    ReplaceFilesOperator.partial(
+        task_id="many", retries=0, execution_timeout=timedelta(minutes=5), poll_interval=1.0
+    ).expand_kwargs(batches())
+
+    @task
+    def crashes(params: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+        assert params is not None
+        return list(params["crashes"])
+
+    CrashingOperator.partial(task_id="crash", retries=0).expand_kwargs(crashes())
