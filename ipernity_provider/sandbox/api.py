@@ -46,7 +46,7 @@ async def answer(request: web.Request) -> web.StreamResponse:
         if fault is not None and fault.replaces_handling:
             return fault_reply(fault, method)
         if sandbox.settings.require_lg and not call.param("lg"):
-            return web.Response(status=403, text=FILTERED, content_type="text/html")
+            return _filtered(sandbox.settings.lg_refusal)
         response = await _handle(sandbox, call)
         return response if fault is None else await apply_fault(fault, method, response, request)
     except ConnectionError:  # the caller went away
@@ -80,9 +80,30 @@ async def _handle(sandbox: Sandbox, request: ApiRequest) -> web.Response:
     except ApiError as error:
         return _failure(sandbox, request.format, error)
     numbers = sandbox.settings.numbers_as_numbers
-    return reply.success(payload, request.format, sandbox.at(), numbers=numbers)
+    response = reply.success(payload, request.format, sandbox.at(), numbers=numbers)
+    return _with_content_type(sandbox, response)
 
 
 def _failure(sandbox: Sandbox, reply_format: str, error: ApiError) -> web.Response:
-    numbers = sandbox.settings.numbers_as_numbers
-    return reply.failure(error, reply_format, sandbox.at(), numbers=numbers)
+    settings = sandbox.settings
+    at = sandbox.at() if settings.error_at else None
+    response = reply.failure(error, reply_format, at, numbers=settings.numbers_as_numbers)
+    response.set_status(settings.error_http_status)
+    return _with_content_type(sandbox, response)
+
+
+def _filtered(refusal: str) -> web.Response:
+    """Return what a caller without ``lg`` gets.
+
+    :raises ApiError: for a refusal in the service's own words.
+    """
+    kind, _, number = refusal.partition(":")
+    if kind == "code":
+        raise ApiError(int(number))
+    return web.Response(status=int(number), text=FILTERED, content_type="text/html")
+
+
+def _with_content_type(sandbox: Sandbox, response: web.Response) -> web.Response:
+    if response.content_type == "text/plain":  # JSON
+        response.content_type = sandbox.settings.reply_content_type
+    return response

@@ -35,7 +35,10 @@ class Thumbnail:
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A file as the service stores it: ``md5`` and ``bytes`` are those of the stored bytes."""
+    """A file as the service stores it: ``md5`` and ``bytes`` are those of the stored bytes.
+
+    :param sent_md5: of the bytes that were sent; empty where it is not known to differ.
+    """
 
     path: Path
     filename: str
@@ -45,6 +48,7 @@ class StoredFile:
     ext: str
     w: int = 0
     h: int = 0
+    sent_md5: str = ""
     thumbnails: tuple[Thumbnail, ...] = ()
 
 
@@ -60,7 +64,11 @@ class Version:
 
 @dataclass
 class Document:
-    """A page of the service. ``revision`` counts the files that it has had."""
+    """A page of the service. ``revision`` counts the files that it has had.
+
+    :param marker: stands behind the addresses of its files.
+    :param secrets: how many secrets its addresses have had.
+    """
 
     doc_id: str
     owner: User
@@ -78,18 +86,25 @@ class Document:
     modified_at: int = 0
     replaced_at: int | None = None
     revision: int = 1
+    marker: int = 1
+    secrets: int = 1
     earlier: list[Version] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.modified_at = self.modified_at or self.posted_at
 
-    def replace_file(self, new: StoredFile, at: int) -> None:
-        """Replace the document's file; title, permissions and the rest stay."""
+    def replace_file(self, new: StoredFile, at: int, address_change: str = "marker") -> None:
+        """Replace the document's file; title, permissions and the rest stay.
+
+        :param address_change: what of the files' addresses changes: ``marker``, ``path``, ``none``.
+        """
         old = self.file
         self.earlier.append(Version(old.md5, old.bytes, old.filename, at))
         self.file = new
         self.replaced_at = self.modified_at = at
         self.revision += 1
+        self.marker += address_change == "marker"
+        self.secrets += address_change == "path"
 
     def original_name(self) -> str:
         return f"{self.doc_id}.{self._secret('original')}.{self.file.ext}"
@@ -100,9 +115,9 @@ class Document:
     def media_path(self, name: str) -> str:
         """Return the path of a file below the root, with a marker that counts the replacements."""
         digits = f"{int(self.doc_id):04d}"
-        return f"/cdn/200/{digits[-4:-2]}/{digits[-2:]}/{name}?r{self.revision}"
+        return f"/cdn/200/{digits[-4:-2]}/{digits[-2:]}/{name}?r{self.marker}"
 
     def _secret(self, what: str) -> str:
-        return hashlib.md5(f"{what} of {self.doc_id}".encode(), usedforsecurity=False).hexdigest()[
-            :8
-        ]
+        number = "" if self.secrets == 1 else f" {self.secrets}"
+        text = f"{what} of {self.doc_id}{number}"
+        return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()[:8]

@@ -34,13 +34,13 @@ def success(payload: Payload, reply_format: str, at: int, *, numbers: bool) -> w
     return _json({**payload, "api": {"status": "ok", "at": at}}, numbers=numbers)
 
 
-def failure(error: ApiError, reply_format: str, at: int, *, numbers: bool) -> web.Response:
-    """Return the reply to a call that failed."""
+def failure(error: ApiError, reply_format: str, at: int | None, *, numbers: bool) -> web.Response:
+    """Return the reply to a call that failed; ``at`` is the service's time, if it shows it."""
     if reply_format == "xml":
         return _xml({}, {"status": "error", "code": str(error.code), "message": error.title})
     envelope: Payload = {
         "status": "error",
-        "at": at,
+        **({} if at is None else {"at": at}),
         "code": error.code,
         "message": error.title,
     }

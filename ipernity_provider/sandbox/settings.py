@@ -19,6 +19,9 @@ UNBOUNDED = 10**12
 """More than any useful number of seconds or bytes."""
 
 QUOTA_BYTES = 10 * 1024**3
+ReplaceMode: TypeAlias = Literal["in_place", "new_document"]
+MEDIA_CLASSES = ("photo", "audio", "video", "other")
+CONTENT_TYPES = ("text/plain", "application/json", "text/html", "text/javascript")
 LEVELS = ("none", "read", "write", "delete")
 RIGHTS = ("doc", "blog", "profile", "network", "post")
 DEFAULT_RIGHTS: Mapping[str, str] = {**dict.fromkeys(RIGHTS, "none"), "doc": "write"}
@@ -32,13 +35,24 @@ class SettingsError(ValueError):
 class Settings:
     """The sandbox's settings; docs/sandbox.md describes each one."""
 
-    replace_mode: Literal["in_place", "new_document"] = "in_place"
+    replace_mode: ReplaceMode | Mapping[str, ReplaceMode] = "in_place"
+    replace_ticket: Literal["dashed", "plain"] = "dashed"
+    new_document_share: int = 0
     processing_seconds: float = 1.0
     eta_seconds: int | None = None
+    show_eta: bool = True
     require_lg: bool = True
+    lg_refusal: str = "http:403"
     rewrite_bytes: bool = False
     numbers_as_numbers: bool = False
-    md5_member: Literal["doc", "original", "none"] = "doc"
+    md5_member: Literal["doc", "original", "both", "none"] = "doc"
+    md5_of: Literal["stored", "sent"] = "stored"
+    check_md5: Literal["stored", "sent", "nothing"] = "stored"
+    show_replaced_at: bool = True
+    address_change: Literal["marker", "path", "none"] = "marker"
+    reply_content_type: str = "text/plain"
+    error_http_status: int = 200
+    error_at: bool = True
     is_pro: bool = True
     permissions: Mapping[str, str] = field(default_factory=lambda: dict(DEFAULT_RIGHTS))
     quota_left_bytes: int | None = None
@@ -66,6 +80,12 @@ class Settings:
         if "permissions" in values:
             values["permissions"] = {**self.permissions, **values["permissions"]}
         return dataclasses.replace(self, **values)
+
+    def replace_mode_of(self, media: str) -> ReplaceMode:
+        """Return what replacing does with a document of this media class."""
+        if isinstance(self.replace_mode, str):
+            return self.replace_mode
+        return self.replace_mode.get(media, "in_place")
 
     def as_json(self) -> dict[str, Any]:
         values = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
@@ -145,6 +165,23 @@ def _permissions(value: Any) -> dict[str, str]:
     raise _NotAllowedError(f"an object with the members {members} and the levels {levels}")
 
 
+def _replace_mode(value: Any) -> str | dict[str, str]:
+    modes = ("in_place", "new_document")
+    if isinstance(value, str) and value in modes:
+        return value
+    is_object = isinstance(value, dict) and value.keys() <= set(MEDIA_CLASSES)
+    if is_object and all(isinstance(mode, str) and mode in modes for mode in value.values()):
+        return dict(value)
+    one_of, classes = " or ".join(f'"{mode}"' for mode in modes), ", ".join(MEDIA_CLASSES)
+    raise _NotAllowedError(f"{one_of}, or an object of these with the members {classes}")
+
+
+def _refusal(value: Any) -> str:
+    if isinstance(value, str) and re.fullmatch(r"code:\d{1,4}|http:[45]\d\d", value):
+        return value
+    raise _NotAllowedError("code:<n> or http:<status>")
+
+
 def _faults(value: Any) -> tuple[Fault, ...]:
     if not isinstance(value, list):
         raise _NotAllowedError("a list of faults")
@@ -155,13 +192,24 @@ def _faults(value: Any) -> tuple[Fault, ...]:
 
 
 CHECKS: Mapping[str, Check] = {
-    "replace_mode": _one_of("in_place", "new_document"),
+    "replace_mode": _replace_mode,
+    "replace_ticket": _one_of("dashed", "plain"),
+    "new_document_share": _number(0, whole=True, maximum=4),
     "processing_seconds": _number(),
     "eta_seconds": _or_null(_number(None, whole=True)),
+    "show_eta": _flag,
     "require_lg": _flag,
+    "lg_refusal": _refusal,
     "rewrite_bytes": _flag,
     "numbers_as_numbers": _flag,
-    "md5_member": _one_of("doc", "original", "none"),
+    "md5_member": _one_of("doc", "original", "both", "none"),
+    "md5_of": _one_of("stored", "sent"),
+    "check_md5": _one_of("stored", "sent", "nothing"),
+    "show_replaced_at": _flag,
+    "address_change": _one_of("marker", "path", "none"),
+    "reply_content_type": _one_of(*CONTENT_TYPES),
+    "error_http_status": _number(200, whole=True, maximum=599),
+    "error_at": _flag,
     "is_pro": _flag,
     "permissions": _permissions,
     "quota_left_bytes": _or_null(_number(whole=True, maximum=QUOTA_BYTES)),

@@ -32,23 +32,28 @@ def accept_replacement(
     file, and the old one is not changed: what other clients have seen since 2022.
     """
     ready_at = sandbox.clock() + sandbox.settings.processing_seconds
-    ticket = sandbox.tickets.for_replacement(document.doc_id, ready_at)
+    if sandbox.settings.replace_ticket == "dashed":
+        ticket = sandbox.tickets.for_replacement(document.doc_id, ready_at)
+    else:
+        ticket = sandbox.tickets.for_new_document(ready_at)
     entry = sandbox.record_upload("upload.replace", document.doc_id, ticket.ticket, file)
 
     def in_place(stored: StoredFile) -> str | None:
         if sandbox.documents.get(document.doc_id) is not document:
             return None  # deleted in the meantime
         sandbox.remove_file(document.file)
-        document.replace_file(stored, sandbox.at())
+        document.replace_file(stored, sandbox.at(), sandbox.settings.address_change)
         return document.doc_id
 
     def as_new_document(stored: StoredFile) -> str:
-        new = Document(sandbox.new_doc_id(), ACCOUNT, stored, sandbox.at())
+        share = sandbox.settings.new_document_share
+        new = Document(sandbox.new_doc_id(), ACCOUNT, stored, sandbox.at(), share=share)
         sandbox.documents[new.doc_id] = new
         entry.new_doc_id = new.doc_id
         return new.doc_id
 
-    finish = in_place if sandbox.settings.replace_mode == "in_place" else as_new_document
+    mode = sandbox.settings.replace_mode_of(document.file.media)
+    finish = in_place if mode == "in_place" else as_new_document
     return _start_processing(sandbox, ticket, file, found, finish)
 
 
@@ -91,6 +96,7 @@ def _start_processing(
         extension(file.filename),
         found.w,
         found.h,
+        file.md5,
     )
     invalid = sandbox.use_invalid()
 

@@ -23,7 +23,7 @@ async def get(call: AuthorizedCall) -> Payload:
         "link": f"{call.request.root}/doc/{document.owner.user_id}/{document.doc_id}",
         "description": document.description,
         "owner": serializers.owner(document, is_pro=call.sandbox.settings.is_pro),
-        "dates": serializers.dates(document),
+        "dates": serializers.dates(document, call.sandbox.settings),
         "visibility": serializers.visibility(document),
         "permissions": {"comment": 5, "tag": 5, "tagme": 5},
         "count": serializers.count(document),
@@ -43,7 +43,7 @@ async def get(call: AuthorizedCall) -> Payload:
     if "notes" in extra:
         doc["notes"] = {"total": 0}
     if "md5" in extra:
-        serializers.add_md5(doc, document, call.sandbox.settings.md5_member)
+        serializers.add_md5(doc, document, call.sandbox.settings)
     return {"doc": doc}
 
 

@@ -60,7 +60,7 @@ def _entry(call: AuthorizedCall, document: Document) -> Payload:
     if thumbnail is not None:
         entry["thumb"] = serializers.thumb(document, thumbnail, root)
     if "dates" in extra:
-        entry["dates"] = serializers.dates(document)
+        entry["dates"] = serializers.dates(document, call.sandbox.settings)
     if "count" in extra:
         entry["count"] = serializers.count(document)
     if "geo" in extra and document.lat is not None and document.lng is not None:
@@ -70,7 +70,7 @@ def _entry(call: AuthorizedCall, document: Document) -> Payload:
     if "original" in extra and call.owns(document):
         entry["original"] = serializers.original(document, root)
     if "md5" in extra:
-        serializers.add_md5(entry, document, call.sandbox.settings.md5_member)
+        serializers.add_md5(entry, document, call.sandbox.settings)
     return entry
 
 
@@ -85,12 +85,15 @@ async def check_md5(call: AuthorizedCall) -> Payload:
         raise call.error(1)
     if len(sums) > MAX_SUMS:
         raise call.error(2)
+    kind = call.sandbox.settings.check_md5
     hits: list[Payload] = []
     for md5 in sums:
         ids = [
             document.doc_id
             for document in call.sandbox.documents.values()
-            if document.file.md5 == md5.lower() and call.sees(document)
+            if kind != "nothing"
+            and serializers.shown_md5(document, kind) == md5.lower()
+            and call.sees(document)
         ]
         hits += [{"md5": md5, "found": 1, "doc_id": doc_id} for doc_id in ids]
         if not ids:

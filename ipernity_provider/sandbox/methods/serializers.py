@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ipernity_provider.sandbox.documents import PUBLIC, Document, Thumbnail
 from ipernity_provider.sandbox.reply import Payload, Value
+from ipernity_provider.sandbox.settings import Settings
 
 
 def head(document: Document) -> Payload:
@@ -27,9 +28,10 @@ def owner(document: Document, *, is_pro: bool) -> Payload:
     }
 
 
-def dates(document: Document) -> Payload:
+def dates(document: Document, settings: Settings) -> Payload:
     """Return the document's dates; ``replaced_at`` exists only after a replacement."""
-    replaced = {} if document.replaced_at is None else {"replaced_at": document.replaced_at}
+    is_shown = document.replaced_at is not None and settings.show_replaced_at
+    replaced = {"replaced_at": document.replaced_at or 0} if is_shown else {}
     return {
         "posted_at": document.posted_at,
         **replaced,
@@ -108,10 +110,17 @@ def files(document: Document, root: str, *, owned: bool) -> dict[str, Value]:
     return found
 
 
-def add_md5(doc: dict[str, Value], document: Document, member: str) -> None:
+def shown_md5(document: Document, kind: str) -> str:
+    """Return the checksum of the bytes ``stored`` or ``sent``."""
+    return (
+        document.file.sent_md5 if kind == "sent" and document.file.sent_md5 else document.file.md5
+    )
+
+
+def add_md5(doc: dict[str, Value], document: Document, settings: Settings) -> None:
     """Add the checksum where the setting ``md5_member`` says; the service's place is not known."""
-    if member == "doc":
-        doc["md5"] = document.file.md5
-    elif member == "original" and isinstance(doc.get("original"), dict):
-        extended = {**doc["original"], "md5": document.file.md5}  # type: ignore[dict-item]
-        doc["original"] = extended
+    member, md5 = settings.md5_member, shown_md5(document, settings.md5_of)
+    if member in ("doc", "both"):
+        doc["md5"] = md5
+    if member in ("original", "both") and isinstance(doc.get("original"), dict):
+        doc["original"] = {**doc["original"], "md5": md5}  # type: ignore[dict-item]

@@ -10,6 +10,7 @@ from ipernity_provider.sandbox.media import probe
 from ipernity_provider.sandbox.methods.doc import numbers_of, place_of
 from ipernity_provider.sandbox.reply import Payload
 from ipernity_provider.sandbox.request import ReceivedFile
+from ipernity_provider.sandbox.settings import Settings
 from ipernity_provider.sandbox.tickets import Ticket
 from ipernity_provider.sandbox.uploads import (
     AcceptedUpload,
@@ -96,23 +97,24 @@ async def check_tickets(call: AuthorizedCall) -> Payload:
     tickets = call.sandbox.tickets.find(ids, now, settings.forget_tickets_after_seconds)
     if not tickets:
         raise call.error(1)
-    reports = [_report(ticket, now, settings.eta_seconds) for ticket in tickets]
+    reports = [_report(ticket, now, settings) for ticket in tickets]
     states = [ticket.state for ticket in tickets]
     for ticket in tickets:
         ticket.count_check()
+    etas = [int(str(report["eta"])) for report in reports if "eta" in report]
     return {
         "tickets": {
             "done": states.count("done"),
             "invalid": states.count("invalid"),
             "left": states.count("pending"),
-            "eta": max(int(str(report["eta"])) for report in reports),
+            **({"eta": max(etas)} if etas else {}),
             "count": len(tickets),
             "ticket": reports,
         }
     }
 
 
-def _report(ticket: Ticket, now: float, fixed_eta: int | None) -> Payload:
+def _report(ticket: Ticket, now: float, settings: Settings) -> Payload:
     report: dict[str, str | int] = {
         "id": ticket.ticket,
         "done": ticket.state == "done",
@@ -120,6 +122,7 @@ def _report(ticket: Ticket, now: float, fixed_eta: int | None) -> Payload:
     }
     if ticket.state == "done":
         report["doc_id"] = ticket.doc_id or ""
-    pending = ticket.state == "pending"
-    report["eta"] = fixed_eta if pending and fixed_eta is not None else ticket.eta(now)
+    fixed = settings.eta_seconds if ticket.state == "pending" else None
+    if settings.show_eta:
+        report["eta"] = ticket.eta(now) if fixed is None else fixed
     return report
