@@ -1,6 +1,7 @@
 """What `make docs` writes into the pages while it builds them.
 
-These are the tables of error codes, and names as links.
+These are the tables of error codes, names as links, and the head of each cell of a table, which
+stands above the cell where a screen is narrow.
 """
 
 from __future__ import annotations
@@ -9,6 +10,10 @@ import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
+from xml.etree.ElementTree import Element  # nosec B405  # Markdown's own tree, nothing is parsed
+
+from markdown import Extension, Markdown
+from markdown.treeprocessors import Treeprocessor
 
 from ipernity_provider.api.errors import COMMON_CODES, METHOD_CODES, CodeMeaning, api_error
 from ipernity_provider.operators.retries import PatientRetryPolicy
@@ -42,6 +47,28 @@ MARKS: dict[str, Callable[[], str]] = {
     "<!-- common codes -->": common_codes,
     "<!-- method codes -->": method_codes,
 }
+
+
+class _HeadOfEachCell(Treeprocessor, Extension):
+    """Gives the cells of a table the words above their column, as ``data-head``."""
+
+    def __init__(self) -> None:
+        Extension.__init__(self)
+
+    def extendMarkdown(self, md: Markdown) -> None:  # noqa: N802 - Markdown's own name
+        md.treeprocessors.register(self, "head_of_each_cell", 0)
+
+    def run(self, root: Element) -> None:
+        for table in root.iter("table"):
+            heads = ["".join(head.itertext()) for head in table.iter("th")]
+            for row in table.iter("tr"):
+                for head, cell in zip(heads, row.iterfind("td"), strict=False):
+                    cell.set("data-head", head)
+
+
+def on_config(config: Any, **_: Any) -> None:
+    """Called by MkDocs with its configuration."""
+    config.markdown_extensions.append(_HeadOfEachCell())
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
