@@ -7,6 +7,7 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
+from ipernity_provider.airflow_compat import NEVER_EXPIRE
 from ipernity_provider.bulk.journal import BulkJournal, JournalLost
 from ipernity_provider.bulk.rows import Row
 from ipernity_provider.replacement.errors import UploadAborted
@@ -77,8 +78,6 @@ def intent_of(context: Context) -> Intent:
 
 def keep(store: Any, key: str, value: Any) -> None:
     """Store a value for as long as the task instance exists."""
-    from airflow.sdk.execution_time.context import NEVER_EXPIRE
-
     store.set(key, value, retention=NEVER_EXPIRE)
 
 

@@ -11,6 +11,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "ipernity_provider"
 
 _CORE = {"text", "api", "files", "replacement", "bulk"}
+_AIRFLOW = {"airflow", "airflow_compat"}
 
 #: Room -> the rooms that it may import from. Only those named `airflow` may know of Airflow.
 MAY_IMPORT = {
@@ -19,13 +20,14 @@ MAY_IMPORT = {
     "files": {"text", "files"},
     "replacement": {"text", "api", "files", "replacement"},
     "bulk": _CORE,
-    "state.py": {*_CORE, "airflow"},
-    "hooks": {*_CORE, "hooks", "airflow"},
-    "links": {"links", "airflow"},
-    "triggers": {*_CORE, "hooks", "triggers", "airflow"},
-    "operators": {*_CORE, "state", "hooks", "links", "triggers", "operators", "airflow"},
-    "sensors": {*_CORE, "hooks", "triggers", "sensors", "airflow"},
-    "cli": {*_CORE, "hooks", "cli", "sandbox", "airflow"},
+    "airflow_compat.py": {"airflow"},
+    "state.py": {*_CORE, *_AIRFLOW},
+    "hooks": {*_CORE, "hooks", *_AIRFLOW},
+    "links": {"links", *_AIRFLOW},
+    "triggers": {*_CORE, "hooks", "triggers", *_AIRFLOW},
+    "operators": {*_CORE, "state", "hooks", "links", "triggers", "operators", *_AIRFLOW},
+    "sensors": {*_CORE, "hooks", "triggers", "sensors", *_AIRFLOW},
+    "cli": {*_CORE, "hooks", "cli", "sandbox", *_AIRFLOW},
     "sandbox": {"sandbox"},
     "testing.py": {"api", "sandbox"},
     "__main__.py": {"cli"},

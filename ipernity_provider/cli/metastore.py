@@ -28,7 +28,8 @@ def find_connection(conn_id: str) -> Connection | None:
     :raises CommandFailed: it is of another type.
     """
     from airflow.sdk import BaseHook
-    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    from ipernity_provider.airflow_compat import AirflowNotFoundException
 
     try:
         with _database_access():

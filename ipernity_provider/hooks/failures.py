@@ -11,8 +11,11 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
-from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, AirflowTaskTimeout
-
+from ipernity_provider.airflow_compat import (
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowTaskTimeout,
+)
 from ipernity_provider.api.errors import IpernityError, PermanentError, TransientError
 from ipernity_provider.replacement.errors import Cancelled
 from ipernity_provider.text import Log, log_lines

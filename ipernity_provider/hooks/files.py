@@ -214,7 +214,7 @@ _known: set[str] = set()
 
 def _is_known(conn_id: str) -> bool:
     """Asked once for each connection: a batch can have thousands of files."""
-    from airflow.sdk.exceptions import AirflowNotFoundException
+    from ipernity_provider.airflow_compat import AirflowNotFoundException
 
     if conn_id not in _known:
         try:

@@ -74,18 +74,11 @@ class IpernityHook(BaseHook):
         it loads HTTP libraries and certificates. The client tries each call once, because code in
         an event loop polls at its own interval.
         """
-        from airflow.providers.common.compat.connection import (
-            get_async_connection,
-            get_async_extra_dejson,
-        )
-        from airflow.sdk.log import amask_secret
+        from asgiref.sync import sync_to_async
 
-        from ipernity_provider.hooks.settings import ConnectionSettings
-
-        connection = await get_async_connection(self.ipernity_conn_id, hook=self)
-        settings = ConnectionSettings.of(connection, await get_async_extra_dejson(connection))
-        for secret in settings.secrets:
-            await amask_secret(secret)
+        # Not aget_connection(): before Airflow 3.3.2 it can block the loop for ever, and masking
+        # in a loop came with 3.3.
+        settings = await sync_to_async(lambda: self.settings)()
         return partial(settings.client, attempts=1)
 
     def call(self, method: str, /, **params: Param) -> dict[str, Any]:

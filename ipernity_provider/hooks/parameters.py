@@ -11,8 +11,7 @@ import math
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk.exceptions import AirflowFailException
-
+from ipernity_provider.airflow_compat import AirflowFailException
 from ipernity_provider.api.errors import PermanentError
 
 Seconds = float | int | str | timedelta

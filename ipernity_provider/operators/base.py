@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator, conf
+from airflow.sdk import BaseOperator
 
+from ipernity_provider.airflow_compat import conf
 from ipernity_provider.hooks.ipernity import IpernityHook
 from ipernity_provider.hooks.parameters import (
     Seconds,

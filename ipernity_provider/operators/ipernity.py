@@ -173,7 +173,7 @@ class ReplaceFileOperator(ReplacingOperator):
 
     def _unless_skipped(self, result: Result) -> Result:
         if result.outcome == "unchanged" and self.if_unchanged == "skip":
-            from airflow.sdk.exceptions import AirflowSkipException
+            from ipernity_provider.airflow_compat import AirflowSkipException
 
             raise AirflowSkipException(result.reason)
         return result

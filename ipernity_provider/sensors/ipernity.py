@@ -9,9 +9,14 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from airflow.sdk import BaseSensorOperator, PokeReturnValue, conf
-from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
+from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
+from ipernity_provider.airflow_compat import (
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    conf,
+)
 from ipernity_provider.hooks.ipernity import IpernityHook
 from ipernity_provider.hooks.parameters import Seconds, require_flag, require_seconds
 from ipernity_provider.sensors.quota import IpernityQuotaSensor

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowTaskTimeout
+from ipernity_provider.airflow_compat import AirflowSensorTimeout, AirflowTaskTimeout
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseSensorOperator

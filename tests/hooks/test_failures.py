@@ -11,7 +11,6 @@ from typing import Any, cast
 
 import pytest
 from airflow.sdk import Context
-from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, AirflowTaskTimeout
 
 from ipernity_provider.api.errors import (
     DocumentNotFound,
@@ -22,6 +21,7 @@ from ipernity_provider.api.errors import (
 from ipernity_provider.hooks.failures import readable_failures, retry_note
 from ipernity_provider.hooks.ipernity import IpernityHook
 from ipernity_provider.replacement.errors import NewDocument, NotFinished
+from tests.airflow_exceptions import AirflowFailException, AirflowSensorTimeout, AirflowTaskTimeout
 from tests.conftest import BOAT, Connect, Service
 
 log = logging.getLogger("tests.failures")

@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException
 
 from ipernity_provider.hooks.parameters import (
     ParameterError,
@@ -19,6 +18,7 @@ from ipernity_provider.hooks.parameters import (
     require_flag,
     require_seconds,
 )
+from tests.airflow_exceptions import AirflowFailException
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 from airflow.sdk import Context
-from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 
 from ipernity_provider.api.errors import RateLimited, ServiceDown, TransientError
 from ipernity_provider.operators.ipernity import ReplaceFilesOperator
@@ -24,6 +23,7 @@ from ipernity_provider.operators.retries import PatientRetryPolicy
 from ipernity_provider.replacement.errors import Cancelled, NotFinished
 from ipernity_provider.triggers.ipernity import TicketTrigger
 from scripts.rig import wait_for
+from tests.airflow_exceptions import AirflowFailException, TaskDeferred
 from tests.conftest import Connect, Service, draw
 from tests.operators.test_operator import context
 

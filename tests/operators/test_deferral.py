@@ -11,12 +11,6 @@ from typing import Any, cast
 
 import pytest
 from airflow.sdk import Context
-from airflow.sdk.exceptions import (
-    AirflowFailException,
-    AirflowSensorTimeout,
-    AirflowSkipException,
-    TaskDeferred,
-)
 
 from ipernity_provider.api.errors import TransientError
 from ipernity_provider.operators.ipernity import ReplaceFileOperator
@@ -24,6 +18,12 @@ from ipernity_provider.replacement.errors import NotFinished
 from ipernity_provider.sensors.ipernity import TicketSensor
 from ipernity_provider.triggers.ipernity import TicketTrigger
 from scripts.rig import wait_for
+from tests.airflow_exceptions import (
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    TaskDeferred,
+)
 from tests.conftest import BOAT, SECRETS, Connect, Service
 from tests.operators.test_operator import context
 

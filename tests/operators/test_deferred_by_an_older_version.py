@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowSensorTimeout, TaskDeferred
 
 from ipernity_provider.api.errors import TransientError
 from ipernity_provider.operators.ipernity import ReplaceFileOperator, ReplaceFilesOperator
@@ -17,6 +16,7 @@ from ipernity_provider.replacement.errors import NotFinished
 from ipernity_provider.sensors.ipernity import IpernityQuotaSensor, TicketSensor
 from ipernity_provider.triggers.ipernity import TicketTrigger
 from ipernity_provider.triggers.quota import QuotaTrigger
+from tests.airflow_exceptions import AirflowSensorTimeout, TaskDeferred
 from tests.conftest import BOAT, Connect, Service
 from tests.operators.test_operator import context
 

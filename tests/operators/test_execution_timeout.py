@@ -11,16 +11,16 @@ from typing import Any
 
 import pytest
 from airflow.sdk import Context
-from airflow.sdk.exceptions import (
+
+from ipernity_provider.operators.ipernity import ReplaceFileOperator, ReplaceFilesOperator
+from ipernity_provider.replacement.errors import NotFinished
+from ipernity_provider.sensors.ipernity import IpernityQuotaSensor, TicketSensor
+from tests.airflow_exceptions import (
     AirflowSensorTimeout,
     AirflowSkipException,
     AirflowTaskTimeout,
     TaskDeferred,
 )
-
-from ipernity_provider.operators.ipernity import ReplaceFileOperator, ReplaceFilesOperator
-from ipernity_provider.replacement.errors import NotFinished
-from ipernity_provider.sensors.ipernity import IpernityQuotaSensor, TicketSensor
 from tests.conftest import BOAT, Connect, Service
 from tests.operators.test_operator import TaskInstance, context
 

@@ -10,12 +10,12 @@ from typing import Any, cast
 
 import pytest
 from airflow.sdk import Context, ObjectStoragePath
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from ipernity_provider.api.errors import PermanentError, RateLimited
 from ipernity_provider.hooks.ipernity import IpernityHook
 from ipernity_provider.operators.ipernity import ReplaceFileOperator
 from ipernity_provider.replacement.errors import Cancelled, NotFinished, Refused
+from tests.airflow_exceptions import AirflowFailException, AirflowSkipException
 from tests.conftest import BOAT, Connect, Service
 
 

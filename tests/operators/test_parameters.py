@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG
 from airflow.sdk.bases.operator import BaseOperator
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from ipernity_provider.hooks.ipernity import IpernityHook
 from ipernity_provider.hooks.parameters import ParameterError
 from ipernity_provider.operators.ipernity import ReplaceFileOperator, ReplaceFilesOperator
 from ipernity_provider.sensors.ipernity import IpernityQuotaSensor, TicketSensor
+from tests.airflow_exceptions import AirflowFailException, AirflowSkipException
 from tests.conftest import BOAT, Connect, Service
 from tests.operators.test_operator import context
 

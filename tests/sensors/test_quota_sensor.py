@@ -13,18 +13,18 @@ from typing import Any
 
 import pytest
 from airflow.sdk import Context
-from airflow.sdk.exceptions import (
+
+from ipernity_provider.api.errors import TransientError
+from ipernity_provider.sensors.quota import IpernityQuotaSensor
+from ipernity_provider.triggers.quota import QuotaTrigger
+from scripts.rig import connection_json
+from tests.airflow_exceptions import (
     AirflowFailException,
     AirflowRescheduleException,
     AirflowSensorTimeout,
     AirflowSkipException,
     TaskDeferred,
 )
-
-from ipernity_provider.api.errors import TransientError
-from ipernity_provider.sensors.quota import IpernityQuotaSensor
-from ipernity_provider.triggers.quota import QuotaTrigger
-from scripts.rig import connection_json
 from tests.conftest import Connect, Service
 from tests.operators.test_operator import context
 from tests.sensors.test_sensor import FirstReschedule

@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import (
+
+from ipernity_provider.operators.ipernity import ReplaceFileOperator
+from ipernity_provider.sensors.ipernity import TicketSensor
+from tests.airflow_exceptions import (
     AirflowFailException,
     AirflowRescheduleException,
     AirflowSensorTimeout,
     AirflowSkipException,
 )
-
-from ipernity_provider.operators.ipernity import ReplaceFileOperator
-from ipernity_provider.sensors.ipernity import TicketSensor
 from tests.conftest import BOAT, Connect, Service
 from tests.operators.test_operator import StateStore, context
 

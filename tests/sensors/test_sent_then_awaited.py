@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException, TaskDeferred
 
 from ipernity_provider.operators.ipernity import ReplaceFileOperator
 from ipernity_provider.sensors.ipernity import TicketSensor
+from tests.airflow_exceptions import AirflowFailException, AirflowRescheduleException, TaskDeferred
 from tests.conftest import BOAT, Connect, Service
 from tests.operators.test_operator import StateStore, context
 from tests.sensors.test_sensor import FirstReschedule
