@@ -65,11 +65,9 @@ class TicketSensor(BaseSensorOperator):
         ipernity_conn_id: str = IpernityHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
-        super().__init__(
-            poke_interval=require_seconds("poke_interval", poke_interval),
-            timeout=None if timeout is None else require_seconds("timeout", timeout),
-            **kwargs,
-        )
+        if timeout is not None:  # before Airflow 3.3 a sensor does not take None
+            kwargs["timeout"] = require_seconds("timeout", timeout)
+        super().__init__(poke_interval=require_seconds("poke_interval", poke_interval), **kwargs)
         self.deferrable = require_flag("deferrable", deferrable)
         self.tickets = tickets
         self.ipernity_conn_id = ipernity_conn_id
