@@ -7,7 +7,16 @@ from pathlib import Path
 from typing import Literal, Self
 
 from ipernity_provider.api.errors import DocumentNotFound, TicketNotFound, TransientError
-from ipernity_provider.api.models import Document, Medias, Quota, Ticket, Token, Upload
+from ipernity_provider.api.models import (
+    Document,
+    DocumentPage,
+    MediaClass,
+    Medias,
+    Quota,
+    Ticket,
+    Token,
+    Upload,
+)
 from ipernity_provider.api.multipart import BeforeLastBlock, FilePath, Progress
 from ipernity_provider.api.parsing import Answer, Members, Payload
 from ipernity_provider.api.signing import ApiSignature, OAuthMultipart, OAuthSignature
@@ -16,6 +25,7 @@ from ipernity_provider.api.transport import Param, Timeouts, Transport
 DEFAULT_BASE_URL = "https://api.ipernity.com"
 MAX_TICKETS_PER_CALL = 50
 MAX_MD5_PER_CALL = 20
+MAX_DOCUMENTS_PER_PAGE = 100
 #: The most that is fetched of a file whose size is not known.
 MAX_DOWNLOAD_BYTES = 4 << 30
 
@@ -276,23 +286,52 @@ class IpernityClient:
         return Medias.from_reply(reply)
 
     def get_recent_documents(self, user_id: str) -> list[Document]:
-        """Return the first page of a user's documents (``doc.getList``).
+        """Return the first page of a user's documents, see :meth:`get_documents`."""
+        return list(self.get_documents(user_id).documents)
 
-        As far as is known, the newest come first.
+    def get_documents(
+        self,
+        user_id: str,
+        *,
+        page: int = 1,
+        media: MediaClass | None = None,
+        text: str | None = None,
+        album_id: str | None = None,
+        posted_since: int | None = None,
+    ) -> DocumentPage:
+        """Return one page of up to 100 of a user's documents.
 
+        This is ``doc.getList``; as far as is known, the newest come first. With one of the last
+        three parameters it is ``doc.search``, whose results for a text end at the 3000th.
+
+        :param page: counted from 1.
+        :param media: only documents of this class.
+        :param text: only documents that the service finds by it.
+        :param album_id: only documents of this album.
+        :param posted_since: unix seconds; only documents that were posted since.
         :raises ReplyInvalid: a document names another owner; most answers name none.
         """
-        extra = ["dates", "original", "md5"]
+        search: dict[str, Param] = {
+            "text": text,
+            "album_id": album_id,
+            "posted_min": posted_since,
+        }
+        method = "doc.getList" if set(search.values()) == {None} else "doc.search"
         reply = self._transport.call(
-            "doc.getList", {"user_id": user_id, "extra": extra, "per_page": 100}
+            method,
+            {
+                "user_id": user_id,
+                "media": media,
+                "extra": ["dates", "original", "md5"],
+                "per_page": MAX_DOCUMENTS_PER_PAGE,
+                "page": page,
+                **search,
+            },
         )
-        found = []
-        for members in Members(reply, "doc.getList").children("docs", "doc"):
-            document = Document.from_members(members)
-            owner = document.owner_id or None
-            _require_asked_for(members.child("owner"), "user_id", owner, [str(user_id), None])
-            found.append(document)
-        return found
+        for members in Members(reply, method).children("docs", "doc"):
+            owner = members.child("owner")
+            _require_asked_for(owner, "user_id", owner.id("user_id"), [str(user_id), None])
+        return DocumentPage.from_reply(reply, method, page, MAX_DOCUMENTS_PER_PAGE)
 
     def check_md5(self, sums: Iterable[str]) -> dict[str, list[str]]:
         """Return which documents have these MD5 checksums (``doc.checkMD5``).

@@ -5,11 +5,12 @@ Each value was checked when it was received (see :mod:`.parsing`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from ipernity_provider.api.parsing import Members, as_int
+from ipernity_provider.api.parsing import Members, as_int, as_text
 
 MediaClass = Literal["photo", "audio", "video", "other"]
 TicketState = Literal["pending", "done", "invalid", "unknown"]
@@ -19,6 +20,7 @@ LEVELS = ("none", "read", "write", "delete")
 
 _LONGEST_NAME = 1024
 _LONGEST_WORD = 32
+_DATE_AND_TIME = re.compile(r"(?!0000)[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,8 @@ class Document:
     :param replaced_at: unix seconds of the last replacement; 0 if there was none or the service
         does not say.
     :param asked_at: unix seconds at the service when it answered; None where it did not say.
+    :param created: when it was taken, ``YYYY-MM-DD HH:MM:SS`` by the camera's clock, without a time
+        zone; None where the service does not say.
     """
 
     doc_id: str
@@ -119,6 +123,7 @@ class Document:
     posted_at: int
     replaced_at: int
     asked_at: int | None
+    created: str | None = None
 
     @classmethod
     def from_reply(cls, reply: Mapping[str, Any]) -> Document:
@@ -132,6 +137,7 @@ class Document:
     def from_members(cls, doc: Members, asked_at: int | None = None) -> Document:
         dates = doc.child("dates")
         original = Media.from_members(doc.child("original"))
+        created = as_text(dates.values.get("created"))  # nothing depends on it but a proposal
         return cls(
             doc_id=doc.required_id("doc_id"),
             media=doc.text("media", _LONGEST_WORD),
@@ -144,7 +150,38 @@ class Document:
             posted_at=dates.number("posted_at") or 0,
             replaced_at=dates.number("replaced_at") or 0,
             asked_at=asked_at,
+            created=created if _DATE_AND_TIME.fullmatch(created) else None,
         )
+
+
+@dataclass(frozen=True)
+class DocumentPage:
+    """One page of a list of documents (``doc.getList``, ``doc.search``).
+
+    :param total: how many documents the whole list has; None where the service does not say.
+    :param is_last: no page follows. Where the service does not say how many there are, only an
+        empty page is the last one.
+    """
+
+    documents: tuple[Document, ...]
+    total: int | None
+    is_last: bool
+
+    @classmethod
+    def from_reply(cls, reply: Mapping[str, Any], method: str, page: int, per_page: int) -> Self:
+        """Read a reply.
+
+        :param page: the page that was asked for, from 1; an empty list reports page 1 of 0.
+        :param per_page: how many documents were asked for.
+        """
+        members = Members(reply, method)
+        docs = members.child("docs")
+        documents = tuple(map(Document.from_members, members.children("docs", "doc")))
+        # What cannot be read is no worse than what is missing: an empty page ends the list, too.
+        total, pages = as_int(docs.values.get("total")), as_int(docs.values.get("pages"))
+        if pages is None and total is not None:
+            pages = -(-total // (as_int(docs.values.get("per_page")) or per_page))
+        return cls(documents, total, not documents or (pages is not None and page >= pages))
 
 
 @dataclass(frozen=True)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from argparse import Namespace
 from collections.abc import Iterator
 from dataclasses import asdict
 
 from ipernity_provider.cli import metastore
-from ipernity_provider.cli.connection import environment_variable, read_settings
 from ipernity_provider.cli.errors import CommandFailed, exit_on_error
 from ipernity_provider.hooks.checks import CHECKS, Checks, Finding
-from ipernity_provider.hooks.settings import ConnectionSettingError, ConnectionSettings
+from ipernity_provider.hooks.settings import ConnectionSettingError
 
 MAX_SECONDS = 12.0
 
@@ -23,7 +21,7 @@ def check(options: Namespace) -> None:
     """Check a connection; exit with 1 if a check failed, with 2 if there is nothing to check."""
     as_json = bool(options.output)
     try:
-        settings = _read_connection(options.conn_id)
+        settings = metastore.require_settings(options.conn_id)
     except (CommandFailed, ConnectionSettingError) as error:
         if as_json:
             _print_json(options.conn_id, [Finding("connection", "failed", str(error))])
@@ -49,29 +47,6 @@ def fill_skipped(findings: Iterator[Finding]) -> Iterator[Finding]:
     for name in CHECKS:
         if name not in reached:
             yield Finding(name, "skipped", "Not checked, because of the failure above.")
-
-
-def _read_connection(conn_id: str) -> ConnectionSettings:
-    """Return the connection's settings.
-
-    :raises CommandFailed: there is no such connection, or it is unreadable or of another type.
-    :raises ConnectionSettingError: one of its fields is missing or wrong.
-    """
-    connection = metastore.find_connection(conn_id)
-    if connection is not None:
-        return read_settings(connection)
-    if (variable := environment_variable(conn_id)) in os.environ:
-        raise CommandFailed(
-            f"The environment variable {variable} is not a connection that Airflow can read. "
-            "Set it to JSON or a URI."
-        )
-    try:
-        metastore.is_stored(conn_id)  # raises if it is there, and unreadable
-    except metastore.DatabaseUnusable as error:
-        elsewhere = f"Connection {conn_id!r} is not in the environment or a secrets backend."
-        raise CommandFailed(f"{elsewhere} {error}") from None
-    undefined = f"Connection {conn_id!r} is not defined."
-    raise CommandFailed(f"{undefined} `airflow ipernity authorize` creates it.")
 
 
 def _print_json(conn_id: str, findings: list[Finding]) -> None:

@@ -10,9 +10,7 @@ import os
 import tempfile
 from argparse import Namespace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-from ipernity_provider.api.client import DEFAULT_BASE_URL
 from ipernity_provider.cli.errors import CommandFailed
 from ipernity_provider.cli.terminal import ask
 from ipernity_provider.hooks.settings import ConnectionSettingError, ConnectionSettings
@@ -22,7 +20,6 @@ if TYPE_CHECKING:
 
 CONN_TYPE = "ipernity"
 KEY_VARIABLE, SECRET_VARIABLE = "IPERNITY_API_KEY", "IPERNITY_API_SECRET"
-_WEBSITE_URL = "https://www.ipernity.com"
 _TOKEN_FIELDS = frozenset({"auth", "token", "token_secret"})
 
 
@@ -115,15 +112,6 @@ def read_settings(connection: Connection) -> ConnectionSettings:
     :raises ConnectionSettingError: a field is missing or wrong.
     """
     return ConnectionSettings.of(connection, connection.extra_dejson)
-
-
-def website_url(settings: ConnectionSettings) -> str:
-    """Return the root of the website with the consent pages: of the live service or a sandbox."""
-    base_url = settings.base_url
-    # The live service has two host names: that of its API has no website.
-    if base_url is None or urlsplit(base_url).hostname == urlsplit(DEFAULT_BASE_URL).hostname:
-        return _WEBSITE_URL
-    return base_url.rstrip("/").removesuffix("/api")
 
 
 def as_json(connection: Connection) -> str:

@@ -85,6 +85,44 @@ CHECK = ActionCommand(
     ),
 )
 
+DOCUMENTS = ActionCommand(
+    name="documents",
+    help="List the account's documents, or propose which local file belongs to which",
+    description=(
+        "Lists the documents of the token's owner, 100 in a call and two calls a second at most. "
+        "With --match FOLDER it proposes pairs of a document and a local file instead, by md5, "
+        "file name or capture time, for you to review; as CSV they are a manifest for "
+        "ReplaceFilesOperator. What fits several documents or files is not paired, but reported. "
+        "Nothing is changed. Exit code 0: done; 1: it failed; 2: the connection is missing or not "
+        "valid."
+    ),
+    func=lazy_load_command("ipernity_provider.cli.documents.documents"),
+    args=(
+        _CONN_ID,
+        Arg(("--album",), help="only this album: its number, or the address of its page"),
+        Arg(("--text",), help="only what the service finds by this text, 3000 at most"),
+        Arg(
+            ("--since",),
+            metavar="DATE",
+            help="only what was posted since, e.g. 2026-01-31 or 2026-01-31T12:00 (UTC)",
+        ),
+        Arg(
+            ("--media",),
+            choices=("photo", "audio", "video", "other"),
+            help="only this class of documents",
+        ),
+        Arg(("--match",), metavar="FOLDER", help="propose pairs with the files in and below it"),
+        Arg(
+            ("--format",),
+            choices=("csv", "json", "table"),
+            default="table",
+            # This name makes Airflow keep its log lines off stdout.
+            dest="output",
+            help="how to print (default: table)",
+        ),
+    ),
+)
+
 SANDBOX = ActionCommand(
     name="sandbox",
     help="Run the service's sandbox on this machine",
@@ -116,6 +154,6 @@ def get_ipernity_cli_commands() -> list[GroupCommand]:
         GroupCommand(
             name="ipernity",
             help="Connect to the photo service ipernity.com",
-            subcommands=(AUTHORIZE, CHECK, SANDBOX),
+            subcommands=(AUTHORIZE, CHECK, DOCUMENTS, SANDBOX),
         )
     ]

@@ -9,7 +9,6 @@ from ipernity_provider.api.client import IpernityClient
 from ipernity_provider.api.errors import AnswerLost, IpernityError, TransientError
 from ipernity_provider.api.parsing import as_map, as_text
 from ipernity_provider.api.signing import api_sig
-from ipernity_provider.cli.connection import website_url
 from ipernity_provider.hooks.settings import ConnectionSettings
 
 POLL_SECONDS = 3.0
@@ -32,7 +31,7 @@ def consent_url(settings: ConnectionSettings, frob: str, permissions: dict[str, 
     parameters = {"api_key": settings.api_key, "frob": frob, **permissions}
     # Unlike a call's signature, this one has no method in it.
     query = {**parameters, "api_sig": api_sig(parameters, "", settings.api_secret)}
-    return f"{website_url(settings)}/apps/authorize?{urlencode(query)}"
+    return f"{settings.website_url}/apps/authorize?{urlencode(query)}"
 
 
 def exchange(client: IpernityClient, frob: str) -> dict[str, str]:

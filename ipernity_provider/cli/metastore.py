@@ -8,11 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from ipernity_provider.cli.connection import CONN_TYPE, environment_variable
+from ipernity_provider.cli.connection import CONN_TYPE, environment_variable, read_settings
 from ipernity_provider.cli.errors import CommandFailed
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
+
+    from ipernity_provider.hooks.ipernity import IpernityHook
+    from ipernity_provider.hooks.settings import ConnectionSettings
 
 _CONTEXT = "_AIRFLOW_PROCESS_CONTEXT"
 
@@ -32,7 +35,7 @@ def find_connection(conn_id: str) -> Connection | None:
     from ipernity_provider.airflow_compat import AirflowNotFoundException
 
     try:
-        with _database_access():
+        with database_access():
             connection = BaseHook.get_connection(conn_id)
     except AirflowNotFoundException:
         return None
@@ -42,6 +45,45 @@ def find_connection(conn_id: str) -> Connection | None:
             "Choose another one with --conn-id."
         )
     return connection
+
+
+def require_settings(conn_id: str) -> ConnectionSettings:
+    """Return the connection's settings.
+
+    :raises CommandFailed: there is no such connection, or it is unreadable or of another type.
+    :raises ConnectionSettingError: one of its fields is missing or wrong.
+    """
+    connection = find_connection(conn_id)
+    if connection is not None:
+        return read_settings(connection)
+    if (variable := environment_variable(conn_id)) in os.environ:
+        raise CommandFailed(
+            f"The environment variable {variable} is not a connection that Airflow can read. "
+            "Set it to JSON or a URI."
+        )
+    try:
+        is_stored(conn_id)  # raises if it is there, and unreadable
+    except DatabaseUnusable as error:
+        elsewhere = f"Connection {conn_id!r} is not in the environment or a secrets backend."
+        raise CommandFailed(f"{elsewhere} {error}") from None
+    undefined = f"Connection {conn_id!r} is not defined."
+    raise CommandFailed(f"{undefined} `airflow ipernity authorize` creates it.")
+
+
+def connected_hook(conn_id: str) -> IpernityHook:
+    """Return a hook for a connection that is known to be valid.
+
+    :raises CommandFailed: it is not, exit code 2.
+    """
+    from ipernity_provider.hooks.ipernity import IpernityHook
+    from ipernity_provider.hooks.settings import ConnectionSettingError
+
+    hook = IpernityHook(conn_id)
+    try:
+        hook.settings = require_settings(conn_id)
+    except (CommandFailed, ConnectionSettingError) as error:
+        raise CommandFailed(str(error), 2) from None
+    return hook
 
 
 def is_stored(conn_id: str) -> bool:
@@ -165,7 +207,7 @@ def _open_row(conn_id: str) -> Iterator[tuple[Any, Any]]:
 
 
 @contextmanager
-def _database_access() -> Iterator[None]:
+def database_access() -> Iterator[None]:
     """Let Airflow look into its database, too, as it does for `airflow connections test`."""
     before = os.environ.get(_CONTEXT)
     os.environ[_CONTEXT] = "server"

@@ -19,7 +19,6 @@ from ipernity_provider.api.errors import (
     api_error,
 )
 from ipernity_provider.api.network_errors import host_of, transport_error
-from ipernity_provider.cli.connection import website_url
 from ipernity_provider.hooks.settings import ConnectionSettings
 
 OUT_OF_BAND = "oob"
@@ -34,7 +33,7 @@ class OAuthFlow:
 
     def __init__(self, settings: ConnectionSettings, callback: str) -> None:
         self._settings = settings
-        self._website = website_url(settings)
+        self._website = settings.website_url
         self._session = OAuth1Session(settings.api_key, settings.api_secret, callback_uri=callback)
         self.request_token = ""  # nosec B105  # not fetched yet
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseHook
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from ipernity_provider.api.client import IpernityClient
-    from ipernity_provider.api.models import Ticket
+    from ipernity_provider.api.listing import OnPage
+    from ipernity_provider.api.models import Document, MediaClass, Ticket
     from ipernity_provider.api.transport import Param
     from ipernity_provider.hooks.parameters import Seconds
     from ipernity_provider.hooks.settings import ConnectionSettings
@@ -97,6 +100,54 @@ class IpernityHook(BaseHook):
 
         with readable_failures(self.log), self.get_conn() as client:
             return client.check_tickets(tickets)
+
+    def list_documents(
+        self,
+        *,
+        album: str | int | None = None,
+        text: str | None = None,
+        since: date | str | int | None = None,
+        media: MediaClass | None = None,
+        pause: Seconds = 0.5,
+        on_page: OnPage | None = None,
+    ) -> Iterator[Document]:
+        """Yield the documents of the token's owner, page by page, with constant memory.
+
+        As far as is known, the newest come first. A ``text`` finds 3000 documents at most.
+
+        :param album: only those of this album: its number, or the address of its page.
+        :param text: only those that the service finds by this text.
+        :param since: only those posted since: a date, a datetime, ISO text (UTC where it names no
+            time zone), or unix seconds.
+        :param media: only ``photo``, ``audio``, ``video`` or ``other``.
+        :param pause: from the start of one call to that of the next one, at least, in seconds or as
+            timedelta; a call returns 100 documents.
+        :param on_page: called after each page with the number of documents received, and their
+            total if the service reports it.
+        :raises ParameterError: a filter is not valid.
+        """
+        from dataclasses import replace
+
+        from ipernity_provider.api.listing import iterate_documents
+        from ipernity_provider.hooks.failures import readable_failures
+        from ipernity_provider.hooks.parameters import require_seconds
+        from ipernity_provider.hooks.search import read_filters
+
+        filters = read_filters(album=album, text=text, since=since, media=media)
+        seconds = require_seconds("pause", pause)
+
+        def found() -> Iterator[Document]:
+            with readable_failures(self.log), self.get_conn() as client:
+                owner = client.check_token().user_id
+                pages = f"{self.settings.website_url}/doc/{owner}"
+                for document in iterate_documents(
+                    client, owner, pause=seconds, on_page=on_page, **filters
+                ):
+                    # A list does not name the owner and the page of each.
+                    link = document.link or f"{pages}/{document.doc_id}"
+                    yield replace(document, owner_id=owner, link=link)
+
+        return found()
 
     def replace_file(
         self,

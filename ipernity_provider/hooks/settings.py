@@ -100,6 +100,17 @@ class ConnectionSettings:
         )
 
     @property
+    def website_url(self) -> str:
+        """The root of the website: of the live service, or of a sandbox."""
+        from ipernity_provider.api.client import DEFAULT_BASE_URL
+
+        base_url = self.base_url
+        # The live service has two host names: that of its API has no website.
+        if base_url is None or urlsplit(base_url).hostname == urlsplit(DEFAULT_BASE_URL).hostname:
+            return "https://www.ipernity.com"
+        return base_url.rstrip("/").removesuffix("/api")
+
+    @property
     def secrets(self) -> list[str]:
         """What no log may show."""
         proxy = urlsplit(self.proxy or "").password or ""

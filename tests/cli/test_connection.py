@@ -15,7 +15,6 @@ from ipernity_provider.cli.connection import (
     complete_connection,
     draft_connection,
     read_settings,
-    website_url,
 )
 
 KEY, SECRET = "0123456789abcdef", "s/e+c@r:e t'"
@@ -93,7 +92,7 @@ def test_the_live_website_has_another_name_than_its_api(host: str | None, websit
     connection = Connection(
         conn_id="x", host=host, password=SECRET, extra=json.dumps({"api_key": KEY})
     )
-    assert website_url(read_settings(connection)) == website
+    assert read_settings(connection).website_url == website
 
 
 def test_the_only_default_permission_is_writing_documents() -> None:

@@ -1,0 +1,51 @@
+"""Progress bars: on stderr, and only where a person looks at it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+Advance = Callable[[int, int | None], None]
+"""Called with what is done and with the total, if it is known."""
+
+
+@contextmanager
+def progress_bar(label: str, *, in_bytes: bool = False, hidden: bool = False) -> Iterator[Advance]:
+    """Show a bar while the block runs; it disappears at its end.
+
+    :param in_bytes: the numbers are bytes: show MB and the speed.
+    :param hidden: show none, because the block prints to the same terminal.
+    """
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    numbers: list[ProgressColumn] = (
+        [DownloadColumn(), TransferSpeedColumn()] if in_bytes else [MofNCompleteColumn()]
+    )
+    with Progress(
+        TextColumn(label, markup=False),
+        BarColumn(),
+        *numbers,
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        redirect_stdout=False,  # what is printed there may go to a file
+        redirect_stderr=False,
+        disable=hidden or not sys.stderr.isatty(),
+    ) as progress:
+        bar = progress.add_task("", total=None)
+
+        def advance(done: int, total: int | None) -> None:
+            progress.update(bar, completed=done, total=total)
+
+        yield advance
