@@ -56,6 +56,34 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "cli": ["ipernity_provider.cli.definition.get_ipernity_cli_commands"],
+        "config": {
+            "ipernity": {
+                "description": "The view *ipernity replacements* in Airflow's UI.",
+                "options": {
+                    "view_roots": {
+                        "description": (
+                            "Folders and object storage URIs, separated by commas, below which the"
+                            " API server may read the reports and backups that tasks name. Empty:"
+                            " it reads none."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "/data/ipernity,s3://media/backups",
+                        "default": "",
+                    },
+                    "view_pictures": {
+                        "description": (
+                            "Whether the view shows pictures of documents, asked of the service"
+                            " with the task's connection."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "boolean",
+                        "example": None,
+                        "default": "True",
+                    },
+                },
+            }
+        },
         "extra-links": ["ipernity_provider.links.ipernity.DocumentLink"],
         "connection-types": [
             {

@@ -29,7 +29,11 @@ def main() -> None:
         folder = Path(place, "pictures")
         prepare(folder, sandbox)
         say("Starting Airflow, half a minute ...")
-        env = airflow_env(Path(place, "airflow"), IPERNITY_FOLDER=str(folder))
+        env = airflow_env(
+            Path(place, "airflow"),
+            IPERNITY_FOLDER=str(folder),
+            AIRFLOW__IPERNITY__VIEW_ROOTS=str(folder),
+        )
         with running_airflow(env) as airflow:
             set_up(airflow, sandbox, folder)
             say(f"  sandbox  {sandbox}")

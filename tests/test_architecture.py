@@ -27,6 +27,7 @@ MAY_IMPORT = {
     "triggers": {*_CORE, "hooks", "triggers", *_AIRFLOW},
     "operators": {*_CORE, "state", "hooks", "links", "triggers", "operators", *_AIRFLOW},
     "sensors": {*_CORE, "hooks", "triggers", "sensors", *_AIRFLOW},
+    "plugins": {*_CORE, "hooks", "plugins", *_AIRFLOW},
     "cli": {*_CORE, "hooks", "cli", "sandbox", *_AIRFLOW},
     "sandbox": {"sandbox"},
     "testing.py": {"api", "sandbox"},
