@@ -176,6 +176,17 @@ def test_each_option_of_authorize_is_described(argument: Any) -> None:
     assert any(name.partition(" ")[0] == flag for name in table("connecting.md", "option"))
 
 
+@pytest.mark.parametrize(
+    ("name", "option"), get_provider_info()["config"]["ipernity"]["options"].items()
+)
+def test_each_option_of_the_view_is_described_with_its_default(
+    name: str, option: dict[str, Any]
+) -> None:
+    head = "option in section `[ipernity]` of Airflow's configuration"
+    _, default = table("view.md", head)[name]
+    assert default.strip("`").partition(":")[0] == (option["default"] or "none")
+
+
 # -- sentences -------------------------------------------------------------------------------------
 
 
