@@ -11,10 +11,11 @@ from aiohttp import web
 
 from ipernity_provider.sandbox import reply
 from ipernity_provider.sandbox.auth import authorize
-from ipernity_provider.sandbox.catalog import METHODS, NOT_EMULATED
+from ipernity_provider.sandbox.catalog import ANSWERS_103, ENVELOPES, METHODS
 from ipernity_provider.sandbox.errors import ApiError, not_emulated
 from ipernity_provider.sandbox.faults import apply_fault, drop_connection, fault_reply
 from ipernity_provider.sandbox.methods.registry import HANDLERS
+from ipernity_provider.sandbox.parameters import PARAMETERS, Parameters
 from ipernity_provider.sandbox.request import ApiRequest, UploadLimits, read_request
 from ipernity_provider.sandbox.state import SANDBOX, Sandbox
 
@@ -67,21 +68,32 @@ async def _handle(sandbox: Sandbox, request: ApiRequest) -> web.Response:
             raise not_emulated("the format php is not emulated")
         if request.format not in ("json", "xml"):
             raise ApiError(102)
-        if request.method in NOT_EMULATED:
-            raise not_emulated(f"the method {request.method} is not emulated")
-        method = METHODS.get(request.method)
-        if method is None:
-            raise ApiError(103)
-        call = authorize(request, method.requires, sandbox)
-        for name in method.not_applied:
-            if request.param(name):
-                raise not_emulated(f"the parameter {name} of {request.method} is not emulated")
+        parameters = _parameters(request.method)
+        call = authorize(request, METHODS[request.method].requires, sandbox)
+        given = [name for name, value in request.params.items() if value]
+        name = parameters.not_applied(given)
+        if name is not None:
+            raise not_emulated(f"the parameter {name} of {request.method} is not emulated")
         payload = await HANDLERS[request.method](call)
     except ApiError as error:
         return _failure(sandbox, request.format, error)
     numbers = sandbox.settings.numbers_as_numbers
     response = reply.success(payload, request.format, sandbox.at(), numbers=numbers)
     return _with_content_type(sandbox, response)
+
+
+def _parameters(method: str) -> Parameters:
+    """Return the parameters of a method that the sandbox has.
+
+    :raises ApiError: 103 for a name that the service does not have, 900 for one that it has.
+    """
+    if method in PARAMETERS:
+        return PARAMETERS[method]
+    if method in ENVELOPES:
+        raise not_emulated(f"requests of the form {method} are not emulated")
+    if method in METHODS and method not in ANSWERS_103:
+        raise not_emulated(f"the method {method} of the service is not emulated")
+    raise ApiError(103)
 
 
 def _failure(sandbox: Sandbox, reply_format: str, error: ApiError) -> web.Response:

@@ -41,6 +41,7 @@ def make_app(sandbox: Sandbox, allowed_hosts: frozenset[str] = frozenset()) -> w
     add(get, "/", pages.gallery)
     add(get, "/doc/{user}/{doc_id}", pages.document)
     add(get, "/cdn/200/{high}/{low}/{name}", pages.media)
+    add(get, "/cdn/icon/{user_id}.png", pages.icon)
     add(get, "/_sandbox/style.css", pages.style)
     add(get, "/_sandbox/settings", control.get_settings)
     add((hdrs.METH_PUT,), "/_sandbox/settings", control.put_settings)

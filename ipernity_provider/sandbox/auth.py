@@ -5,13 +5,14 @@ The order (the service's own is not known): the key or OAuth, the signature, the
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from ipernity_provider.sandbox.api_sig import verify_api_sig
 from ipernity_provider.sandbox.catalog import Requirements
 from ipernity_provider.sandbox.credentials import ACCOUNT, API_KEY, API_SECRET, Token
-from ipernity_provider.sandbox.documents import PUBLIC, Document
-from ipernity_provider.sandbox.errors import ApiError
+from ipernity_provider.sandbox.documents import Document
+from ipernity_provider.sandbox.errors import ApiError, not_emulated
 from ipernity_provider.sandbox.oauth import OAuthRequest, uses_oauth, verify_oauth
 from ipernity_provider.sandbox.request import ApiRequest
 from ipernity_provider.sandbox.state import Sandbox
@@ -49,13 +50,37 @@ class AuthorizedCall:
             raise self.error(code)
         return document
 
+    def unknown(self, sentence: str) -> ApiError:
+        """Return the error for a value of which it is not known what the service does with it."""
+        return not_emulated(f"{self.request.method}: {sentence}")
+
     def sees(self, document: Document) -> bool:
-        return document.share == PUBLIC or (
+        return document.is_public or (
             document.owner == ACCOUNT and self.sandbox.allows(self.token, "doc", "read")
         )
 
     def owns(self, document: Document) -> bool:
         return self.token is not None and document.owner == ACCOUNT
+
+    def extras(self, documented: Collection[str]) -> list[str]:
+        """Return the members that the parameter ``extra`` requests.
+
+        :raises ApiError: 900 for one that is not documented.
+        """
+        for name in self.request.listed("extra"):
+            if name not in documented:
+                raise self.unknown(f"extra={name[:40]!a} is not documented")
+        return self.request.listed("extra")
+
+    def listed_doc_ids(self) -> list[str]:
+        """Return the documents that ``doc_id`` lists, each once.
+
+        :raises ApiError: 900 when there are none.
+        """
+        doc_ids = list(dict.fromkeys(self.request.listed("doc_id")))
+        if not doc_ids:
+            raise self.unknown("doc_id is missing")
+        return doc_ids
 
     def required(self, name: str, code: int) -> str:
         """Return a parameter that the method requires.
@@ -83,7 +108,7 @@ def authorize(request: ApiRequest, requires: Requirements, sandbox: Sandbox) -> 
         token = _token_by_api_sig(request, sandbox, sign=requires.sign)
     if token is None and requires.token:
         raise ApiError(106)
-    if requires.right != "none" and not sandbox.allows(token, "doc", requires.right):
+    if requires.token and not sandbox.allows(token, requires.area, requires.level):
         raise ApiError(110)
     return AuthorizedCall(sandbox, request, token)
 

@@ -1,4 +1,7 @@
-"""The service's methods: what each one requires, and which of them are not emulated."""
+"""The service's 102 methods, as its own list of methods describes them.
+
+Which of them the sandbox has, and with which parameters, is in :mod:`.parameters`.
+"""
 
 from __future__ import annotations
 
@@ -9,79 +12,168 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Requirements:
-    """What a method requires of its caller, as the service's own list of methods has it.
+    """What a method requires of its caller.
 
     :param verb: ``POST`` for a method that writes, ``GET`` for the one method that other clients
         could only GET.
-    :param right: the level of the right ``doc`` that the token must carry.
+    :param area: what the right of the token is about; empty when none is required.
+    :param level: the level of that right. A method that works without a token requires it for
+        private items only.
+    :param safety: whether the list of methods marks it with ``safety``; its meaning is not known.
     """
 
     token: bool = False
     sign: bool = False
     verb: Literal["any", "POST", "GET"] = "any"
-    right: Literal["none", "read", "write", "delete"] = "none"
+    area: str = ""
+    level: str = "none"
+    safety: bool = False
 
 
 @dataclass(frozen=True)
 class Method:
-    """A method of the service that the sandbox has.
-
-    :param not_applied: documented parameters that the sandbox does not apply. A call with one of
-        them is refused: to ignore it would report a success that did not happen.
-    """
+    """A method of the service; the title is in the sandbox's own words."""
 
     title: str
     requires: Requirements
-    not_applied: tuple[str, ...] = ()
 
 
-_ANYONE = Requirements()
-_SIGNED = Requirements(sign=True)
-_TOKEN = Requirements(token=True, sign=True)
-_READ = Requirements(token=True, sign=True, right="read")
-_WRITE_BY_ANY_VERB = Requirements(token=True, sign=True, right="write")
-_WRITE = Requirements(token=True, sign=True, verb="POST", right="write")
-_DELETE = Requirements(token=True, sign=True, verb="POST", right="delete")
-_FLAGS = ("is_public", "is_family", "is_friend")
-_PERMS = ("perm_comment", "perm_tag", "perm_tagme")
+# name, what it requires (post: POST, token and signature; token: both of these), right, title
+_TABLE = """
+account.getQuota         token        doc:write     The account's limits
+album.create             post         doc:write     A new album
+album.delete             post         doc:delete    Delete an album
+album.docs.add           post         doc:write     Put documents into an album
+album.docs.getContext    -,safety     -             A document's neighbours in an album
+album.docs.getList       -,safety     -             The documents of an album
+album.docs.remove        post         doc:write     Take documents out of an album
+album.docs.setList       post         doc:write     Replace an album's documents and cover
+album.edit               post         doc:write     Change an album's texts and cover
+album.get                -            doc:read      One album
+album.getFaves           -            doc:read      Who marked an album as a favourite
+album.getList            -,safety     -             The albums of a user
+album.getVisitors        token        doc:read      An album's latest visitors
+album.orderList          post         doc:write     Change the order of the albums
+album.setPerms           post         doc:write     Change who sees an album
+api.methods.get          get          -             One method
+api.methods.getList      -            -             All methods
+auth.checkToken          token        -             What a token allows
+auth.getFrob             sign         -             Start an authorization
+auth.getToken            sign         -             Exchange a frob
+doc.albums.add           post         doc:write     Put a document into albums
+doc.checkMD5             token        doc:read      Find documents by the checksum of their files
+doc.comments.add         post         doc:write     Comment on a document
+doc.comments.delete      post         doc:write     Delete a comment on a document
+doc.comments.edit        post         doc:write     Change a comment on a document
+doc.comments.get         -            doc:read      One comment on a document
+doc.comments.getList     -            doc:read      The comments on a document
+doc.comments.reply       post         doc:write     Reply to a comment on a document
+doc.delete               post         doc:delete    Delete a document
+doc.get                  -            doc:read      One document
+doc.getContainers        -            doc:read      The albums and groups of a document
+doc.getContext           -            doc:read      A document's neighbours
+doc.getExif              -            doc:read      What a file says about itself
+doc.getFaves             -            doc:read      Who marked a document as a favourite
+doc.getList              -,safety     -             The documents of a user
+doc.getMedias            -            doc:read      The files of a document
+doc.getPerms             token        doc:read      Who sees, comments and tags a document
+doc.getVisitors          token        doc:read      A document's latest visitors
+doc.notes.add            post         doc:write     A new note on a photo
+doc.notes.delete         post         doc:write     Delete a note on a photo
+doc.notes.edit           post         doc:write     Change a note on a photo
+doc.search               -,safety     doc:read      Search documents
+doc.set                  post,safety  doc:write     Change a document
+doc.setGeo               post         doc:write     Change a document's position
+doc.setLicense           post         doc:write     Change a document's licence
+doc.setPerms             post         doc:write     Change who sees, comments and tags a document
+doc.setSafety            post         doc:write     Change for whom a document is safe
+doc.tags.add             post         doc:write     Tag a document
+doc.tags.edit            post         doc:write     Replace a document's tags
+doc.tags.getList         -            doc:read      The tags of a document
+doc.tags.remove          post         doc:write     Remove tags from a document
+explore.docs.getPopular  -            doc:read      The week's most popular documents
+explore.docs.getRecent   -            doc:read      The latest documents of all users
+explore.docs.homepage    -            doc:read      The documents of the homepage
+explore.groups.getRandom -            -             Some groups
+faves.albums.add         post         doc:write     Mark an album as a favourite
+faves.albums.getList     -            doc:read      A user's favourite albums
+faves.albums.remove      post         doc:write     Unmark an album as a favourite
+faves.docs.add           post         doc:write     Mark a document as a favourite
+faves.docs.getList       -,safety     doc:read      A user's favourite documents
+faves.docs.remove        post         doc:write     Unmark a document as a favourite
+folder.albums.add        post         doc:write     Put albums into a folder
+folder.albums.getList    -,safety     -             The albums of a folder
+folder.albums.remove     post         doc:write     Take albums out of a folder
+folder.create            post         doc:write     A new folder
+folder.delete            post         doc:delete    Delete a folder
+folder.edit              post         doc:write     Change a folder
+folder.get               -            doc:read      One folder
+folder.getList           -            -             The folders of a user
+folder.orderList         post         doc:write     Change the order of the folders
+group.docs.add           post         doc:write     Put documents into a group
+group.docs.getContext    -            doc:read      A document's neighbours in a group
+group.docs.getList       -,safety     doc:read      The documents of a group
+group.docs.remove        post         doc:write     Take documents out of a group
+group.get                -            -             One group
+group.getList            -            -             The groups of a user
+group.search             -            -             Search groups
+network.autocomplete     token        network:read  Members by the first letters of a name
+network.docs.getRecent   token        -             The latest documents of the network
+network.getList          -            network:read  The network of a user
+post.comments.add        post         post:write    Comment on a post
+post.comments.delete     post         post:write    Delete a comment on a post
+post.comments.edit       post         post:write    Change a comment on a post
+post.comments.get        -            post:read     One comment on a post
+post.comments.getList    -            post:read     The comments on a post
+post.comments.reply      post         post:write    Reply to a comment on a post
+post.get                 -            blog:read     One post
+post.getContext          -            post:read     A post's neighbours
+post.getFaves            -            post:read     Who marked a post as a favourite
+post.getList             -,safety     -             The posts of a user
+post.getVisitors         token        post:read     A post's latest visitors
+post.search              -,safety     post:read     Search posts
+post.set                 post,safety  blog:write    Change a post
+tags.docs.getList        -,safety     doc:read      The documents with a tag
+tags.user.getList        -            -             The tags of a user
+tags.user.getPopular     -            -             A user's most frequent tags
+test.echo                -            -             Return the parameters
+test.hello               -            -             Return a greeting
+upload.checkTickets      token        doc:write     The state of uploads
+upload.file              post,safety  doc:write     A new document
+upload.replace           post         doc:write     Another file for a document
+user.get                 sign         -             One user
+"""
 
-METHODS: Mapping[str, Method] = {
-    "account.getQuota": Method("The account's limits", _WRITE_BY_ANY_VERB),
-    "api.methods.get": Method("One method", Requirements(verb="GET")),
-    "api.methods.getList": Method("All methods", _ANYONE),
-    "auth.checkToken": Method("What a token allows", _TOKEN),
-    "auth.getFrob": Method("Start an authorization", _SIGNED),
-    "auth.getToken": Method("Exchange a frob", _SIGNED),
-    "doc.checkMD5": Method("Find documents by the checksum of their files", _READ),
-    "doc.delete": Method("Delete a document", _DELETE),
-    "doc.get": Method("One document", _ANYONE),
-    "doc.getList": Method("The documents of a user", _ANYONE),
-    "doc.getMedias": Method("The files of a document", _ANYONE),
-    "doc.set": Method("Change a document's texts", _WRITE, (*_FLAGS, *_PERMS)),
-    "test.echo": Method("Return the parameters", _ANYONE),
-    "test.hello": Method("Return a greeting", _ANYONE),
-    "upload.checkTickets": Method("The state of uploads", _WRITE_BY_ANY_VERB),
-    "upload.file": Method("A new document", _WRITE, ("album_id", "member_ids", "dir", *_PERMS)),
-    "upload.replace": Method("Another file for a document", _WRITE),
-    "user.get": Method("One user", _SIGNED, ("extra",)),
+
+def _method(line: str) -> tuple[str, Method]:
+    name, needs, right, title = line.split(maxsplit=3)
+    need, _, safety = needs.partition(",")
+    area, _, level = right.partition(":")
+    requires = Requirements(
+        token=need in ("post", "token"),
+        sign=need in ("post", "token", "sign"),
+        verb="POST" if need == "post" else "GET" if need == "get" else "any",
+        area=area if level else "",
+        level=level or "none",
+        safety=bool(safety),
+    )
+    return name, Method(title, requires)
+
+
+METHODS: Mapping[str, Method] = dict(map(_method, _TABLE.strip().splitlines()))
+
+SERVICES: Mapping[str, str] = {
+    "album.getVisitors": "doc",
+    "api.methods.get": "api.method",
+    "api.methods.getList": "api.method",
+    "group.get": "doc",
+    "network.docs.getRecent": "doc",
+    "post.getVisitors": "doc",
 }
+"""The service that a method is listed under, where it is not the first part of its name."""
 
-NOT_EMULATED = frozenset(
-    {
-        "album.docs.add",
-        "doc.getContainers",
-        "doc.search",
-        "doc.setGeo",
-        "doc.setLicense",
-        "doc.setPerms",
-        "doc.setSafety",
-        "doc.tags.add",
-        "doc.tags.edit",
-        "doc.tags.getList",
-        "doc.tags.remove",
-        "soap",
-        "tags.user.getList",
-        "xmlrpc",
-    }
-)
-"""Methods that the service documents and the sandbox does not have."""
+ANSWERS_103 = frozenset({"doc.albums.add"})
+"""Listed, but another client was answered that there is no such method."""
+
+ENVELOPES = frozenset({"soap", "xmlrpc"})
+"""Other forms of request, which name the method in their body."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -10,6 +11,8 @@ from typing import Literal, TypeAlias
 MediaClass: TypeAlias = Literal["photo", "audio", "video", "other"]
 
 PRIVATE = 0
+FAMILY = 1
+FRIENDS = 2
 PUBLIC = 4
 
 
@@ -21,6 +24,10 @@ class User:
     username: str
     alias: str
     realname: str
+
+    @property
+    def icon_path(self) -> str:
+        return f"/cdn/icon/{self.user_id}.png"
 
 
 @dataclass(frozen=True)
@@ -54,12 +61,42 @@ class StoredFile:
 
 @dataclass(frozen=True)
 class Version:
-    """An earlier file of a document; its bytes are gone."""
+    """An earlier file of a document, and when it was replaced."""
 
     md5: str
     bytes: int
     filename: str
     until: int
+
+
+@dataclass(frozen=True)
+class Tag:
+    """A keyword, or a member who is on the picture.
+
+    :param id: for a member, the user id; for a keyword, a number of the tag's own.
+    :param user_id: who added it.
+    :param tag: the keyword, or the member's name.
+    """
+
+    type: Literal["keyword", "member"]
+    id: str
+    user_id: str
+    tag: str
+    added_at: int
+
+
+@dataclass
+class Note:
+    """A text on an area of a photo; ``member`` is the person whom it shows."""
+
+    note_id: str
+    author: User
+    x: int
+    y: int
+    w: int
+    h: int
+    content: str = ""
+    member: User | None = None
 
 
 @dataclass
@@ -82,13 +119,18 @@ class Document:
     share: int = PRIVATE
     lat: float | None = None
     lng: float | None = None
-    keywords: tuple[str, ...] = ()
+    perm_comment: int = 5
+    perm_tag: int = 5
+    perm_tagme: int = 5
+    tags: list[Tag] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
     modified_at: int = 0
     replaced_at: int | None = None
     revision: int = 1
     marker: int = 1
     secrets: int = 1
     earlier: list[Version] = field(default_factory=list)
+    _tags_made: int = field(default=0, repr=False)
 
     def __post_init__(self) -> None:
         self.modified_at = self.modified_at or self.posted_at
@@ -105,6 +147,37 @@ class Document:
         self.revision += 1
         self.marker += address_change == "marker"
         self.secrets += address_change == "path"
+
+    @property
+    def is_public(self) -> bool:
+        return self.share == PUBLIC
+
+    def add_keywords(self, keywords: Iterable[str], by: User, at: int) -> int:
+        """Add the keywords that the document does not have yet; return how many these are."""
+        before = len(self.tags)
+        for keyword in keywords:
+            if self.tag("keyword", keyword) is None:
+                self._tags_made += 1
+                number = f"{self.doc_id}{self._tags_made}"
+                self.tags.append(Tag("keyword", number, by.user_id, keyword, at))
+        return len(self.tags) - before
+
+    def add_members(self, members: Iterable[User], by: User, at: int) -> int:
+        """Add the people that the document does not show yet; return how many these are."""
+        before = len(self.tags)
+        for member in members:
+            if self.tag("member", member.user_id) is None:
+                tag = Tag("member", member.user_id, by.user_id, member.username, at)
+                self.tags.append(tag)
+        return len(self.tags) - before
+
+    def tag(self, kind: Literal["keyword", "member"], name: str) -> Tag | None:
+        """Return the tag with this keyword, in any letter case, or of the member with this id."""
+        for tag in self.tags:
+            known = tag.tag if kind == "keyword" else tag.id
+            if tag.type == kind and known.casefold() == name.casefold():
+                return tag
+        return None
 
     def original_name(self) -> str:
         return f"{self.doc_id}.{self._secret('original')}.{self.file.ext}"

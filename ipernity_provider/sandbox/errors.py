@@ -40,6 +40,12 @@ COMMON_TITLES: Mapping[int, str] = {
 QUOTA_OF_UPLOAD_FILE = 7
 """The sandbox's choice: the number of ``upload.file`` for a used-up volume is not known."""
 
+_NO_DOCUMENT = {1: "Document not found"}
+_NO_USER = {1: "User invalid"}
+_NO_ALBUM = {1: "Album not found"}
+_NO_GROUP = {1: "Group not found"}
+_TAGS = {**_NO_DOCUMENT, 2: "Parameter missing", 3: "Maximum reached"}
+
 METHOD_TITLES: Mapping[str, Mapping[int, str]] = {
     "upload.replace": {
         1: "File is missing or empty",
@@ -56,12 +62,36 @@ METHOD_TITLES: Mapping[str, Mapping[int, str]] = {
         QUOTA_OF_UPLOAD_FILE: "User exceeded upload limits",
     },
     "upload.checkTickets": {1: "Tickets not found", 2: "Too many tickets"},
-    "doc.get": {1: "Document not found"},
-    "doc.getMedias": {1: "Document not found"},
-    "doc.getList": {1: "User invalid"},
-    "doc.checkMD5": {1: "Document not found", 2: "Too many checksums"},
-    "doc.set": {1: "Document not found", 2: "Parameter missing", 3: "Invalid argument"},
-    "doc.delete": {1: "Document not found"},
+    "doc.get": _NO_DOCUMENT,
+    "doc.getContainers": _NO_DOCUMENT,
+    "doc.getMedias": _NO_DOCUMENT,
+    "doc.getList": _NO_USER,
+    "doc.checkMD5": {**_NO_DOCUMENT, 2: "Too many checksums"},
+    "doc.delete": _NO_DOCUMENT,
+    "doc.notes.add": _NO_DOCUMENT,
+    "doc.notes.delete": {1: "Note not found"},
+    "doc.notes.edit": {1: "Note not found"},
+    "doc.search": _NO_USER,
+    "doc.set": {**_NO_DOCUMENT, 2: "Parameter missing", 3: "Invalid argument"},
+    "doc.setGeo": _NO_DOCUMENT,
+    "doc.setLicense": _NO_DOCUMENT,
+    "doc.setPerms": {**_NO_DOCUMENT, 2: "Invalid argument"},
+    "doc.setSafety": _NO_DOCUMENT,
+    "doc.tags.add": _TAGS,
+    "doc.tags.edit": _TAGS,
+    "doc.tags.getList": _NO_DOCUMENT,
+    "doc.tags.remove": _TAGS,
+    "album.delete": _NO_ALBUM,
+    "album.docs.add": _NO_ALBUM,
+    "album.docs.getList": _NO_ALBUM,
+    "album.docs.remove": _NO_ALBUM,
+    "album.edit": _NO_ALBUM,
+    "album.get": _NO_ALBUM,
+    "album.getList": _NO_USER,
+    "group.docs.add": _NO_GROUP,
+    "group.docs.getList": _NO_GROUP,
+    "group.docs.remove": _NO_GROUP,
+    "group.getList": _NO_USER,
     "auth.getToken": {1: "Frob missing", 2: "Frob invalid"},
     "user.get": {1: "User not found"},
     "api.methods.get": {1: "Method not found"},

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import mimetypes
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from ipernity_provider.sandbox.documents import MediaClass, StoredFile, Thumbnail
 
@@ -14,6 +16,9 @@ Image.MAX_IMAGE_PIXELS = None  # big scans are allowed; THUMBNAIL_PIXELS bounds 
 
 LABELS = ("75x", "100", "240", "250x", "500", "560", "640", "800")
 """The sizes that every visitor sees; ``x`` marks a square. Bigger ones depend on the owner."""
+
+ALL_LABELS = (*LABELS, "1024", "1600", "2048")
+"""All documented sizes."""
 
 LARGEST = 800
 THUMBNAIL_PIXELS = 200_000_000
@@ -24,11 +29,17 @@ _PHOTO_BRANDS = (b"heic", b"heix", b"mif1", b"msf1", b"avif")
 
 @dataclass(frozen=True)
 class Probe:
-    """What a file is; the size in pixels is 0 unless it is a picture that can be opened."""
+    """What a file is; the size in pixels is 0 unless it is a picture that can be opened.
+
+    :param created: when the photo was taken, by its EXIF data: local ``YYYY-MM-DD HH:MM:SS``.
+    :param place: where, in degrees of latitude and longitude.
+    """
 
     media: MediaClass
     w: int = 0
     h: int = 0
+    created: str = ""
+    place: tuple[float, float] | None = None
 
 
 def probe(path: Path, filename: str) -> Probe:
@@ -36,12 +47,47 @@ def probe(path: Path, filename: str) -> Probe:
     try:
         with Image.open(path) as image:
             if image.format not in _NOT_PHOTOS:
-                return Probe("photo", *image.size)
+                exif = _exif(image)
+                return Probe("photo", *image.size, _created(exif), _place(exif))
     except Exception:  # nosec B110  # noqa: BLE001, S110 - Pillow raises many errors for what is not a picture
         pass
     with path.open("rb") as file:
         head = file.read(16)
     return Probe(_class_by_magic(head) or _class_by_name(filename))
+
+
+def _exif(image: Image.Image) -> Image.Exif:
+    """Return the picture's EXIF data; none if they cannot be read."""
+    try:
+        return image.getexif()
+    except Exception:  # noqa: BLE001 - Pillow raises many errors for damaged data
+        return Image.Exif()
+
+
+def _created(exif: Image.Exif) -> str:
+    """Return the time at which the photo was taken, or an empty text."""
+    try:
+        text = exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal]
+        return str(dt.datetime.strptime(str(text).strip("\0 "), "%Y:%m:%d %H:%M:%S"))
+    except Exception:  # noqa: BLE001 - it is missing, is no time, or Pillow cannot read the data
+        return ""
+
+
+def _place(exif: Image.Exif) -> tuple[float, float] | None:
+    """Return the degrees of latitude and longitude, or None when they are missing or wrong."""
+    try:
+        gps = exif.get_ifd(ExifTags.IFD.GPSInfo)
+        lat = _degrees(gps[ExifTags.GPS.GPSLatitude], gps[ExifTags.GPS.GPSLatitudeRef] == "S")
+        lng = _degrees(gps[ExifTags.GPS.GPSLongitude], gps[ExifTags.GPS.GPSLongitudeRef] == "W")
+    except Exception:  # noqa: BLE001 - as above
+        return None
+    return (lat, lng) if abs(lat) <= 90 and abs(lng) <= 180 else None
+
+
+def _degrees(parts: Sequence[float], negative: bool) -> float:
+    degrees, minutes, seconds = (float(part) for part in parts)
+    value = round(degrees + minutes / 60 + seconds / 3600, 6)
+    return -value if negative else value
 
 
 def _class_by_magic(head: bytes) -> MediaClass | None:

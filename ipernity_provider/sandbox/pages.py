@@ -11,8 +11,9 @@ from typing import Any
 from aiohttp import web
 from jinja2 import Environment, PackageLoader
 
-from ipernity_provider.sandbox.credentials import ACCOUNT
+from ipernity_provider.sandbox.credentials import ACCOUNT, USERS
 from ipernity_provider.sandbox.documents import PUBLIC, Document
+from ipernity_provider.sandbox.pictures import draw_icon
 from ipernity_provider.sandbox.state import SANDBOX
 from ipernity_provider.sandbox.web_security import consent_policy
 
@@ -113,6 +114,14 @@ async def not_found(_: web.Request) -> web.StreamResponse:
 
 async def style(_: web.Request) -> web.StreamResponse:
     return web.Response(text=_STYLE, content_type="text/css")
+
+
+async def icon(request: web.Request) -> web.StreamResponse:
+    """Send a user's picture: a circle in a colour of the user's own."""
+    user_id = request.match_info["user_id"]
+    if user_id not in {user.user_id for user in USERS}:
+        return await not_found(request)
+    return web.Response(body=draw_icon(user_id), content_type="image/png")
 
 
 async def media(request: web.Request) -> web.StreamResponse:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import math
+import zlib
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
@@ -143,6 +145,16 @@ def sunrise(risen: float = 1.0) -> Image.Image:
     _ridge(draw, 760, 46, (2.2, 6.1), (62, 74, 104))
     _ridge(draw, 880, 30, (1.1, 7.3), (34, 50, 66))
     return image
+
+
+def draw_icon(name: str) -> bytes:
+    """Return a PNG: a circle whose colour depends on the name."""
+    image = Image.new("RGBA", (48, 48))
+    hue = zlib.crc32(name.encode()) % 360
+    ImageDraw.Draw(image).ellipse((1, 1, 47, 47), fill=f"hsl({hue}, 60%, 50%)")
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 PICTURES: Mapping[str, Callable[[], Image.Image]] = {

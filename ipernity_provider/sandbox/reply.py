@@ -20,8 +20,11 @@ from ipernity_provider.sandbox.errors import ApiError
 Value: TypeAlias = "str | int | float | Payload | Sequence[Payload]"
 Payload: TypeAlias = Mapping[str, Value]
 
-TEXT_ELEMENTS = frozenset({"ticket", "hello", "frob", "token", "echo", "description"})
-"""What is an element with text in XML; any other single value in an element is an attribute."""
+TEXT_ELEMENTS = frozenset({("auth", "frob"), ("auth", "token")})
+"""Parent and name of what is an element with text in XML, like each ``description``.
+
+Any other single value in an element is an attribute; ``content`` is the element's own text.
+"""
 
 _XML_NAME = re.compile(r"[A-Za-z_][\w.-]*")
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -84,7 +87,9 @@ def _add(parent: Element, name: str, value: Value, *, top: bool = False) -> None
         for member_name, member in value.items():
             _add(child, member_name, member)
     elif isinstance(value, str | int | float):
-        if top or name in TEXT_ELEMENTS:
+        if name == "content":
+            parent.text = _xml_text(value)
+        elif top or name == "description" or (parent.tag, name) in TEXT_ELEMENTS:
             SubElement(parent, name).text = _xml_text(value)
         else:
             parent.set(name, _xml_text(value))

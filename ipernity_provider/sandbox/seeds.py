@@ -16,8 +16,9 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
+from ipernity_provider.sandbox.containers import Album, Group
 from ipernity_provider.sandbox.credentials import ACCOUNT, OTHER_USER
-from ipernity_provider.sandbox.documents import PRIVATE, PUBLIC, Document, StoredFile, User
+from ipernity_provider.sandbox.documents import PRIVATE, PUBLIC, Document, Note, StoredFile, User
 from ipernity_provider.sandbox.media import extension, make_thumbnails, probe, with_thumbnails
 from ipernity_provider.sandbox.pictures import PICTURES, sunrise
 
@@ -81,9 +82,28 @@ def seeded_documents(files: dict[str, StoredFile]) -> dict[str, Document]:
             share=seed.share,
             lat=lat,
             lng=lng,
-            keywords=seed.keywords,
         )
+        documents[seed.doc_id].add_keywords(seed.keywords, seed.owner, POSTED_AT)
+    boat = documents["5412"]
+    boat.add_members([OTHER_USER], ACCOUNT, POSTED_AT)
+    boat.notes.append(Note("501", ACCOUNT, 60, 40, 120, 80, "The red sail"))
     return documents
+
+
+def seeded_albums() -> dict[str, Album]:
+    """Return the albums as they are at the start."""
+    albums = (
+        Album("201", ACCOUNT, "At the sea", "Boats and harbours.", "5412", ["5412", "5415"]),
+        Album("202", ACCOUNT, "Landscapes", cover_id="5413", doc_ids=["5413", "5412", "5414"]),
+        Album("203", OTHER_USER, "My work", cover_id="7001", doc_ids=["7001", "7002"]),
+    )
+    return {album.album_id: album for album in albums}
+
+
+def seeded_groups() -> dict[str, Group]:
+    """Return the groups as they are at the start."""
+    groups = (Group("401", ["7001", "5412"]), Group("402", ["5413"]))
+    return {group.group_id: group for group in groups}
 
 
 def _make_file(seed: Seed, folder: Path) -> StoredFile:

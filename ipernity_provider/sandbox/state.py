@@ -10,15 +10,21 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from aiohttp import web
 
+from ipernity_provider.sandbox.containers import Album, Group
 from ipernity_provider.sandbox.credentials import Credentials, Token
 from ipernity_provider.sandbox.documents import Document, StoredFile
 from ipernity_provider.sandbox.faults import Fault, take_fault
 from ipernity_provider.sandbox.request import ReceivedFile
-from ipernity_provider.sandbox.seeds import make_seed_files, seeded_documents
+from ipernity_provider.sandbox.seeds import (
+    make_seed_files,
+    seeded_albums,
+    seeded_documents,
+    seeded_groups,
+)
 from ipernity_provider.sandbox.settings import LEVELS, QUOTA_BYTES, Settings
 from ipernity_provider.sandbox.tickets import Tickets
 
@@ -68,12 +74,15 @@ class Sandbox:
         for document in self.documents.values():
             self.remove_file(document.file)
         self.documents = seeded_documents(self._seed_files)
+        self.albums: dict[str, Album] = seeded_albums()
+        self.groups: dict[str, Group] = seeded_groups()
         self.tickets = Tickets()
         self.credentials = Credentials()
         self.ledger: list[LedgerEntry] = []
         self.calls: Counter[str] = Counter()
         self.used_bytes = USED_BYTES_AT_START
-        self._document_numbers = itertools.count(10001)
+        self._numbers = {"document": itertools.count(10001), "album": itertools.count(301)}
+        self._numbers["note"] = itertools.count(601)
         self.settings = self._start_settings
         self._apply_quota(self._start_settings)
 
@@ -146,8 +155,20 @@ class Sandbox:
     def new_file_path(self) -> Path:
         return self.folder / f"{next(self._file_numbers)}.upload"
 
-    def new_doc_id(self) -> str:
-        return str(next(self._document_numbers))
+    def new_id(self, kind: Literal["document", "album", "note"]) -> str:
+        return str(next(self._numbers[kind]))
+
+    def delete_document(self, document: Document) -> None:
+        """Delete a document with its files, and take it out of its albums and groups."""
+        del self.documents[document.doc_id]
+        self.remove_file(document.file)
+        containers: list[Album | Group] = [*self.albums.values(), *self.groups.values()]
+        for container in containers:
+            if document.doc_id in container.doc_ids:
+                container.doc_ids.remove(document.doc_id)
+        for album in self.albums.values():
+            if album.cover_id == document.doc_id:
+                album.cover_id = None
 
     def remove_file(self, file: StoredFile) -> None:
         """Delete a stored file and its thumbnails, unless it is a seed's."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from ipernity_provider.sandbox.credentials import ACCOUNT
 from ipernity_provider.sandbox.documents import Document, StoredFile
@@ -46,9 +45,8 @@ def accept_replacement(
         return document.doc_id
 
     def as_new_document(stored: StoredFile) -> str:
-        share = sandbox.settings.new_document_share
-        new = Document(sandbox.new_doc_id(), ACCOUNT, stored, sandbox.at(), share=share)
-        sandbox.documents[new.doc_id] = new
+        new = _add_document(sandbox, stored, found)
+        new.share = sandbox.settings.new_document_share
         entry.new_doc_id = new.doc_id
         return new.doc_id
 
@@ -58,22 +56,32 @@ def accept_replacement(
 
 
 def accept_new_document(
-    sandbox: Sandbox, file: ReceivedFile, found: Probe, fields: Mapping[str, Any]
+    sandbox: Sandbox, file: ReceivedFile, found: Probe, complete: Callable[[Document], None]
 ) -> AcceptedUpload:
     """Accept a file for a new document.
 
-    :param fields: the document's other fields by their names in :class:`Document`.
+    :param complete: gives the document what the call says of it.
     """
     ticket = sandbox.tickets.for_new_document(sandbox.clock() + sandbox.settings.processing_seconds)
     entry = sandbox.record_upload("upload.file", None, ticket.ticket, file)
 
     def finish(stored: StoredFile) -> str:
-        new = Document(sandbox.new_doc_id(), ACCOUNT, stored, sandbox.at(), **fields)
-        sandbox.documents[new.doc_id] = new
-        entry.new_doc_id = new.doc_id
-        return new.doc_id
+        document = _add_document(sandbox, stored, found)
+        complete(document)
+        entry.new_doc_id = document.doc_id
+        return document.doc_id
 
     return _start_processing(sandbox, ticket, file, found, finish)
+
+
+def _add_document(sandbox: Sandbox, stored: StoredFile, found: Probe) -> Document:
+    """Add a document of the account with nothing but a file, and what the file says of itself."""
+    document = Document(sandbox.new_id("document"), ACCOUNT, stored, sandbox.at())
+    document.created = found.created or document.created
+    if found.place is not None:
+        document.lat, document.lng = found.place
+    sandbox.documents[document.doc_id] = document
+    return document
 
 
 def _start_processing(

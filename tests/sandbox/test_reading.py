@@ -68,18 +68,6 @@ def test_empty_maps_are_lists_and_empty_lists_are_left_out(sandbox: Caller) -> N
     assert sandbox.doc("5413", extra="tags")["tags"] == {"total": "0"}
 
 
-def test_the_list_of_methods_says_what_each_one_needs(sandbox: Caller) -> None:
-    methods = {
-        m["name"]: m["authentication"]
-        for m in sandbox.get("api.methods.getList")["methods"]["method"]
-    }
-    assert len(methods) == 18
-    assert methods["upload.replace"] == {"post": "1", "sign": "1", "token": "1"}
-    assert methods["upload.checkTickets"] == {"post": "0", "sign": "1", "token": "1"}
-    assert methods["user.get"] == {"post": "0", "sign": "1", "token": "0"}
-    assert methods["doc.get"] == {"post": "0", "sign": "0", "token": "0"}
-
-
 @pytest.mark.parametrize(
     ("doc_id", "media", "filename"),
     [
@@ -114,9 +102,10 @@ def test_doc_get_adds_the_requested_extras(sandbox: Caller) -> None:
     plain = sandbox.doc("5412", extra="")
     assert {"md5", "tags", "notes", "geo"} & plain.keys() == set()
     full = sandbox.doc("5412", extra="tags,notes,geo,md5")
-    assert [tag["tag"] for tag in full["tags"]["tag"]] == ["boat", "sea"]
-    assert full["geo"] == {"lat": "47.65", "lng": "-2.76"}
-    assert full["notes"] == {"total": "0"}
+    assert [tag["tag"] for tag in full["tags"]["tag"]] == ["boat", "sea", "Lois"]
+    assert full["geo"] == {"lat": "47.65", "lng": "-2.76", "loc_id": "0", "location": ""}
+    assert [note["content"] for note in full["notes"]["note"]] == ["The red sail"]
+    assert sandbox.doc("5413", extra="notes")["notes"] == {"total": "0"}
     assert "geo" not in sandbox.doc("5413", extra="geo")
 
 
@@ -219,20 +208,24 @@ def test_doc_delete_takes_the_document_and_its_files_away(sandbox: Caller) -> No
 
 def test_the_quota_is_the_documented_example(sandbox: Caller) -> None:
     upload = sandbox.get("account.getQuota")["quota"]["upload"]
-    assert upload["max"] == {
-        "bytes": "10737418240",
-        "kb": "10485760",
-        "mb": "10240",
-        "percent": "100",
+    assert upload == {
+        "unlimited": "1",
+        "max": {"bytes": "10737418240", "kb": "10485760", "mb": "10240", "percent": "100"},
+        "used": {
+            "bytes": "262144000",
+            "kb": "256000",
+            "mb": "250",
+            "percent": "3",
+            "seconds": "125",
+        },
+        "left": {
+            "bytes": "10475274240",
+            "kb": "10229760",
+            "mb": "9990",
+            "percent": "97",
+            "seconds": "7075",
+        },
     }
-    assert upload["used"] == {"bytes": "262144000", "kb": "256000", "mb": "250", "percent": "3"}
-    assert upload["left"] == {
-        "bytes": "10475274240",
-        "kb": "10229760",
-        "mb": "9990",
-        "percent": "97",
-    }
-    assert upload["unlimited"] == "1"
 
 
 def test_an_upload_uses_the_quota_up(sandbox: Caller) -> None:

@@ -145,30 +145,6 @@ def test_numbers_of_any_length_are_read(sandbox: Caller) -> None:
     assert (docs["page"], docs["per_page"]) == ("1", "20")
 
 
-@pytest.mark.parametrize(
-    ("method", "params", "words"),
-    [
-        ("doc.search", {"text": "boat"}, "the method doc.search is not emulated"),
-        ("doc.tags.add", {"doc_id": "5412"}, "the method doc.tags.add is not emulated"),
-        ("upload.file", {"album_id": "7"}, "the parameter album_id of upload.file is not emulated"),
-        (
-            "doc.set",
-            {"doc_id": "5412", "perm_comment": "5"},
-            "the parameter perm_comment of doc.set",
-        ),
-        ("user.get", {"extra": "custom"}, "the parameter extra of user.get"),
-    ],
-)
-def test_what_the_service_has_and_the_sandbox_lacks_is_refused(
-    sandbox: Caller, method: str, params: dict[str, str], words: str
-) -> None:
-    error = sandbox.send(method, NEW, **params)["api"]
-    assert (error["status"], error["code"]) == ("error", "900")
-    assert error["message"].startswith("ipernity sandbox: ")
-    assert words in error["message"]
-    assert sandbox.control("ledger") == []
-
-
 def test_the_format_php_is_refused_in_words_of_the_sandbox(sandbox: Caller) -> None:
     response = sandbox.http.get(sandbox.url("test.hello", "php"), params=signed("test.hello"))
     assert response.json()["api"]["message"] == "ipernity sandbox: the format php is not emulated"
@@ -177,7 +153,8 @@ def test_the_format_php_is_refused_in_words_of_the_sandbox(sandbox: Caller) -> N
 def test_a_new_document_has_the_place_and_the_safety_that_were_sent(sandbox: Caller) -> None:
     reply = sandbox.send("upload.file", NEW, safety="2", lat="47.5", lng="-2.5", license="9")
     doc = sandbox.doc(sandbox.wait(reply["ticket"])["doc_id"], extra="geo")
-    assert (doc["safety"], doc["license"], doc["geo"]) == ("2", "9", {"lat": "47.5", "lng": "-2.5"})
+    assert (doc["safety"], doc["license"]) == ("2", "9")
+    assert (doc["geo"]["lat"], doc["geo"]["lng"]) == ("47.5", "-2.5")
 
 
 @pytest.mark.parametrize(

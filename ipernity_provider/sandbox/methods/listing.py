@@ -1,48 +1,93 @@
-"""``doc.getList`` and ``doc.checkMD5``."""
+"""``doc.getList`` and ``doc.checkMD5``, and the pages of every list."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TypeVar
+
 from ipernity_provider.sandbox.auth import AuthorizedCall
+from ipernity_provider.sandbox.containers import Album, Group
 from ipernity_provider.sandbox.documents import Document
+from ipernity_provider.sandbox.media import ALL_LABELS
 from ipernity_provider.sandbox.methods import serializers
-from ipernity_provider.sandbox.methods.account import find_user
+from ipernity_provider.sandbox.methods.users import find_user
 from ipernity_provider.sandbox.reply import Payload, Value
 from ipernity_provider.sandbox.request import ApiRequest
 
 MAX_SUMS = 20
 MAX_PER_PAGE = 100
+EXTRAS = ("dates", "count", "geo", "medias", "original", "md5")
+_MEDIA = ("", "photo", "audio", "video", "other")
+_SHARES = ("", "0", "1", "2", "3", "4")
+
+Item = TypeVar("Item")
 
 
 async def get_list(call: AuthorizedCall) -> Payload:
-    """Answer with one page of a user's documents, the newest first.
-
-    A page without documents has no member ``doc``.
-    """
+    """Answer with one page of a user's documents, the newest first."""
     user = find_user(call.request.param("user_id"), call.token)
     if user is None:
         raise call.error(1)
+    documents = [document for document in filtered(call) if document.owner == user]
+    return {"docs": page_of_documents(call, documents)}
+
+
+def filtered(call: AuthorizedCall) -> list[Document]:
+    """Return the documents that the caller sees and that fit ``media`` and ``share``.
+
+    The newest comes first.
+
+    :raises ApiError: 900 for a value that is not documented.
+    """
     media, share = call.request.param("media"), call.request.param("share")
+    if media not in _MEDIA:
+        raise call.unknown("media is not photo, audio, video or other")
+    if share not in _SHARES:
+        raise call.unknown("share is not a number from 0 to 4")
     documents = [
         document
         for document in reversed(call.sandbox.documents.values())
-        if document.owner == user
-        and call.sees(document)
+        if call.sees(document)
         and media in ("", document.file.media)
         and share in ("", str(document.share))
     ]
-    documents.sort(key=lambda document: document.posted_at, reverse=True)
+    return sorted(documents, key=lambda document: document.posted_at, reverse=True)
+
+
+def page_of(call: AuthorizedCall, items: Sequence[Item]) -> tuple[Payload, Sequence[Item]]:
+    """Return the figures of the page that the call requests, and the items on it."""
     per_page = min(MAX_PER_PAGE, _number(call.request, "per_page", 20))
     page = _number(call.request, "page", 1)
-    on_page = documents[(page - 1) * per_page : page * per_page]
-    return {
-        "docs": {
-            "total": len(documents),
-            "per_page": per_page,
-            "page": page,
-            "pages": -(-len(documents) // per_page),
-            "doc": [_entry(call, document) for document in on_page],
-        }
+    figures = {
+        "total": len(items),
+        "per_page": per_page,
+        "page": page,
+        "pages": -(-len(items) // per_page),
     }
+    return figures, items[(page - 1) * per_page : page * per_page]
+
+
+def page_of_documents(call: AuthorizedCall, documents: Sequence[Document]) -> Payload:
+    """Return the members of a list of documents: the page of those that the caller sees."""
+    visible = [document for document in documents if call.sees(document)]
+    figures, on_page = page_of(call, visible)
+    return {**figures, "doc": [_entry(call, document) for document in on_page]}
+
+
+def add_documents(call: AuthorizedCall, container: Album | Group) -> list[Payload]:
+    """Put the documents ``doc_id`` of the account into an album or group, each once.
+
+    One that is in it already, or that is not the account's, is reported as not added.
+    """
+    reports: list[Payload] = []
+    for doc_id in call.listed_doc_ids():
+        document = call.sandbox.documents.get(doc_id)
+        is_own = document is not None and call.owns(document)
+        is_new = is_own and doc_id not in container.doc_ids
+        if is_new:
+            container.doc_ids.append(doc_id)
+        reports.append({"doc_id": doc_id, "added": is_new})
+    return reports
 
 
 def _number(request: ApiRequest, name: str, default: int) -> int:
@@ -53,18 +98,20 @@ def _number(request: ApiRequest, name: str, default: int) -> int:
 
 
 def _entry(call: AuthorizedCall, document: Document) -> Payload:
-    extra, root = call.request.listed("extra"), call.request.root
+    extra, root = call.extras(EXTRAS), call.request.root
     entry: dict[str, Value] = {**serializers.head(document)}
     label = call.request.param("thumbsize") or "75x"
+    if label not in ALL_LABELS:
+        raise call.unknown("thumbsize is not one of the documented labels")
     thumbnail = next((one for one in document.file.thumbnails if one.label == label), None)
     if thumbnail is not None:
         entry["thumb"] = serializers.thumb(document, thumbnail, root)
     if "dates" in extra:
         entry["dates"] = serializers.dates(document, call.sandbox.settings)
     if "count" in extra:
-        entry["count"] = serializers.count(document)
-    if "geo" in extra and document.lat is not None and document.lng is not None:
-        entry["geo"] = {"lat": document.lat, "lng": document.lng}
+        entry["count"] = serializers.count(call, document)
+    if "geo" in extra:
+        serializers.add_geo(entry, document)
     if "medias" in extra and document.file.media in ("audio", "video"):
         entry["medias"] = serializers.medias(document, root)
     if "original" in extra and call.owns(document):

@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
-from ipernity_provider.sandbox.documents import PUBLIC, Document, Thumbnail
+from dataclasses import asdict
+
+from ipernity_provider.sandbox.auth import AuthorizedCall
+from ipernity_provider.sandbox.credentials import ACCOUNT
+from ipernity_provider.sandbox.documents import (
+    FAMILY,
+    FRIENDS,
+    PUBLIC,
+    Document,
+    Note,
+    Thumbnail,
+    User,
+)
 from ipernity_provider.sandbox.reply import Payload, Value
 from ipernity_provider.sandbox.settings import Settings
+
+EVERYONE = 5
+"""The highest level of who may comment and tag."""
 
 
 def head(document: Document) -> Payload:
@@ -17,14 +32,14 @@ def head(document: Document) -> Payload:
     }
 
 
-def owner(document: Document, *, is_pro: bool) -> Payload:
-    user = document.owner
+def owner(call: AuthorizedCall, user: User) -> Payload:
     return {
         "user_id": user.user_id,
         "username": user.username,
         "realname": user.realname,
         "alias": user.alias,
-        "is_pro": is_pro,
+        "is_pro": call.sandbox.settings.is_pro if user == ACCOUNT else 1,
+        "icon": call.request.root + user.icon_path,
     }
 
 
@@ -37,35 +52,87 @@ def dates(document: Document, settings: Settings) -> Payload:
         **replaced,
         "created": document.created,
         "modified_at": document.modified_at,
+        "comment_at": 0,
+        "last_comment_at": 0,
+        "last_update_at": document.modified_at,
     }
 
 
 def visibility(document: Document) -> Payload:
     return {
         "ispublic": document.share == PUBLIC,
-        "isfriend": document.share in (2, 3),
-        "isfamily": document.share in (1, 3),
+        "isfriend": document.share in (FRIENDS, FAMILY | FRIENDS),
+        "isfamily": document.share in (FAMILY, FAMILY | FRIENDS),
         "share": document.share,
     }
 
 
-def count(document: Document) -> Payload:
-    names = ("visits", "faves", "comments", "notes", "tags", "albums", "groups")
-    return {**dict.fromkeys(names, 0), "tags": len(document.keywords)}
+def permissions(document: Document) -> Payload:
+    return {
+        "comment": document.perm_comment,
+        "tag": document.perm_tag,
+        "tagme": document.perm_tagme,
+    }
+
+
+def can(call: AuthorizedCall, document: Document) -> Payload:
+    """Return what the caller may do; the users of the sandbox have no relations."""
+    owned = call.owns(document)
+    levels = permissions(document)
+    return {
+        "fave": 0,
+        **{name: owned or level == EVERYONE for name, level in levels.items()},
+        "zoom": 1,
+        "download": owned,
+        "print": owned,
+    }
+
+
+def count(call: AuthorizedCall, document: Document) -> Payload:
+    albums, groups = call.sandbox.albums.values(), call.sandbox.groups.values()
+    return {
+        "visits": 0,
+        "faves": 0,
+        "comments": 0,
+        "notes": len(document.notes),
+        "tags": len(document.tags),
+        "albums": sum(document.doc_id in album.doc_ids for album in albums),
+        "groups": sum(document.doc_id in group.doc_ids for group in groups),
+        "last_visit": 0,
+    }
 
 
 def tags(document: Document) -> Payload:
-    keywords: list[Payload] = [
-        {
-            "type": "keyword",
-            "id": f"{document.doc_id}{number}",
-            "user_id": document.owner.user_id,
-            "tag": keyword,
-            "added_at": document.posted_at,
-        }
-        for number, keyword in enumerate(document.keywords, 1)
-    ]
-    return {"total": len(keywords), "tag": keywords}
+    listed: list[Payload] = [asdict(tag) for tag in document.tags]
+    return {"total": len(listed), "tag": listed}
+
+
+def notes(document: Document) -> Payload:
+    return {"total": len(document.notes), "note": [note(one) for one in document.notes]}
+
+
+def note(one: Note) -> Payload:
+    """Describe a note; the members of the person whom it shows exist only if there is one."""
+    shown = one.member
+    person = {"member_id": shown.user_id, "membername": shown.username} if shown else {}
+    return {
+        "note_id": one.note_id,
+        "user_id": one.author.user_id,
+        "username": one.author.username,
+        **person,
+        "x": one.x,
+        "y": one.y,
+        "w": one.w,
+        "h": one.h,
+        "content": one.content,
+    }
+
+
+def add_geo(doc: dict[str, Value], document: Document) -> None:
+    """Add the position, if the document has one. The sandbox knows no names of places."""
+    if document.lat is not None and document.lng is not None:
+        place: Payload = {"lat": document.lat, "lng": document.lng, "loc_id": 0, "location": ""}
+        doc["geo"] = place
 
 
 def thumb(document: Document, thumbnail: Thumbnail, root: str) -> Payload:

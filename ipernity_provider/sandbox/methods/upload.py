@@ -5,9 +5,14 @@ from __future__ import annotations
 import asyncio
 
 from ipernity_provider.sandbox.auth import AuthorizedCall
+from ipernity_provider.sandbox.credentials import ACCOUNT
+from ipernity_provider.sandbox.documents import Document
 from ipernity_provider.sandbox.errors import NOT_EMULATED, QUOTA_OF_UPLOAD_FILE
 from ipernity_provider.sandbox.media import probe
-from ipernity_provider.sandbox.methods.doc import numbers_of, place_of
+from ipernity_provider.sandbox.methods.albums import own_album
+from ipernity_provider.sandbox.methods.fields import read_date_time, read_fields
+from ipernity_provider.sandbox.methods.tags import members_of
+from ipernity_provider.sandbox.parameters import PARAMETERS
 from ipernity_provider.sandbox.reply import Payload
 from ipernity_provider.sandbox.request import ReceivedFile
 from ipernity_provider.sandbox.settings import Settings
@@ -36,25 +41,27 @@ async def replace(call: AuthorizedCall) -> Payload:
 async def upload_file(call: AuthorizedCall) -> Payload:
     """Accept a file for a new document, private unless ``is_public=1``.
 
-    A number out of its range is refused with the sandbox's own code: what the service does with
-    it is not known.
+    What the call does not give comes from the file's EXIF data. A value that is not documented is
+    refused with the sandbox's own code: what the service does with it is not known.
     """
     file = _usable_file(call, QUOTA_OF_UPLOAD_FILE)
-    request = call.request
-    fields = {
-        "title": request.param("title"),
-        "description": request.param("description"),
-        "keywords": tuple(request.listed("keywords")),
-        **numbers_of(call, NOT_EMULATED),
-        **place_of(call, NOT_EMULATED),
-        "share": (request.param("is_family") == "1") + 2 * (request.param("is_friend") == "1"),
-    }
-    if request.param("is_public") == "1":
-        fields["share"] = 4
-    if request.param("created_at"):
-        fields["created"] = request.param("created_at")
+    fields = read_fields(call, PARAMETERS["upload.file"].applied, NOT_EMULATED)
+    created = read_date_time(call, "created_at")
+    if created:
+        fields["created"] = created
+    members = members_of(call, "member_ids")
+    album = own_album(call, NOT_EMULATED) if call.request.param("album_id") else None
     found = await asyncio.to_thread(probe, file.path, file.filename)
-    return await _answer(call, accept_new_document(call.sandbox, file, found, fields))
+
+    def complete(document: Document) -> None:
+        for name, value in fields.items():
+            setattr(document, name, value)
+        document.add_keywords(call.request.listed("keywords"), ACCOUNT, document.posted_at)
+        document.add_members(members, ACCOUNT, document.posted_at)
+        if album is not None:
+            album.doc_ids.append(document.doc_id)
+
+    return await _answer(call, accept_new_document(call.sandbox, file, found, complete))
 
 
 def _usable_file(call: AuthorizedCall, quota_code: int) -> ReceivedFile:
