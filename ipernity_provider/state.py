@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from ipernity_provider.airflow_compat import NEVER_EXPIRE
@@ -23,20 +24,7 @@ _KEY = "ipernity_replacement"
 _BULK_KEY = "ipernity_batch"
 # Some twenty kilobytes a page: a row changes about four times, and each time its page is written.
 _ROWS_PER_PAGE = 32
-
-
-def task_state_store(context: Context) -> Any:
-    """Return the task's state store; None before Airflow 3.3, which is logged."""
-    store = _store_of(context)
-    if store is None:
-        log.info(
-            "This Airflow has no task state store (3.3 has): a retry can only ask the service."
-        )
-    return store
-
-
-def _store_of(context: Context) -> Any:
-    return cast("dict[str, Any]", context).get("task_state_store")
+_NO_STORE = "This Airflow has no task state store (3.3 has): a retry can only ask the service."
 
 
 def journal_of(context: Context) -> Journal:
@@ -44,14 +32,20 @@ def journal_of(context: Context) -> Journal:
 
     Before Airflow 3.3 there is none; the questions to the service still guard a retry.
     """
-    store = task_state_store(context)
-    return MemoryJournal() if store is None else TaskStateJournal(store)
+    store = cast("dict[str, Any]", context).get("task_state_store")
+    if store is None:
+        log.info(_NO_STORE)
+        return MemoryJournal()
+    return TaskStateJournal(store)
 
 
 def bulk_journal_of(context: Context) -> BulkJournal:
     """Return the task's journal of many uploads; see :func:`journal_of`."""
-    store = task_state_store(context)
-    return BulkJournal() if store is None else TaskStateBulkJournal(store)
+    store = cast("dict[str, Any]", context).get("task_state_store")
+    if store is None:
+        log.info(_NO_STORE)
+        return BulkJournal()
+    return TaskStateBulkJournal(store)
 
 
 def intent_of(context: Context) -> Intent:
@@ -59,7 +53,8 @@ def intent_of(context: Context) -> Intent:
 
     Retries share an intent; clearing the task starts a new one.
     """
-    ti, run, task = context["ti"], context.get("dag_run"), context.get("task")
+    there = cast("dict[str, Any]", context)
+    ti, run, task = there["ti"], there.get("dag_run"), there.get("task")
     # Airflow raises max_tries when a task is cleared, and leaves it alone when it retries one.
     max_tries = getattr(ti, "max_tries", None)
     retries = getattr(task, "retries", None)
@@ -71,55 +66,26 @@ def intent_of(context: Context) -> Intent:
     return Intent(
         id="" if max_tries is None else str(max_tries),
         since=began.timestamp() if began else None,
-        without_journal=_store_of(context) is None and getattr(ti, "try_number", 1) > 1,
+        without_journal=there.get("task_state_store") is None and getattr(ti, "try_number", 1) > 1,
         others_cleared=cleared and mapped,
     )
 
 
-def keep(store: Any, key: str, value: Any) -> None:
-    """Store a value for as long as the task instance exists."""
-    store.set(key, value, retention=NEVER_EXPIRE)
-
-
+@dataclass
 class TaskStateJournal:
-    """Keeps the record under one key."""
+    """Keeps the record under one key, for as long as the task instance exists."""
 
-    def __init__(self, store: Any) -> None:
-        self._store = store
+    store: Any
 
     def read(self) -> UploadRecord | None:
-        stored = self._store.get(_KEY)
+        stored = self.store.get(_KEY)
         return UploadRecord.from_json(stored) if stored else None
 
     def write(self, record: UploadRecord) -> None:
-        keep(self._store, _KEY, record.to_json())
+        self.store.set(_KEY, asdict(record), retention=NEVER_EXPIRE)
 
     def delete(self) -> None:
-        self._store.delete(_KEY)
-
-
-class _OneAtATime:
-    """A task state store for several threads.
-
-    ``dag.test()`` (Airflow 3.3.2) takes the way to its supervisor away from the process while it
-    serves a request: another thread would meet an ``ImportError`` then.
-    """
-
-    def __init__(self, store: Any) -> None:
-        self._store = store
-        self._lock = threading.Lock()
-
-    def get(self, key: str) -> Any:
-        with self._lock:
-            return self._store.get(key)
-
-    def set(self, key: str, value: Any, **options: Any) -> None:
-        with self._lock:
-            self._store.set(key, value, **options)
-
-    def delete(self, key: str) -> None:
-        with self._lock:
-            self._store.delete(key)
+        self.store.delete(_KEY)
 
 
 class TaskStateBulkJournal(BulkJournal):
@@ -134,7 +100,9 @@ class TaskStateBulkJournal(BulkJournal):
 
     def __init__(self, store: Any) -> None:
         super().__init__()
-        self._store = _OneAtATime(store)
+        self._store = store
+        # One call at a time: `dag.test()` (Airflow 3.3.2) takes the way to its supervisor away from
+        # the process while it serves a request, and another thread would meet an ImportError.
         self._lock = threading.Lock()
         self._book = 0
         self._pages: list[dict[str, Any]] = []
@@ -143,7 +111,8 @@ class TaskStateBulkJournal(BulkJournal):
     def load(self) -> None:
         contents = self._store.get(_BULK_KEY) or {"book": 0, "pages": 0, "items": 0}
         self._book = contents["book"]
-        self._open([self._store.get(self._key(page)) or {} for page in range(contents["pages"])])
+        keys = [self._key(page) for page in range(contents["pages"])]
+        self._open([self._store.get(key) or {} for key in keys])
         if len(self._page_of) != contents["items"]:
             raise JournalLost(
                 f"Of the {contents['items']} rows that were stored in the task state,"
@@ -162,12 +131,9 @@ class TaskStateBulkJournal(BulkJournal):
         starts = range(0, len(stored), _ROWS_PER_PAGE)
         self._open([dict(stored[start : start + _ROWS_PER_PAGE]) for start in starts])
         for page, content in enumerate(self._pages):
-            keep(self._store, self._key(page), content)
-        keep(
-            self._store,
-            _BULK_KEY,
-            {"book": self._book, "pages": len(self._pages), "items": len(stored)},
-        )
+            self._keep(self._key(page), content)
+        contents = {"book": self._book, "pages": len(self._pages), "items": len(stored)}
+        self._keep(_BULK_KEY, contents)
         for key in old:
             self._store.delete(key)
 
@@ -180,11 +146,12 @@ class TaskStateBulkJournal(BulkJournal):
                     self._pages[page][row.doc_id] = stored
                     changed.add(page)
             for page in sorted(changed):
-                keep(self._store, self._key(page), self._pages[page])
+                self._keep(self._key(page), self._pages[page])
         super().save(*rows)
 
     def require_current(self) -> None:
-        contents = self._store.get(_BULK_KEY)
+        with self._lock:
+            contents = self._store.get(_BULK_KEY)
         if contents is None or contents["book"] != self._book:
             raise UploadAborted(
                 "Another process of this task has taken over; nothing more is sent."
@@ -196,3 +163,6 @@ class TaskStateBulkJournal(BulkJournal):
 
     def _key(self, page: int) -> str:
         return f"{_BULK_KEY}_{self._book}_{page}"
+
+    def _keep(self, key: str, value: Any) -> None:
+        self._store.set(key, value, retention=NEVER_EXPIRE)

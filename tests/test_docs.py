@@ -19,7 +19,7 @@ from airflow.sdk import Connection
 from ipernity_provider.api.errors import COMMON_CODES, METHOD_CODES
 from ipernity_provider.cli.definition import AUTHORIZE
 from ipernity_provider.get_provider_info import get_provider_info
-from ipernity_provider.hooks.settings import ConnectionSettings
+from ipernity_provider.hooks.connection import ConnectionSettings
 from ipernity_provider.operators.base import ReplacingOperator
 from ipernity_provider.operators.ipernity import ReplaceFileOperator, ReplaceFilesOperator
 from ipernity_provider.sandbox.settings import Settings
@@ -156,10 +156,7 @@ def test_each_parameter_is_described_with_its_default(
     (rows,) = [rows for rows in tables(page, "parameter") if rows.keys() == parameters.keys()]
     for name, default in parameters.items():
         what, told = rows[name]
-        field = (
-            "plan_only" if name == "dry_run" else name
-        )  # `dry_run` is a method of every operator
-        assert ("(templated)" in what) == (field in operator.template_fields), name
+        assert ("(templated)" in what) == (name in operator.template_fields), name
         if name != "deferrable" and default not in {None, inspect.Parameter.empty}:
             assert ast.literal_eval(told.strip("`")) == default, name
 

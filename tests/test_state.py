@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
@@ -57,7 +57,12 @@ def context(**parts: Any) -> Context:
     [
         RECORD,
         replace(RECORD, md5=None, complete=False, ticket=None),
-        RECORD.with_proof("5412", DocumentSnapshot("1" * 32, 200, 70, 80), "md5"),
+        replace(
+            RECORD,
+            result_id="5412",
+            proven=DocumentSnapshot("1" * 32, 200, 70, 80),
+            proof="md5",
+        ),
         replace(RECORD, rejected=True, result_id="10001"),
     ],
 )
@@ -73,7 +78,7 @@ def test_a_record_survives_the_store(record: UploadRecord) -> None:
 
 
 def test_what_a_later_version_stores_besides_is_left_out() -> None:
-    stored = {**RECORD.to_json(), "invented_later": 1}
+    stored = {**asdict(RECORD), "invented_later": 1}
     assert UploadRecord.from_json(stored) == RECORD
 
 

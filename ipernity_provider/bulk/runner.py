@@ -6,6 +6,7 @@ Some are sent at a time; all tickets are waited for together.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
@@ -20,10 +21,10 @@ from ipernity_provider.bulk.rows import Row, match_rows
 from ipernity_provider.bulk.scheduler import Stop, find_obstacle
 from ipernity_provider.bulk.sending import Sending
 from ipernity_provider.bulk.steps import RowSteps
-from ipernity_provider.replacement.clock import Clock, SystemClock
 from ipernity_provider.replacement.errors import Refused
 from ipernity_provider.replacement.preflight import Account
 from ipernity_provider.replacement.request import Intent
+from ipernity_provider.replacement.schedule import Clock
 
 
 class BulkReplacement:
@@ -56,7 +57,7 @@ class BulkReplacement:
             journal,
             self._intent,
             cancelled or threading.Event(),
-            clock or SystemClock(),
+            clock or time,
         )
         self._left_bytes: int | None = None
         #: Why nothing more is sent; None while sending goes on.

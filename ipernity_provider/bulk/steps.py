@@ -23,13 +23,13 @@ from ipernity_provider.bulk.journal import BulkJournal, RowJournal
 from ipernity_provider.bulk.options import BulkOptions
 from ipernity_provider.bulk.rows import Row, file_as_sent
 from ipernity_provider.files.checksums import SourceFile, change_marker
-from ipernity_provider.replacement.clock import Clock
 from ipernity_provider.replacement.errors import Cancelled
 from ipernity_provider.replacement.preflight import Account, Preflight, inspect_source
 from ipernity_provider.replacement.progress import ProgressLog
 from ipernity_provider.replacement.record import UploadRecord
 from ipernity_provider.replacement.replace import Replacement
 from ipernity_provider.replacement.request import Intent, ReplaceRequest, Result
+from ipernity_provider.replacement.schedule import Clock
 
 _SAVED_TOGETHER = 100
 _FAILURES_OF_SERVICE = 3
@@ -144,7 +144,7 @@ class RowSteps:
         row = self.journal.rows[doc_id]
         if row.record is None:
             return None
-        return self._replacement(row).finish_earlier(row.record, ticket)
+        return self._replacement(row).finish(row.record, ticket)
 
     def _replacement(self, row: Row, file: SourceFile | None = None) -> Replacement:
         return Replacement(

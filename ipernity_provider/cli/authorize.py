@@ -15,7 +15,7 @@ from ipernity_provider.cli.errors import CommandFailed, exit_on_error
 from ipernity_provider.cli.loopback import LoopbackCallback
 from ipernity_provider.cli.terminal import open_in_browser, say, wait_for_enter
 from ipernity_provider.hooks.checks import explain
-from ipernity_provider.hooks.settings import ConnectionSettings
+from ipernity_provider.hooks.connection import ConnectionSettings
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection

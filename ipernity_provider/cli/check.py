@@ -11,7 +11,7 @@ from dataclasses import asdict
 from ipernity_provider.cli import metastore
 from ipernity_provider.cli.errors import CommandFailed, exit_on_error
 from ipernity_provider.hooks.checks import CHECKS, Checks, Finding
-from ipernity_provider.hooks.settings import ConnectionSettingError
+from ipernity_provider.hooks.connection import ConnectionSettingError
 
 MAX_SECONDS = 12.0
 

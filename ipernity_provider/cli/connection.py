@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ipernity_provider.cli.errors import CommandFailed
 from ipernity_provider.cli.terminal import ask
-from ipernity_provider.hooks.settings import ConnectionSettingError, ConnectionSettings
+from ipernity_provider.hooks.connection import ConnectionSettingError, ConnectionSettings
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection

@@ -9,7 +9,7 @@ from ipernity_provider.api.client import IpernityClient
 from ipernity_provider.api.errors import AnswerLost, IpernityError, TransientError
 from ipernity_provider.api.parsing import as_map, as_text
 from ipernity_provider.api.signing import api_sig
-from ipernity_provider.hooks.settings import ConnectionSettings
+from ipernity_provider.hooks.connection import ConnectionSettings
 
 POLL_SECONDS = 3.0
 

@@ -14,8 +14,8 @@ from ipernity_provider.cli.errors import CommandFailed
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
+    from ipernity_provider.hooks.connection import ConnectionSettings
     from ipernity_provider.hooks.ipernity import IpernityHook
-    from ipernity_provider.hooks.settings import ConnectionSettings
 
 _CONTEXT = "_AIRFLOW_PROCESS_CONTEXT"
 
@@ -75,8 +75,8 @@ def connected_hook(conn_id: str) -> IpernityHook:
 
     :raises CommandFailed: it is not, exit code 2.
     """
+    from ipernity_provider.hooks.connection import ConnectionSettingError
     from ipernity_provider.hooks.ipernity import IpernityHook
-    from ipernity_provider.hooks.settings import ConnectionSettingError
 
     hook = IpernityHook(conn_id)
     try:

@@ -19,7 +19,7 @@ from ipernity_provider.api.errors import (
     api_error,
 )
 from ipernity_provider.api.network_errors import host_of, transport_error
-from ipernity_provider.hooks.settings import ConnectionSettings
+from ipernity_provider.hooks.connection import ConnectionSettings
 
 OUT_OF_BAND = "oob"
 REQUEST, ACCESS = "oauth/request", "oauth/access"

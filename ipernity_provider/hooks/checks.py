@@ -12,6 +12,7 @@ from ipernity_provider.api.errors import IpernityError, ReplyInvalid
 from ipernity_provider.api.models import Quota, Token
 from ipernity_provider.api.network_errors import host_of
 from ipernity_provider.api.parsing import Payload, as_map
+from ipernity_provider.hooks.connection import ConnectionSettings
 from ipernity_provider.hooks.deadline import in_time
 from ipernity_provider.hooks.reply_shapes import (
     QUOTA,
@@ -19,7 +20,6 @@ from ipernity_provider.hooks.reply_shapes import (
     find_differences,
     find_list_differences,
 )
-from ipernity_provider.hooks.settings import ConnectionSettings
 
 #: The checks in their order.
 CHECKS = ("service", "clock", "token", "permission", "account", "quota", "answers")

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from ipernity_provider.api.listing import OnPage
     from ipernity_provider.api.models import Document, MediaClass, Ticket
     from ipernity_provider.api.transport import Param
+    from ipernity_provider.hooks.connection import ConnectionSettings
     from ipernity_provider.hooks.parameters import Seconds
-    from ipernity_provider.hooks.settings import ConnectionSettings
     from ipernity_provider.replacement.request import ReplaceOptions
 
 _TEST_SECONDS = 9.5
@@ -58,7 +58,7 @@ class IpernityHook(BaseHook):
         """
         from airflow.sdk.log import mask_secret
 
-        from ipernity_provider.hooks.settings import ConnectionSettings
+        from ipernity_provider.hooks.connection import ConnectionSettings
 
         connection = self.get_connection(self.ipernity_conn_id)
         settings = ConnectionSettings.of(connection, connection.extra_dejson)
@@ -188,9 +188,10 @@ class IpernityHook(BaseHook):
 
         with readable_failures(self.log), self.get_conn() as client:
             request = ReplaceRequest(
-                doc_id=self.document_id(doc_id),
+                doc_id=doc_id,
                 file=as_path(file, file_conn_id),
                 filename=as_filename(filename),
+                base_url=self.settings.base_url,
             )
             how = self.replace_options(
                 file_conn_id=file_conn_id, poll_interval=poll_interval, timeout=timeout, **options
@@ -228,19 +229,6 @@ class IpernityHook(BaseHook):
             }
         )
 
-    def document_id(self, given: object) -> str:
-        """Return the number of a document that is given as a number or as the address of its page.
-
-        :raises Refused: it is neither, or a page of another site than the connection's.
-        """
-        from ipernity_provider.api.doc_id import read_doc_id
-        from ipernity_provider.replacement.errors import Refused
-
-        try:
-            return read_doc_id(given, self.settings.base_url)
-        except ValueError as error:
-            raise Refused(f"doc_id {error}. Nothing was sent.") from None
-
     def test_connection(self) -> tuple[bool, str]:
         """Return whether the connection can replace files, and a message about it.
 
@@ -249,7 +237,7 @@ class IpernityHook(BaseHook):
         It takes 10 s at most and never raises.
         """
         from ipernity_provider.hooks.checks import Checks
-        from ipernity_provider.hooks.settings import ConnectionSettingError
+        from ipernity_provider.hooks.connection import ConnectionSettingError
 
         try:
             settings = (

@@ -71,7 +71,7 @@ class ReplacingOperator(BaseOperator):
         "file_conn_id",
         "backup_to",
         *_CHOICES,
-        "plan_only",  # what `dry_run` is kept as
+        "dry_run",
         "ipernity_conn_id",
     )
 
@@ -100,7 +100,9 @@ class ReplacingOperator(BaseOperator):
         self.poll_interval = require_seconds("poll_interval", poll_interval, positive=True)
         self.timeout = require_seconds("timeout", timeout)
         self.if_unchanged = if_unchanged
-        self.plan_only = dry_run  # `dry_run` is a method of every operator
+        # Airflow has a method of this name and never calls it. A template field must be named as
+        # its parameter: where it is mapped, Airflow finds the tasks upstream of it by that.
+        self.dry_run = dry_run  # type: ignore[method-assign, assignment]
         self.proof = proof
         self.on_new_document = on_new_document
         self.on_uncertain = on_uncertain
@@ -131,7 +133,7 @@ class ReplacingOperator(BaseOperator):
         return self.hook.replace_options(
             file_conn_id=self.file_conn_id,
             backup_to=self.backup_to,
-            dry_run=read_flag("dry_run", self.plan_only),
+            dry_run=read_flag("dry_run", self.dry_run),
             poll_interval=self.poll_interval,
             timeout=self.timeout,
             **{name: getattr(self, name) for name in _CHOICES},

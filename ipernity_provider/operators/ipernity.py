@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ipernity_provider.hooks.parameters import require_flag
@@ -17,9 +18,8 @@ if TYPE_CHECKING:
     from airflow.sdk import Context, ObjectStoragePath, XComArg
 
     from ipernity_provider.api.client import IpernityClient
-    from ipernity_provider.replacement.record import UploadRecord
     from ipernity_provider.replacement.replace import Replacement
-    from ipernity_provider.replacement.request import Result
+    from ipernity_provider.replacement.request import ReplaceRequest, Result
 
 __all__ = ["ReplaceFileOperator", "ReplaceFilesOperator"]
 
@@ -78,23 +78,13 @@ class ReplaceFileOperator(ReplacingOperator):
             Airflow's retries.
         """
         from ipernity_provider.hooks.failures import readable_failures
-        from ipernity_provider.replacement.request import Result
 
-        self.cancelled = threading.Event()
         with (
             readable_failures(self.log, context, xcoms=self.failure_xcoms),
             self.hook.get_conn() as client,
         ):
-            replacement = self._replacement(context, client)
-            started = replacement.start()
-            # Known now, so that the link also works where the task fails later on.
-            context["ti"].xcom_push(key="url", value=started.url)
-            if isinstance(started, Result):
-                return self._unless_skipped(started).as_dict()
-            if not self.wait_for_completion:
-                return started.sent().as_dict()
-            finished = self._wait_and_finish(context, replacement, started)
-            return (finished or replacement.run()).as_dict()
+            replacement = self._replacement(context, client, self._request())
+            return self._run(context, replacement).as_dict()
 
     def execute_complete(
         self, context: Context, event: Any, entry: dict[str, Any] | None = None
@@ -106,9 +96,8 @@ class ReplaceFileOperator(ReplacingOperator):
         """
         from ipernity_provider.hooks.failures import readable_failures
         from ipernity_provider.replacement.errors import NotFinished
-        from ipernity_provider.replacement.prove import Prover
         from ipernity_provider.replacement.record import UploadRecord
-        from ipernity_provider.state import journal_of
+        from ipernity_provider.replacement.request import ReplaceRequest
         from ipernity_provider.triggers.deadline import Deadline
         from ipernity_provider.triggers.events import read_event, reading
 
@@ -121,24 +110,33 @@ class ReplaceFileOperator(ReplacingOperator):
                 raise NotFinished.after(str(deadline), str(record.ticket))
             with self.hook.get_conn() as client:
                 # The file is not needed any more, and its name may have another value by now.
-                return (
-                    Prover(client, self.options(), journal_of(context))
-                    .finish(record, tickets[0])
-                    .as_dict()
-                )
+                request = ReplaceRequest(doc_id=record.doc_id, file=None)
+                replacement = self._replacement(context, client, request)
+                result = replacement.finish(record, tickets[0])
+                if result is None:  # sent for an earlier run of a cleared task: now it is needed
+                    replacement.request = self._request()
+                    result = self._run(context, replacement)
+                return result.as_dict()
 
-    def _replacement(self, context: Context, client: IpernityClient) -> Replacement:
+    def _request(self) -> ReplaceRequest:
         from ipernity_provider.hooks.files import as_filename, as_path
-        from ipernity_provider.replacement.progress import ProgressLog
-        from ipernity_provider.replacement.replace import Replacement
         from ipernity_provider.replacement.request import ReplaceRequest
-        from ipernity_provider.state import intent_of, journal_of
 
-        request = ReplaceRequest(
-            doc_id=self.hook.document_id(self.doc_id),
+        return ReplaceRequest(
+            doc_id=self.doc_id,
             file=as_path(self.file, self.file_conn_id),
             filename=as_filename(self.filename),
+            base_url=self.hook.settings.base_url,
         )
+
+    def _replacement(
+        self, context: Context, client: IpernityClient, request: ReplaceRequest
+    ) -> Replacement:
+        from ipernity_provider.replacement.progress import ProgressLog
+        from ipernity_provider.replacement.replace import Replacement
+        from ipernity_provider.state import intent_of, journal_of
+
+        self.cancelled = threading.Event()
         return Replacement(
             client,
             request,
@@ -146,34 +144,40 @@ class ReplaceFileOperator(ReplacingOperator):
             journal_of(context),
             intent_of(context),
             progress=ProgressLog(),
-            cancelled=self.cancelled or threading.Event(),
+            cancelled=self.cancelled,
         )
 
-    def _wait_and_finish(
-        self, context: Context, replacement: Replacement, record: UploadRecord
-    ) -> Result | None:
-        """Wait for the ticket and prove.
+    def _run(self, context: Context, replacement: Replacement) -> Result:
+        """Send, wait and prove.
 
-        :return: None if the upload was of an earlier intent and ended badly: the file is to be sent
-            again.
-        :raises TaskDeferred: it is pending, and the triggerer is to wait for it.
+        :raises TaskDeferred: its ticket is pending, and the triggerer is to wait for it.
         """
+        from ipernity_provider.replacement.request import Result
         from ipernity_provider.triggers.deadline import Deadline
 
-        if not self.deferrable:
-            return replacement.finish_earlier(record, replacement.wait(record))
-        ticket = replacement.check_ticket(str(record.ticket))
-        if ticket.pending:
-            self.wait_in_triggerer(
-                {ticket.id: record.doc_id},
-                deadline=Deadline.of(context, self.timeout, self.execution_timeout),
-                state={"record": record.to_json()},
-            )
-        return replacement.finish_earlier(record, ticket)
+        while True:
+            started = replacement.start()
+            # Known now, so that the link also works where the task fails later on.
+            context["ti"].xcom_push(key="url", value=started.url)
+            if isinstance(started, Result):
+                if started.outcome == "unchanged" and self.if_unchanged == "skip":
+                    from ipernity_provider.airflow_compat import AirflowSkipException
 
-    def _unless_skipped(self, result: Result) -> Result:
-        if result.outcome == "unchanged" and self.if_unchanged == "skip":
-            from ipernity_provider.airflow_compat import AirflowSkipException
-
-            raise AirflowSkipException(result.reason)
-        return result
+                    raise AirflowSkipException(started.reason)
+                return started
+            ticket = None
+            if started.pending_ticket:
+                if not self.wait_for_completion:
+                    return started.sent()
+                if self.deferrable:
+                    ticket = replacement.check_ticket(started.pending_ticket)
+                    if ticket.pending:
+                        self.wait_in_triggerer(
+                            {ticket.id: started.doc_id},
+                            deadline=Deadline.of(context, self.timeout, self.execution_timeout),
+                            state={"record": asdict(started)},
+                        )
+                else:
+                    ticket = replacement.wait(started)
+            if result := replacement.finish(started, ticket):
+                return result

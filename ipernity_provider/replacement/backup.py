@@ -35,21 +35,19 @@ class BackupNotStored(TransientError):
 
 def back_up(
     client: IpernityClient,
-    folder: FolderPath | None,
+    folder: FolderPath,
     doc_id: str,
     document: Document,
     account: Account | None = None,
-) -> str | None:
+) -> str:
     """Store the document's present original in a folder, checked.
 
     :param doc_id: as it was requested, digits.
     :param account: if it was loaded: nothing larger is fetched than it allows.
-    :return: where it lies; None without a folder.
+    :return: where it lies.
     :raises Refused: it cannot be had.
     :raises BackupNotStored: the storage of the backups fails; a retry may succeed.
     """
-    if folder is None:
-        return None
     try:
         target = _store(client, folder, doc_id, document, account)
     except TransientError:

@@ -9,7 +9,6 @@ record.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 
 from ipernity_provider.api.models import Document, Ticket
@@ -159,7 +158,8 @@ def decide_arrival(
 def is_candidate(record: UploadRecord, document: Document) -> bool:
     """Return whether a document may have been created by this upload.
 
-    It may if it is another document of the owner, posted since.
+    It may if it is another document of the owner, posted since. Times are whole seconds: one that
+    was posted just before, in the same second, counts too; to miss one would mean a second upload.
     """
     since = record.before.observed_at
     ours = bool(record.owner_id) and document.owner_id == record.owner_id
@@ -196,54 +196,34 @@ def interpret_ticket(doc_id: str | None, ticket: Ticket) -> TicketMeaning:
 # -- proof -----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Evidence:
-    """What a document says about an upload.
-
-    :param level: the strongest level at which it shows the bytes that were sent; None if at none.
-    :param contradicted: whether it shows other bytes at a level above that, or at all.
-    :param changed: whether it was replaced since.
-    """
-
-    level: ProofLevel | None
-    contradicted: bool
-    changed: bool
-
-
-def weigh_evidence(record: UploadRecord, shown: DocumentSnapshot) -> Evidence:
-    """Compare a document, level by level, with what was sent.
-
-    A stronger level outweighs a weaker one.
-    """
-    before = record.before
-    changed = shown.replaced_at > before.replaced_at
-    weaker: ProofLevel | None = "changed" if changed else None
-    if shown.md5 is not None or shown.listed is not None:
-        if shown.carries(record.md5):
-            return Evidence("md5", contradicted=False, changed=changed)
-        same_size = shown.bytes == record.bytes and changed
-        return Evidence("bytes" if same_size else weaker, contradicted=True, changed=changed)
-    if shown.bytes is not None:
-        # An equal size proves nothing where it was equal before, unless the document was replaced
-        # since.
-        if shown.bytes == record.bytes and (changed or before.bytes != record.bytes):
-            return Evidence("bytes", contradicted=False, changed=changed)
-        return Evidence(weaker, contradicted=shown.bytes != record.bytes, changed=changed)
-    return Evidence(weaker, contradicted=False, changed=changed)
-
-
 def proof_reached(
     record: UploadRecord, shown: DocumentSnapshot, demand: Proof
 ) -> ProofLevel | None:
     """Return the level of proof that a document gives; None if it is below the demanded one.
 
-    ``best`` takes the strongest level that the service shows and nothing that contradicts it: other
-    bytes were either rewritten by the service or sent by somebody else, and nothing tells which.
+    A stronger level outweighs a weaker one. ``best`` takes the strongest level that the service
+    shows and nothing that contradicts it: other bytes were either rewritten by the service or sent
+    by somebody else, and nothing tells which.
     """
-    evidence = weigh_evidence(record, shown)
+    before = record.before
+    changed = shown.replaced_at > before.replaced_at
+    level: ProofLevel | None = "changed" if changed else None
+    contradicted = False
+    if shown.md5 is not None or shown.listed is not None:
+        contradicted = not shown.carries(record.md5)
+        if not contradicted:
+            level = "md5"
+        elif changed and shown.bytes == record.bytes:
+            level = "bytes"
+    elif shown.bytes is not None:
+        contradicted = shown.bytes != record.bytes
+        # An equal size proves nothing where it was equal before, unless the document was replaced
+        # since.
+        if not contradicted and (changed or before.bytes != record.bytes):
+            level = "bytes"
     if demand == "best":
-        return None if evidence.contradicted else evidence.level
-    return evidence.level if meets(evidence.level, demand) else None
+        return None if contradicted else level
+    return level if meets(level, demand) else None
 
 
 _STRENGTH: dict[str | None, int] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from ipernity_provider.text import printable
 
@@ -13,60 +14,47 @@ log = logging.getLogger(__name__)
 #: Files below this size, in bytes, are sent without a line.
 WORTH_A_LINE = 8 << 20
 _MIB = 1 << 20
+_EVERY_SECONDS = 10.0
+_EVERY_SHARE = 0.1
+_AT_LEAST_SECONDS = 2.0
 
 
+@dataclass
 class ProgressLog:
-    """Writes a line about every 10 s or 10 % of a file.
+    """Writes a line about every 10 s or 10 % of a file, at most every 2 s.
 
     An instance is the ``progress`` of a replacement.
 
     :param name: what is sent, where several files are at the same time.
-    :param every_seconds: time after which a line is due.
-    :param every_share: share of the file after which one is due.
-    :param at_least_seconds: between two lines, whatever is due.
     """
 
-    def __init__(
-        self,
-        name: str = "",
-        every_seconds: float = 10.0,
-        every_share: float = 0.1,
-        at_least_seconds: float = 2.0,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._of = f" of {printable(name)}" if name else ""
-        self._every_seconds = every_seconds
-        self._every_share = every_share
-        self._at_least_seconds = at_least_seconds
-        self._clock = clock
-        self._sent = 0
-        self._began_at = self._logged_at = 0.0
-        self._began_with = self._logged = 0
+    name: str = ""
+    clock: Callable[[], float] = time.monotonic
+    _sent: int = field(default=0, init=False)
+    #: Time and bytes at the first block, and at the last line.
+    _began: tuple[float, int] = field(default=(0.0, 0), init=False)
+    _logged: tuple[float, int] = field(default=(0.0, 0), init=False)
 
     def __call__(self, sent: int, size: int) -> None:
         """Note how many bytes of the file the connection has taken so far, and the file's size."""
-        now = self._clock()
-        if (
-            sent <= self._sent or not self._sent
-        ):  # the first block, or the first one of another upload
-            self._began_at = self._logged_at = now
-            self._began_with = self._logged = sent
+        now = self.clock()
+        if sent <= self._sent or not self._sent:  # the first block, of this or of another upload
+            self._began = self._logged = now, sent
         self._sent = sent
-        if size >= WORTH_A_LINE and self._due(now, sent, size):
-            self._logged_at, self._logged = now, sent
-            log.info("%s", self._line(now, sent, size))
-
-    def _due(self, now: float, sent: int, size: int) -> bool:
-        passed = now - self._logged_at
-        if sent >= size or passed < self._at_least_seconds:
-            return False  # the end has a line of its own, with the service's answer
-        return passed >= self._every_seconds or sent - self._logged >= size * self._every_share
-
-    def _line(self, now: float, sent: int, size: int) -> str:
+        passed, since = now - self._logged[0], sent - self._logged[1]
+        due = passed >= _EVERY_SECONDS or since >= size * _EVERY_SHARE
+        # The end has a line of its own, with the service's answer.
+        if size < WORTH_A_LINE or sent >= size or passed < _AT_LEAST_SECONDS or not due:
+            return
+        self._logged = now, sent
         # The first block is no measure: it is handed over before the clock starts.
-        rate = (sent - self._began_with) / (now - self._began_at)
-        left = (size - sent) / rate  # the rate is above 0: a line is due after further blocks only
-        return (
-            f"Sent{self._of} {sent / _MIB:,.0f} of {size / _MIB:,.0f} MiB ({100 * sent // size} %),"
-            f" {rate / _MIB:,.1f} MiB/s, about {left:,.0f} s left."
+        rate = (sent - self._began[1]) / (now - self._began[0])
+        log.info(
+            "Sent%s %s of %s MiB (%d %%), %s MiB/s, about %s s left.",
+            f" of {printable(self.name)}" if self.name else "",
+            f"{sent / _MIB:,.0f}",
+            f"{size / _MIB:,.0f}",
+            100 * sent // size,
+            f"{rate / _MIB:,.1f}",
+            f"{(size - sent) / rate:,.0f}",  # above 0: a line is due after further blocks only
         )

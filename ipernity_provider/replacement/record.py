@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any, Protocol, Self
 
-from ipernity_provider.api.models import Document
 from ipernity_provider.replacement.request import ProofLevel, Result
 from ipernity_provider.text import printable
 
@@ -28,10 +27,6 @@ class DocumentSnapshot:
     replaced_at: int
     observed_at: int | None = None
     listed: bool | None = None
-
-    @classmethod
-    def of(cls, document: Document, listed: bool | None = None) -> Self:
-        return cls(document.md5, document.bytes, document.replaced_at, document.asked_at, listed)
 
     def carries(self, md5: str | None) -> bool:
         """Whether the service showed that the document carries the bytes with this checksum."""
@@ -106,15 +101,6 @@ class UploadRecord:
         """
         return self.attempt, self.complete, self.ticket, self.result_id, self.proof
 
-    def with_heartbeat(self, now: float) -> Self:
-        return replace(self, heartbeat_at=now)
-
-    def with_answer(self, ticket: str | None, result_id: str | None) -> Self:
-        return replace(self, ticket=ticket, result_id=result_id, complete=True)
-
-    def with_proof(self, result_id: str, shown: DocumentSnapshot, proof: ProofLevel | None) -> Self:
-        return replace(self, result_id=result_id, proven=shown, proof=proof)
-
     def sent(self) -> Result:
         """Return the result for a caller that does not wait for the service."""
         return Result(
@@ -131,9 +117,6 @@ class UploadRecord:
                 " verified yet."
             ),
         )
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> Self:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from uuid import uuid4
 
@@ -12,13 +14,15 @@ from ipernity_provider.api.errors import AnswerLost, DocumentNotFound, Transient
 from ipernity_provider.api.models import Document, Ticket
 from ipernity_provider.api.multipart import Progress
 from ipernity_provider.files.checksums import SourceFile, with_checksum
+from ipernity_provider.files.errors import FileError
 from ipernity_provider.replacement.backup import back_up
-from ipernity_provider.replacement.clock import Clock, SystemClock
 from ipernity_provider.replacement.decisions import (
     SENDER_TIMEOUT,
     Arrival,
     Resume,
+    TicketMeaning,
     decide_resume,
+    interpret_ticket,
 )
 from ipernity_provider.replacement.errors import (
     Cancelled,
@@ -29,15 +33,16 @@ from ipernity_provider.replacement.errors import (
     TicketInvalid,
     unclaimed_document,
 )
-from ipernity_provider.replacement.observe import locate, observe
 from ipernity_provider.replacement.preflight import (
     Account,
     Preflight,
     check_before_sending,
     inspect_source,
-    source_errors,
+    locate,
+    observe,
+    source_error,
 )
-from ipernity_provider.replacement.prove import Describe, Prover, result_lines, result_of
+from ipernity_provider.replacement.prove import prove, require_wanted, result_lines, result_of
 from ipernity_provider.replacement.record import (
     DocumentSnapshot,
     Journal,
@@ -45,7 +50,7 @@ from ipernity_provider.replacement.record import (
     UploadRecord,
 )
 from ipernity_provider.replacement.request import Intent, ReplaceOptions, ReplaceRequest, Result
-from ipernity_provider.replacement.schedule import next_poll_delay
+from ipernity_provider.replacement.schedule import Clock, next_poll_delay
 from ipernity_provider.replacement.upload import Uploader
 from ipernity_provider.text import printable
 
@@ -78,8 +83,6 @@ def replace_file(
 class Replacement:
     """One replacement: :meth:`start`, then perhaps :meth:`wait` and :meth:`finish`.
 
-    The last two are needed if its ticket is pending.
-
     :param cancelled: once it is set, by a signal handler or another thread, an upload is aborted
         before its last block.
     :param account: as loaded before, for many documents.
@@ -94,24 +97,23 @@ class Replacement:
     progress: Progress | None = None
     cancelled: threading.Event = field(default_factory=threading.Event)
     account: Account | None = None
-    clock: Clock = field(default_factory=SystemClock)
-    describe: Describe = result_lines
+    clock: Clock = time
+    describe: Callable[[UploadRecord, Result], Sequence[str]] = result_lines
     #: What was in the journal when it was decided to send: it must still be there when the intent
     #: is written.
     _known: UploadRecord | None = field(default=None, init=False)
 
-    def run(self) -> Result:
-        """Replace the file, wait for the service, and prove it."""
+    def run(self, file: SourceFile | None = None) -> Result:
+        """Replace the file, wait for the service, and prove it.
+
+        :param file: if it was inspected before.
+        """
         while True:
-            started = self.start()
+            started = self.start(file)
             if isinstance(started, Result):
                 return started
-            if result := self.finish_earlier(started, self.wait(started)):
+            if result := self.finish(started, self.wait(started)):
                 return result
-
-    def finish(self, record: UploadRecord, ticket: Ticket | None) -> Result:
-        """Prove what an upload has led to, see :meth:`Prover.finish`."""
-        return self._prover().finish(record, ticket)
 
     # -- start -------------------------------------------------------------------------------------
 
@@ -119,20 +121,34 @@ class Replacement:
         """Send the file, or resume what an earlier try has sent.
 
         :param file: if it was inspected before.
-        :return: the result; or the record of an upload whose ticket is pending.
+        :return: the result; or the record of an upload that is to be waited for and proven.
         """
         file = file or inspect_source(self.request, self.options)
-        if self.options.dry_run:
-            return self._check(file).result("planned")
-        if resumed := self.resume(file):
+        if not self.options.dry_run and (resumed := self.resume(file)):
             return resumed
-        check = self._check(file)
+        check = check_before_sending(self.client, self.request, self.options, file, self.account)
+        found = check.result("unchanged" if check.unchanged else "planned")
+        log.info("%s", found.reason)
+        if self.options.dry_run:
+            return replace(found, outcome="planned")
         if check.unchanged:
-            return check.result("unchanged")
-        backup = back_up(
-            self.client, self.options.backup_to, self.request.doc_id, check.document, check.account
+            return found
+        backup = None
+        if folder := self.options.backup_to:
+            doc_id, account = self.request.doc_id, check.account
+            backup = back_up(self.client, folder, doc_id, check.document, account)
+        uploader = self._uploader()
+        for _ in range(_SENDS_PER_TRY):  # once more if it provably did not arrive
+            record = self._new_record(file, check.document, check.shown, backup)
+            if sent := uploader.send(file, record):
+                return sent
+        uploader.forget()
+        raise AnswerLost(
+            f"{printable(file.name)} was sent to document {self.request.doc_id}"
+            f" {_SENDS_PER_TRY} times and did not arrive; the document is as before. A retry may"
+            " succeed.",
+            method="upload.replace",
         )
-        return self._finish_unless_pending(self._send(check, backup))
 
     def inspect(self, file: SourceFile) -> Result | UploadRecord | Preflight | None:
         """Find out what :meth:`start` will do, and send nothing.
@@ -142,10 +158,7 @@ class Replacement:
             earlier upload.
         :raises Refused: the replacement cannot succeed.
         """
-        record = self.journal.read()
-        step = decide_resume(
-            record, self.request.doc_id, file, self.intent, self.options, self.clock.time()
-        )
+        record, step = self._decide(file)
         if record and step is Resume.RETURN:
             return result_of(record)
         if record and step is Resume.CONTINUE:
@@ -158,56 +171,35 @@ class Replacement:
 
         :return: as for :meth:`start`; None if the file is to be sent.
         """
-        record = self._known = self.journal.read()
-        step = decide_resume(
-            record, self.request.doc_id, file, self.intent, self.options, self.clock.time()
-        )
+        record, step = self._decide(file)
         if step in {Resume.ASSUME, Resume.LOOK}:
-            grace = self.options.resend_grace if step is Resume.ASSUME else 0.0
-            return self._resume_unrecorded(file, grace)
+            return self._resume_unrecorded(file, patient=step is Resume.ASSUME)
         if record is None:
             return None
+        ticket = record.ticket or "unknown"
         if step is Resume.RETURN:
-            return self._prover().result(record)
+            return self._report(record)
         if step is Resume.CONTINUE:
-            log.info(
-                "Continuing with the upload of an earlier try, ticket %s.",
-                record.ticket or "unknown",
-            )
-            return self._continue(record)
+            log.info("Continuing with the upload of an earlier try, ticket %s.", ticket)
+            return record if record.intent == self.intent.id else self._resume_earlier(record)
         if step is Resume.RECONCILE:
             log.info("An earlier try sent this file; asking the service whether it arrived.")
-            found = self._uploader().reconcile(record)
-            return found and self._finish_unless_pending(found)
+            return self._uploader().reconcile(record)
         if step is Resume.WAIT_FOR_SENDER:
-            self._wait_for_sender(record)
+            log.info("Another process of this task may still be sending; waiting for it.")
+            timeout = min(SENDER_TIMEOUT, self.options.resend_grace)
+            left = max(0.1, record.heartbeat_at + timeout - self.clock.time())
+            self.clock.sleep(min(_SENDER_POLL_SECONDS, left))
             return self.resume(file)
         if step is Resume.WAIT_FOR_OTHER:
             self._require_settled(record)
         return None
 
-    def _check(self, file: SourceFile) -> Preflight:
-        check = check_before_sending(self.client, self.request, self.options, file, self.account)
-        log.info("%s", check.reason)
-        return check
-
-    def _send(self, check: Preflight, backup: str | None) -> UploadRecord:
-        """Send the file, and once more if it provably did not arrive.
-
-        :raises AnswerLost: it did not arrive then either.
-        """
-        uploader = self._uploader()
-        for _ in range(_SENDS_PER_TRY):
-            intent = self._new_record(check.file, check.document, check.shown, backup)
-            if sent := uploader.send(check.file, intent):
-                return sent
-        uploader.forget()
-        raise AnswerLost(
-            f"{printable(check.file.name)} was sent to document {self.request.doc_id}"
-            f" {_SENDS_PER_TRY} times and did not arrive; the document is as before. A retry may"
-            " succeed.",
-            method="upload.replace",
-        )
+    def _decide(self, file: SourceFile) -> tuple[UploadRecord | None, Resume]:
+        """Return the record of an earlier try, and what it means for this one."""
+        record = self._known = self.journal.read()
+        now, doc_id = self.clock.time(), self.request.doc_id
+        return record, decide_resume(record, doc_id, file, self.intent, self.options, now)
 
     def _new_record(
         self,
@@ -235,18 +227,28 @@ class Replacement:
             backup=backup,
         )
 
-    def _finish_unless_pending(self, record: UploadRecord) -> Result | UploadRecord:
-        return record if record.pending_ticket else self.finish(record, None)
+    def _uploader(self) -> Uploader:
+        return Uploader(
+            self.client,
+            self.options,
+            self.journal,
+            self.progress,
+            self.cancelled,
+            self.clock,
+            self._known,
+        )
 
     # -- what an earlier try left behind -----------------------------------------------------------
 
-    def _resume_unrecorded(self, file: SourceFile, grace: float) -> Result | UploadRecord | None:
+    def _resume_unrecorded(self, file: SourceFile, *, patient: bool) -> UploadRecord | None:
         """Ask for an upload that no record tells of: the document as it was before it is not known.
 
-        :param grace: seconds that it has to show up.
+        :param patient: whether it has ``resend_grace`` to show up.
         """
-        with source_errors():
+        try:
             file = with_checksum(file)
+        except FileError as error:
+            raise source_error(error) from None
         document, shown = observe(self.client, self.request.doc_id, file.md5)
         if shown.carries(file.md5) and self.options.if_unchanged != "replace":
             return None  # the preflight says so
@@ -258,62 +260,21 @@ class Replacement:
         # was.
         before = replace(shown, replaced_at=min(shown.replaced_at, since - 1), observed_at=since)
         assumed = replace(self._new_record(file, document, before), complete=True)
-        found = self._uploader().reconcile(assumed, until=self.clock.time() + grace)
-        return found and self._finish_unless_pending(found)
+        until = self.clock.time() + (self.options.resend_grace if patient else 0.0)
+        return self._uploader().reconcile(assumed, until=until)
 
-    def _continue(self, record: UploadRecord) -> Result | UploadRecord | None:
-        """Go on with an upload that has an answer."""
-        if record.intent == self.intent.id:
-            return self._finish_unless_pending(record)
+    def _resume_earlier(self, record: UploadRecord) -> Result | UploadRecord | None:
+        """Go on with an upload of an earlier intent, which has an answer."""
         ticket = self.check_ticket(record.ticket) if record.ticket else None
         if ticket and ticket.pending:
             return record
-        result = self.finish_earlier(record, ticket)
+        result = self.finish(record, ticket)
         self._known = self.journal.read()  # the verdict was written there
         if result is None and self._known and self._known.attempt != record.attempt:
             raise Cancelled(
                 "Another process of this task has taken over; this one sends nothing more."
             )
         return result
-
-    def finish_earlier(self, record: UploadRecord, ticket: Ticket | None) -> Result | None:
-        """Finish what an earlier try has sent.
-
-        If it was for an earlier intent and ended badly, the file is sent again.
-
-        :return: None if the file is to be sent.
-        """
-        if record.intent == self.intent.id:
-            return self.finish(record, ticket)
-        try:
-            return self._prover().finish(record, ticket, patient=False)
-        except NewDocument as error:
-            if self._exists(error.new_doc_id):
-                raise
-            log.info(
-                "The task was cleared, and document %s is gone: starting again.", error.new_doc_id
-            )
-        except NotVerified as error:
-            if not record.rejected:
-                raise
-            log.info("The task was cleared: starting again. Its earlier upload ended so: %s", error)
-        except TicketInvalid as error:
-            log.info("The task was cleared: starting again. Its earlier upload ended so: %s", error)
-        return None
-
-    def _exists(self, doc_id: str) -> bool:
-        try:
-            self.client.get_document(doc_id)
-        except DocumentNotFound:
-            return False
-        return True
-
-    def _wait_for_sender(self, record: UploadRecord) -> None:
-        """Wait until the sending process has finished, sends a heartbeat, or counts as dead."""
-        log.info("Another process of this task may still be sending; waiting for a sign of life.")
-        timeout = min(SENDER_TIMEOUT, self.options.resend_grace)
-        left = max(0.1, record.heartbeat_at + timeout - self.clock.time())
-        self.clock.sleep(min(_SENDER_POLL_SECONDS, left))
 
     def _require_settled(self, record: UploadRecord) -> None:
         """Require that an upload of other bytes to this document is settled.
@@ -324,35 +285,37 @@ class Replacement:
             never end.
         :raises NewDocument: it has led to one, and another would follow.
         """
+        name = record.ticket or "unknown"
         if record.ticket:
             ticket = self.check_ticket(record.ticket)
-            if not ticket.pending:
-                self._prover().report_new_document(record, ticket)
-                return
+            if interpret_ticket(record.doc_id, ticket) is TicketMeaning.NEW_DOCUMENT:
+                require_wanted(self.client, self.options, record, str(ticket.doc_id))
+            settled = not ticket.pending
         else:
             arrival, resulting = locate(self.client, record)
             if arrival is Arrival.NEW_DOCUMENT:
                 raise unclaimed_document(record, resulting, self.options)
-            if arrival is Arrival.ARRIVED:
-                return
+            settled = arrival is Arrival.ARRIVED
+        if settled:
+            return
         if self.clock.time() < record.heartbeat_at + self.options.resend_grace:
             raise OtherUploadPending(
-                f"An earlier upload of other bytes to document {record.doc_id} (ticket"
-                f" {record.ticket or 'unknown'}) is not settled yet; sent now, this file could be"
-                " overwritten by it. Nothing was sent. A retry checks again."
+                f"An earlier upload of other bytes to document {record.doc_id} (ticket {name}) is"
+                " not settled yet; sent now, this file could be overwritten by it. Nothing was"
+                " sent. A retry checks again."
             )
-        log.warning(
-            "Gave up waiting for the earlier upload, ticket %s.", record.ticket or "unknown"
-        )
+        log.warning("Gave up waiting for the earlier upload, ticket %s.", name)
 
-    # -- wait --------------------------------------------------------------------------------------
+    # -- wait and finish ---------------------------------------------------------------------------
 
-    def wait(self, record: UploadRecord) -> Ticket:
+    def wait(self, record: UploadRecord) -> Ticket | None:
         """Wait, through transient errors, until the ticket of an upload is no longer pending.
 
+        :return: None where the resulting document is known without a ticket.
         :raises NotFinished: the time limit passed.
         """
-        ticket = str(record.pending_ticket)
+        if not (ticket := record.pending_ticket):
+            return None
         end = self.clock.monotonic() + self.options.timeout
         attempts = 0
         while (state := self.check_ticket(ticket)).pending:
@@ -373,16 +336,42 @@ class Replacement:
             log.warning("%s The upload is safe; still waiting.", error)
             return Ticket(ticket, "pending")
 
-    def _uploader(self) -> Uploader:
-        return Uploader(
-            self.client,
-            self.options,
-            self.journal,
-            self.progress,
-            self.cancelled,
-            self.clock,
-            self._known,
-        )
+    def finish(self, record: UploadRecord, ticket: Ticket | None) -> Result | None:
+        """Prove what was sent, see :func:`~ipernity_provider.replacement.prove.prove`.
 
-    def _prover(self) -> Prover:
-        return Prover(self.client, self.options, self.journal, self.clock, self.describe)
+        :return: None if it was sent for an earlier intent and ended badly: the file is to be sent
+            again.
+        """
+        earlier = record.intent != self.intent.id
+        try:
+            proven = prove(
+                self.client,
+                self.options,
+                self.journal,
+                self.clock,
+                record,
+                ticket,
+                patient=not earlier,
+            )
+        except (NewDocument, NotVerified, TicketInvalid) as error:
+            if not earlier or (isinstance(error, NotVerified) and not record.rejected):
+                raise
+            if isinstance(error, NewDocument) and self._exists(error.new_doc_id):
+                raise
+            log.info("The task was cleared: starting again. Its earlier upload ended so: %s", error)
+            return None
+        return self._report(proven)
+
+    def _exists(self, doc_id: str) -> bool:
+        try:
+            self.client.get_document(doc_id)
+        except DocumentNotFound:
+            return False
+        return True
+
+    def _report(self, proven: UploadRecord) -> Result:
+        """Return, and log, what a proven record says."""
+        result = result_of(proven)
+        for line in self.describe(proven, result):
+            log.info("%s", line)
+        return result

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import InitVar, asdict, dataclass
 from typing import Any, Literal, Protocol, get_args
 
 from ipernity_provider.api.doc_id import read_doc_id
@@ -37,18 +37,21 @@ class FolderPath(Protocol):
 class ReplaceRequest:
     """Which document gets which file.
 
-    :param doc_id: the document, digits without leading zeros.
+    :param doc_id: the document, given as its number or the address of its page; kept as digits.
     :param file: the new file: ``pathlib.Path``, ``ObjectStoragePath``, ``UPath``.
     :param filename: the name that the service gets; the file's own by default.
+    :param base_url: see :func:`~ipernity_provider.api.doc_id.read_doc_id`.
+    :raises Refused: ``doc_id`` is neither a number nor a document's page.
     """
 
-    doc_id: str
+    doc_id: Any
     file: Any
     filename: str | None = None
+    base_url: InitVar[str | None] = None
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, base_url: str | None) -> None:
         try:
-            object.__setattr__(self, "doc_id", read_doc_id(self.doc_id))
+            object.__setattr__(self, "doc_id", read_doc_id(self.doc_id, base_url))
         except ValueError as error:
             raise Refused(f"doc_id {error}. Nothing was sent.") from None
 

@@ -10,12 +10,25 @@ import heapq
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import count
+from typing import Protocol
 
 TICKETS_PER_CALL = 50
 FIRST_DELAY = 2.0
 GROWTH = 1.5
 #: Whatever interval is asked for: the service must not be hammered.
 SHORTEST_DELAY = 0.1
+
+
+class Clock(Protocol):
+    """Tells the time and waits, as the module :mod:`time`; tests bring their own."""
+
+    def time(self) -> float:
+        """Unix time in seconds, comparable between machines."""
+
+    def monotonic(self) -> float:
+        """Seconds of a clock that is never set."""
+
+    def sleep(self, seconds: float, /) -> None: ...
 
 
 def next_poll_delay(attempts: int, eta: float | None, poll_interval: float) -> float:

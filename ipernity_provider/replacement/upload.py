@@ -23,7 +23,6 @@ from ipernity_provider.api.errors import (
 )
 from ipernity_provider.api.multipart import Progress
 from ipernity_provider.files.checksums import SourceFile
-from ipernity_provider.replacement.clock import Clock, SystemClock
 from ipernity_provider.replacement.decisions import SENDER_TIMEOUT, Arrival
 from ipernity_provider.replacement.errors import (
     Cancelled,
@@ -32,9 +31,10 @@ from ipernity_provider.replacement.errors import (
     UploadAborted,
     unclaimed_document,
 )
-from ipernity_provider.replacement.observe import locate
+from ipernity_provider.replacement.preflight import locate
 from ipernity_provider.replacement.record import Journal, UploadRecord
 from ipernity_provider.replacement.request import ReplaceOptions
+from ipernity_provider.replacement.schedule import Clock
 from ipernity_provider.text import printable
 
 log = logging.getLogger(__name__)
@@ -52,6 +52,10 @@ _LONGEST_PAUSE = 10.0
 class Uploader:
     """Sends one file to one document.
 
+    A task that counts as dead may live on, or thaw, and send beside the try that took its place.
+    That try sees the heartbeats and waits; and an upload whose record is no longer in the journal
+    is aborted before its last block.
+
     :param progress: called after each block.
     :param cancelled: once it is set, by a signal handler or another thread, the upload is aborted
         before its last block.
@@ -62,10 +66,12 @@ class Uploader:
     client: IpernityClient
     options: ReplaceOptions
     journal: Journal
-    progress: Progress | None = None
-    cancelled: threading.Event = field(default_factory=threading.Event)
-    clock: Clock = field(default_factory=SystemClock)
-    known: UploadRecord | None = None
+    progress: Progress | None
+    cancelled: threading.Event
+    clock: Clock
+    known: UploadRecord | None
+    _written: UploadRecord = field(init=False)
+    _next_heartbeat: float = field(default=0.0, init=False)
 
     def send(self, file: SourceFile, intent: UploadRecord) -> UploadRecord | None:
         """Send the file; if its answer is lost, find out whether it arrived.
@@ -76,8 +82,7 @@ class Uploader:
         :raises UploadAborted: by ``cancelled``, or because another process has taken over; nothing
             arrived.
         """
-        guard = _SendGuard(self)
-        guard.write(intent)
+        self._write(intent)
         try:
             upload = self.client.upload_replace(
                 intent.doc_id,
@@ -85,8 +90,8 @@ class Uploader:
                 filename=file.name,
                 asynchronous=self.options.asynchronous,
                 expected_md5=file.md5,
-                progress=guard.after_block,
-                before_last_block=guard.before_last_block,
+                progress=self._after_block,
+                before_last_block=self._before_last_block,
             )
         except (UploadAborted, SourceChanged, SourceUnreadable):
             self.forget()
@@ -98,35 +103,103 @@ class Uploader:
             if not error.maybe_accepted:
                 self.forget()
                 raise
-            return self._after_lost_answer(guard.written, error)
+            log.warning("%s", error)
+            asks_for_patience = isinstance(error, RateLimited | ServiceDown | StaleSignature)
+            if asks_for_patience and locate(self.client, self._written)[0] is not Arrival.ARRIVED:
+                raise  # the record stays: the next try asks again before it sends
+            log.warning("Asking whether %s arrived.", printable(intent.filename))
+            return self.reconcile(self._written)
         if not (upload.ticket or upload.doc_id):
             log.warning(
                 "The service answered with neither a ticket nor a document. Asking whether the file"
                 " arrived."
             )
-            return self.reconcile(guard.written)
+            return self.reconcile(self._written)
         # A document that is named beside a ticket is not complete before the ticket is.
         resulting = None if upload.ticket and self.options.asynchronous else upload.doc_id
-        return self._store_answer(guard.written.with_answer(upload.ticket, resulting))
+        return self._store_answer(self._written, upload.ticket, resulting)
 
-    def _after_lost_answer(self, record: UploadRecord, error: IpernityError) -> UploadRecord | None:
-        log.warning("%s", error)
-        asks_for_patience = isinstance(error, RateLimited | ServiceDown | StaleSignature)
-        if asks_for_patience and locate(self.client, record)[0] is not Arrival.ARRIVED:
-            raise error  # the record stays: the next try asks again before it sends
-        log.warning("Asking whether %s arrived.", printable(record.filename))
-        return self.reconcile(record)
+    def _after_block(self, sent: int, size: int) -> None:
+        if sent < size:
+            self._require_not_cancelled()
+        if self.progress:
+            self.progress(sent, size)
+        if sent < size and self.clock.monotonic() >= self._next_heartbeat:
+            self._write(self._written)
 
-    def _store_answer(self, record: UploadRecord) -> UploadRecord:
-        """Write the ticket down, at first where nothing can fail."""
-        log.info("The service accepted %s (%d bytes).", printable(record.filename), record.bytes)
-        log.info("Ticket: %s", record.ticket or f"none, document {record.result_id}")
+    def _before_last_block(self, md5: str, size: int) -> None:
+        """Write down that the upload is about to be complete, and of which bytes."""
+        self._require_not_cancelled()
+        self._write(replace(self._written, md5=md5, bytes=size, complete=True))
+        self._require_not_cancelled()
+
+    def _require_not_cancelled(self) -> None:
+        if self.cancelled.is_set():
+            raise UploadAborted(
+                "The task was ended; the upload was aborted, and nothing was replaced."
+            )
+
+    def _write(self, record: UploadRecord) -> None:
+        """Write a record with a heartbeat in place of what is known to be in the journal.
+
+        :raises UploadAborted: another process has written one, may have done so meanwhile, or
+            nothing can be written.
+        """
+        began = self.clock.time()
         try:
-            write_patiently(self.journal, record, self.clock, STORE_TICKET_SECONDS)
+            stored = self.journal.read()
+            if (stored and stored.state) != (self.known and self.known.state):
+                raise UploadAborted(
+                    "Another process of this task has taken over; nothing more is sent."
+                )
+            self._written = self.known = replace(record, heartbeat_at=began)
+            self._write_patiently(self._written, STORE_INTENT_SECONDS)
+        except UploadAborted:
+            raise
+        except Exception as error:
+            # As it is, it might pass for an error of the connection, which urllib3 treats in its
+            # own way.
+            raise UploadAborted(
+                "The journal cannot be written any more; nothing more is sent."
+            ) from error
+        if self.clock.time() - began > SENDER_TIMEOUT:
+            raise UploadAborted(
+                "The process was suspended for too long; another one may have taken over."
+            )
+        self._next_heartbeat = self.clock.monotonic() + HEARTBEAT_SECONDS
+
+    def _write_patiently(self, record: UploadRecord, seconds: float) -> None:
+        """Write a record, and try again for a while where its store cannot be reached.
+
+        :raises Exception: what the last try raised.
+        """
+        end = self.clock.monotonic() + seconds
+        pause = 0.5
+        while True:
+            try:
+                return self.journal.write(record)
+            except Exception as error:
+                left = end - self.clock.monotonic()
+                if left <= 0:
+                    raise
+                kind = type(error).__name__
+                log.warning("The journal cannot be written (%s); trying again.", kind)
+                self.clock.sleep(min(pause, left))
+                pause = min(2 * pause, 15.0)
+
+    def _store_answer(
+        self, record: UploadRecord, ticket: str | None, result_id: str | None
+    ) -> UploadRecord:
+        """Write the ticket down, at first where nothing can fail."""
+        record = replace(record, ticket=ticket, result_id=result_id, complete=True)
+        log.info("The service accepted %s (%d bytes).", printable(record.filename), record.bytes)
+        log.info("Ticket: %s", ticket or f"none, document {result_id}")
+        try:
+            self._write_patiently(record, STORE_TICKET_SECONDS)
         except Exception as error:
             raise TicketNotStored(
                 f"The service accepted {printable(record.filename)} for document {record.doc_id}"
-                f" (ticket {record.ticket}), but the ticket could not be stored"
+                f" (ticket {ticket}), but the ticket could not be stored"
                 f" ({type(error).__name__}). A retry asks the service whether the file arrived."
             ) from error
         return record
@@ -159,7 +232,7 @@ class Uploader:
                     "The file has arrived: document %s carries it. It is not sent again.",
                     record.doc_id,
                 )
-                return self._store_answer(record.with_answer(None, record.doc_id))
+                return self._store_answer(record, None, record.doc_id)
             left = (until or record.heartbeat_at + self.options.resend_grace) - looked_at
             if left <= 0 or arrival is Arrival.NEW_DOCUMENT:
                 break
@@ -171,18 +244,16 @@ class Uploader:
             send_again and self.options.on_new_document == "keep"
         ):
             raise unclaimed_document(record, resulting, self.options)
+        name = printable(record.filename)
         if arrival is Arrival.ABSENT or send_again:
-            log.info(
-                "%s did not arrive, as far as the service shows; sending it again.",
-                printable(record.filename),
-            )
+            log.info("%s did not arrive, as far as the service shows; sending it again.", name)
             self.known = record
             return None
         raise Uncertain(
-            f"An earlier try sent {printable(record.filename)} to document {record.doc_id}, and the"
-            " service does not show whether it arrived. Nothing more was sent. Look at the"
-            f" document ({record.url or record.doc_id}) and at your newest uploads; then clear the"
-            " task with on_uncertain='send' to send it (again), or mark it as successful."
+            f"An earlier try sent {name} to document {record.doc_id}, and the service does not show"
+            " whether it arrived. Nothing more was sent. Look at the document"
+            f" ({record.url or record.doc_id}) and at your newest uploads; then clear the task with"
+            " on_uncertain='send' to send it (again), or mark it as successful."
         )
 
     def _latest(self, record: UploadRecord) -> UploadRecord:
@@ -211,91 +282,3 @@ class Uploader:
             stored = self.journal.read()
             if stored and self.known and stored.attempt == self.known.attempt:
                 self.journal.delete()
-
-
-class _SendGuard:
-    """Watches over an upload: heartbeats, cancelling, and a last check of the journal.
-
-    The check comes before the last block is sent.
-
-    A task that counts as dead may live on, or thaw, and send beside the try that took its place.
-    That try sees the heartbeats and waits; and an upload whose record is no longer in the journal
-    is aborted.
-    """
-
-    def __init__(self, uploader: Uploader) -> None:
-        self._uploader = uploader
-        self._clock = uploader.clock
-        self._next_heartbeat = 0.0
-        self.written: UploadRecord
-
-    def after_block(self, sent: int, size: int) -> None:
-        if sent < size:
-            self._require_not_cancelled()
-        if self._uploader.progress:
-            self._uploader.progress(sent, size)
-        if sent < size and self._clock.monotonic() >= self._next_heartbeat:
-            self.write(self.written)
-
-    def before_last_block(self, md5: str, size: int) -> None:
-        """Write down that the upload is about to be complete, and of which bytes."""
-        self._require_not_cancelled()
-        self.write(replace(self.written, md5=md5, bytes=size, complete=True))
-        self._require_not_cancelled()
-
-    def write(self, record: UploadRecord) -> None:
-        """Write a record with a heartbeat in place of what is known to be in the journal.
-
-        :raises UploadAborted: another process has written one, may have done so meanwhile, or
-            nothing can be written.
-        """
-        uploader, began = self._uploader, self._clock.time()
-        known = uploader.known
-        try:
-            stored = uploader.journal.read()
-            if (stored and stored.state) != (known and known.state):
-                raise UploadAborted(
-                    "Another process of this task has taken over; nothing more is sent."
-                )
-            self.written = uploader.known = record.with_heartbeat(began)
-            write_patiently(uploader.journal, self.written, self._clock, STORE_INTENT_SECONDS)
-        except UploadAborted:
-            raise
-        except Exception as error:
-            # As it is, it might pass for an error of the connection, which urllib3 treats in its
-            # own way.
-            raise UploadAborted(
-                "The journal cannot be written any more; nothing more is sent."
-            ) from error
-        if self._clock.time() - began > SENDER_TIMEOUT:
-            raise UploadAborted(
-                "The process was suspended for too long; another one may have taken over."
-            )
-        self._next_heartbeat = self._clock.monotonic() + HEARTBEAT_SECONDS
-
-    def _require_not_cancelled(self) -> None:
-        if self._uploader.cancelled.is_set():
-            raise UploadAborted(
-                "The task was ended; the upload was aborted, and nothing was replaced."
-            )
-
-
-def write_patiently(journal: Journal, record: UploadRecord, clock: Clock, seconds: float) -> None:
-    """Write a record, and try again for a while where its store cannot be reached.
-
-    :raises Exception: what the last try raised.
-    """
-    end = clock.monotonic() + seconds
-    pause = 0.5
-    while True:
-        try:
-            journal.write(record)
-        except Exception as error:
-            left = end - clock.monotonic()
-            if left <= 0:
-                raise
-            log.warning("The journal cannot be written (%s); trying again.", type(error).__name__)
-            clock.sleep(min(pause, left))
-            pause = min(2 * pause, 15.0)
-        else:
-            return

@@ -14,7 +14,7 @@ from ipernity_provider.api.errors import IpernityError
 from ipernity_provider.cli import desktop_flow
 from ipernity_provider.cli.authorize import explain_authorization
 from ipernity_provider.cli.connection import read_settings
-from ipernity_provider.hooks.settings import ConnectionSettings
+from ipernity_provider.hooks.connection import ConnectionSettings
 from scripts.rig import free_port
 from tests.cli.commandline import assert_no_secret, assert_one_line, click
 from tests.conftest import API_KEY, API_SECRET, Service

@@ -10,8 +10,8 @@ import pytest
 
 from ipernity_provider.api.errors import PermanentError, Unreachable
 from ipernity_provider.api.transport import Timeouts
+from ipernity_provider.hooks.connection import ConnectionSettingError
 from ipernity_provider.hooks.ipernity import IpernityHook
-from ipernity_provider.hooks.settings import ConnectionSettingError
 from scripts.rig import free_port
 from tests.conftest import BOAT, CREDENTIALS, OAUTH_SECRET, OAUTH_TOKEN, SECRETS, Connect, Service
 
@@ -159,15 +159,24 @@ def test_what_leads_to_no_ca_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
         ({"password": "s"}, "api_key is missing in the extra."),
         ({"extra": {"api_key": "k"}}, "the API secret is missing; it belongs in the password."),
         (extra(api_key=["k"]), "api_key in the extra must be text."),
-        (extra(auth="basic"), "auth in the extra must be one of signature, oauth."),
+        (extra(auth="basic"), "auth in the extra is 'basic'; it must be one of signature, oauth."),
         (
             extra(auth="oauth", token="t"),
             "auth is oauth, which needs token and token_secret in the extra.",
         ),
-        (extra(lg="english"), "lg in the extra must be a two-letter language such as en, or off."),
-        (extra(timeout="soon"), "timeout in the extra must be a number of seconds above 0."),
-        (extra(timeout=0), "timeout in the extra must be a number of seconds above 0."),
-        (extra(timeout=True), "timeout in the extra must be a number of seconds above 0."),
+        (
+            extra(lg="english"),
+            "lg in the extra is 'english'; it must be a two-letter language such as en, or off.",
+        ),
+        (
+            extra(timeout="soon"),
+            "timeout in the extra is 'soon'; it must be a number of seconds above 0.",
+        ),
+        (extra(timeout=0), "timeout in the extra is 0; it must be a number of seconds above 0."),
+        (
+            extra(timeout=True),
+            "timeout in the extra is True; it must be a number of seconds above 0.",
+        ),
         (
             extra(verify="/no/ca.pem"),
             (
@@ -175,19 +184,25 @@ def test_what_leads_to_no_ca_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
                 "not exist."
             ),
         ),
-        (extra(check_account="perhaps"), "check_account in the extra must be true or false."),
-        (extra(resend_grace=0), "resend_grace in the extra must be a number of seconds above 0."),
+        (
+            extra(check_account="perhaps"),
+            "check_account in the extra is 'perhaps'; it must be true or false.",
+        ),
+        (
+            extra(resend_grace=0),
+            "resend_grace in the extra is 0; it must be a number of seconds above 0.",
+        ),
         (
             extra(proxy="proxy:3128"),
             "proxy in the extra must be an address such as http://proxy.example.org:3128.",
         ),
         (
             extra(upload_roots={"a": 1}),
-            "upload_roots in the extra must be a list of folders or URIs.",
+            "upload_roots in the extra is {'a': 1}; it must be a list of folders or URIs.",
         ),
         (
             extra(media_hosts=7),
-            "media_hosts in the extra must be a list of hosts such as cdn.example.org.",
+            "media_hosts in the extra is 7; it must be a list of hosts such as cdn.example.org.",
         ),
         (
             extra(media_hosts=["https://cdn.example.org/"]),

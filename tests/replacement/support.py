@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from ipernity_provider.api.client import IpernityClient
-from ipernity_provider.replacement.clock import SystemClock
 from ipernity_provider.replacement.record import Journal, MemoryJournal, UploadRecord
 from ipernity_provider.replacement.replace import Replacement
 from ipernity_provider.replacement.request import Intent, ReplaceOptions, ReplaceRequest, Result
+from ipernity_provider.replacement.schedule import Clock
 from tests.conftest import BOAT
 
 SPEED = 20.0
 
 
-class FastClock(SystemClock):
+class FastClock:
     """A clock that waits a twentieth of each pause, for the sandbox to work in."""
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ def replacement(
     journal: Journal | None = None,
     *,
     intent: Intent | None = None,
-    clock: SystemClock | None = None,
+    clock: Clock | None = None,
     doc_id: str = BOAT,
     filename: str | None = None,
     **options: Any,

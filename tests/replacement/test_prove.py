@@ -100,7 +100,9 @@ def test_a_proof_that_appears_late_is_waited_for(
     """A synchronous answer that names the document may come before the document shows the file."""
     service.set(processing_seconds=0.4)
     record = sent(client, picture, MemoryJournal())
-    assert replacement(client, picture, proof_seconds=120.0).finish(record, None).proof == "md5"
+    result = replacement(client, picture, proof_seconds=120.0).finish(record, None)
+    assert result is not None
+    assert result.proof == "md5"
 
 
 def test_no_proof_is_asked_for_on_request(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -423,4 +424,4 @@ def test_a_caller_that_does_not_wait_gets_the_ticket(
         service.ledger()[0]["ticket"],
         None,
     )
-    assert UploadRecord.from_json(json.loads(json.dumps(record.to_json()))) == record
+    assert UploadRecord.from_json(json.loads(json.dumps(asdict(record)))) == record

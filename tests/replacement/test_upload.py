@@ -16,7 +16,6 @@ import pytest
 
 from ipernity_provider.api.client import IpernityClient
 from ipernity_provider.api.errors import AnswerLost, IpernityError, SourceUnreadable, Unreachable
-from ipernity_provider.replacement.clock import SystemClock
 from ipernity_provider.replacement.errors import (
     Cancelled,
     NewDocument,
@@ -373,7 +372,7 @@ def test_a_try_that_takes_over_waits_for_a_process_that_is_still_sending(
             self.heartbeats.add(record.heartbeat_at)
             super().write(record)
 
-    journal, real = Watched(), SystemClock()  # both processes look at the same heartbeats
+    journal, real = Watched(), time  # both processes look at the same heartbeats
     options: dict[str, Any] = {"clock": real, "poll_interval": 0.1, "resend_grace": 60.0}
     both = [replacement(client, enlarge(picture, 16), journal, **options)]
     both.append(replacement(client, picture, journal, **options))

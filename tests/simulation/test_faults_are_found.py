@@ -12,7 +12,7 @@ import pytest
 from ipernity_provider.replacement import prove, upload
 from ipernity_provider.replacement import replace as driver
 from ipernity_provider.replacement.decisions import Arrival, Resume, TicketMeaning
-from ipernity_provider.replacement.observe import locate
+from ipernity_provider.replacement.preflight import locate
 from tests.simulation import service
 from tests.simulation.scenarios import SCENARIOS
 from tests.simulation.service import Rules
@@ -58,15 +58,15 @@ def _any_new_document_is_ours(reconcile: Any) -> Any:
     def claiming(self: Any, record: Any, *, until: float | None = None) -> Any:
         arrival, resulting = locate(self.client, record)
         if arrival is Arrival.NEW_DOCUMENT:
-            return record.with_answer(None, resulting)
+            return replace(record, result_id=resulting, complete=True)
         return reconcile(self, record, until=until)
 
     return claiming
 
 
 def _without_guard(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upload._SendGuard, "after_block", lambda *_: None)
-    monkeypatch.setattr(upload._SendGuard, "before_last_block", lambda *_: None)
+    monkeypatch.setattr(upload.Uploader, "_after_block", lambda *_: None)
+    monkeypatch.setattr(upload.Uploader, "_before_last_block", lambda *_: None)
 
 
 def _never(_: Any) -> Any:

@@ -338,12 +338,7 @@ class World:
             clock=ModelClock(self, process),
         )
         try:
-            started = replacement.start(file)
-            result = (
-                started
-                if isinstance(started, Result)
-                else replacement.finish(started, replacement.wait(started))
-            )
+            result = replacement.run(file)
         except GreenletExit:
             return
         except (TransientError, Cancelled, ConnectionError) as error:

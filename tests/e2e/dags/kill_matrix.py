@@ -17,7 +17,7 @@ from airflow.sdk import DAG, Context, task
 from ipernity_provider.api.client import IpernityClient
 from ipernity_provider.api.multipart import MultipartBody
 from ipernity_provider.operators.ipernity import ReplaceFileOperator
-from ipernity_provider.replacement.prove import Prover
+from ipernity_provider.replacement.replace import Replacement
 from ipernity_provider.state import TaskStateJournal
 
 
@@ -79,7 +79,7 @@ BOUNDARIES: dict[str, Callable[[str, str, float], Any]] = {
     "before the last block": lambda *_: before(TaskStateJournal, "write", die, call=2),
     "before the ticket is stored": lambda *_: before(TaskStateJournal, "write", die, call=3),
     "while waiting": lambda *_: before(IpernityClient, "check_tickets", die),
-    "before the proof": lambda *_: before(Prover, "finish", die),
+    "before the proof": lambda *_: before(Replacement, "finish", die),
     "at random": lambda _service, _doc_id, delay: threading.Timer(delay, die).start(),
 }
 
