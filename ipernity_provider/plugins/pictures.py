@@ -130,7 +130,7 @@ def _client(conn_id: str) -> IpernityClient:
     from airflow.models.connection import Connection
     from airflow.sdk.log import mask_secret
 
-    from ipernity_provider.hooks.settings import ConnectionSettings
+    from ipernity_provider.hooks.connection import ConnectionSettings
 
     connection = Connection.get_connection_from_secrets(conn_id)
     if connection.conn_type != "ipernity":
