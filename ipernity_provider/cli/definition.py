@@ -123,6 +123,49 @@ DOCUMENTS = ActionCommand(
     ),
 )
 
+PROBE = ActionCommand(
+    name="probe",
+    help="Measure what the service really does with this account",
+    description=(
+        "Sends small private files that it draws, replaces them, looks at the result, and prints "
+        "what was found: is a file replaced in place or does a new document appear, where is its "
+        "checksum shown, is lg needed, and more. It says what it will do and asks first, and "
+        "deletes what it made if the token may. Whatever it makes is in a record on this machine "
+        "first: after a crash the next start offers to clean up. Exit code 0: done; 1: it failed, "
+        "or something is left that should not be; 2: it cannot start."
+    ),
+    func=lazy_load_command("ipernity_provider.cli.probe.probe"),
+    args=(
+        _CONN_ID,
+        Arg(("--yes",), action="store_true", help="do not ask, for scripts"),
+        Arg(
+            ("--media",),
+            default="photo",
+            metavar="LIST",
+            help="kinds of files, of photo,audio,video,document (default: photo)",
+        ),
+        Arg(("--save",), metavar="FILE", help="write the findings as JSON; no secret, id or name"),
+        Arg(
+            ("--store",),
+            action="store_true",
+            help="store the findings in the connection, where check and the operators read them",
+        ),
+        # The name `output` makes Airflow keep its log lines off stdout.
+        Arg(("--json",), action="store_true", dest="output", help="print the findings as JSON"),
+        Arg(
+            ("--clean-up",),
+            action="store_true",
+            help="only clean up after earlier probes of this connection",
+        ),
+        Arg(
+            ("--timeout",),
+            type=float,
+            default=300.0,
+            help="seconds to wait for each file to be processed (default: 300)",
+        ),
+    ),
+)
+
 SANDBOX = ActionCommand(
     name="sandbox",
     help="Run the service's sandbox on this machine",
@@ -135,6 +178,11 @@ SANDBOX = ActionCommand(
             default="{}",
             metavar="JSON",
             help="settings as JSON, or @FILE with them",
+        ),
+        Arg(
+            ("--like",),
+            metavar="FILE",
+            help="behave like the service in this file of `probe --save`; --settings come on top",
         ),
         Arg(
             ("--allow-host",),
@@ -154,6 +202,6 @@ def get_ipernity_cli_commands() -> list[GroupCommand]:
         GroupCommand(
             name="ipernity",
             help="Connect to the photo service ipernity.com",
-            subcommands=(AUTHORIZE, CHECK, DOCUMENTS, SANDBOX),
+            subcommands=(AUTHORIZE, CHECK, DOCUMENTS, PROBE, SANDBOX),
         )
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -181,6 +182,43 @@ def store_connection(connection: Connection, *, overwrite: bool) -> None:
         stored.set_password(connection.password)
         stored.set_extra(connection.extra)
         session.add(stored)
+
+
+def require_extra_storable(conn_id: str) -> None:
+    """Check that a field can be added to the extra of a stored connection.
+
+    :raises CommandFailed: the connection is not in Airflow's database, or is hidden by another.
+    :raises DatabaseUnusable: the database cannot be asked.
+    """
+    elsewhere = CommandFailed(
+        f"Connection {conn_id!r} does not come from Airflow's database, so nothing can be stored "
+        "with it. Nothing was sent. Use --save FILE instead of --store, and copy the file's "
+        "content into the connection's extra, as the member findings.",
+        2,
+    )
+    if not is_stored(conn_id):
+        raise elsewhere
+    try:
+        _require_not_hidden(conn_id)
+    except CommandFailed:
+        raise elsewhere from None
+
+
+def store_in_extra(conn_id: str, name: str, value: object) -> None:
+    """Set one field in the extra of a stored connection; everything else stays.
+
+    :raises CommandFailed: the connection is gone, or is of another type by now.
+    :raises DatabaseUnusable: the database cannot be written.
+    """
+    with _open_row(conn_id) as (session, row):
+        if row is None or row.conn_type != CONN_TYPE:
+            raise CommandFailed(
+                f"Connection {conn_id!r} was removed or changed by another process meanwhile. "
+                f"The {name} were not stored."
+            )
+        extra = row.extra_dejson
+        row.set_extra(json.dumps({**extra, name: value}))
+        session.add(row)
 
 
 @contextmanager

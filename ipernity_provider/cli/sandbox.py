@@ -14,6 +14,7 @@ def sandbox(options: Namespace) -> None:
         "--host": options.host,
         "--port": options.port,
         "--settings": options.settings,
+        "--like": options.like,
         "--tls-cert": options.tls_cert,
         "--tls-key": options.tls_key,
     }

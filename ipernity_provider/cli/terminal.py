@@ -39,6 +39,18 @@ def ask(question: str, alternative: str, *, hidden: bool = False) -> str:
     return answer.strip()
 
 
+def confirm(question: str, alternative: str) -> bool:
+    """Ask a question that only ``y`` or ``yes`` affirms.
+
+    :param alternative: how to affirm it without a terminal, for the error.
+    :raises CommandFailed: there is no terminal.
+    """
+    if not (sys.stdin and sys.stdin.isatty()):
+        raise CommandFailed(f"There is no terminal to ask at. {alternative}", 2)
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+
 def wait_for_enter(text: str) -> bool:
     """Return True when Enter is pressed, False if stdin has ended."""
     say(text)

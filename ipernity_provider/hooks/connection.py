@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from contextlib import suppress
@@ -11,11 +12,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import unquote, urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+)
 
 from ipernity_provider.api.errors import CredentialError
 from ipernity_provider.files.errors import classify_error
 from ipernity_provider.files.paths import require_regular
+from ipernity_provider.probe.findings import Findings
 from ipernity_provider.text import display
 
 if TYPE_CHECKING:
@@ -103,6 +112,18 @@ def _hosts(value: Any) -> tuple[str, ...]:
     return hosts
 
 
+def _findings(value: Any) -> Findings:
+    """Return what ``airflow ipernity probe --store`` has stored.
+
+    Airflow's form may have made text of it.
+    """
+    try:
+        decoded = json.loads(value) if isinstance(value, str) else value
+    except (ValueError, RecursionError):
+        decoded = None  # which is not valid, either
+    return Findings.from_json(decoded)
+
+
 # A description ends the sentence about a wrong value.
 _Flag = Annotated[bool, Field(description="must be true or false")]
 _Seconds = Annotated[
@@ -148,6 +169,7 @@ class ConnectionSettings(BaseModel):
     )
     check_account: _Flag = True
     resend_grace: _Seconds = 600.0
+    findings: Annotated[Findings | None, PlainValidator(_findings)] = None
 
     @classmethod
     def of(cls, connection: Connection, extra: Mapping[str, Any]) -> ConnectionSettings:
@@ -220,8 +242,10 @@ class ConnectionSettings(BaseModel):
         """
         from ipernity_provider.api.client import IpernityClient
 
-        others = {"upload_roots", "check_account", "resend_grace"}
+        others = {"upload_roots", "check_account", "resend_grace", "findings"}
         options = self.model_dump(exclude=others if self.base_url else {*others, "base_url"})
+        if self.findings and self.findings.facts.get("oauth_multipart") == "rfc5849":
+            options["oauth_multipart"] = "rfc5849"
         return IpernityClient(**{**options, **changes})
 
     def brief_client(self, **changes: Any) -> IpernityClient:

@@ -8,13 +8,13 @@ import subprocess  # nosec B404  # it starts our own interpreter alone
 import sys
 import threading
 from contextlib import contextmanager
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from ipernity_provider.sandbox.credentials import API_KEY, API_SECRET, TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-    from os import PathLike
 
 READY = "ipernity sandbox ready: "
 
@@ -60,6 +60,7 @@ def running_sandbox(
     tls_key: str | PathLike[str] | None = None,
     start_seconds: float = 20.0,
     allow_hosts: Iterable[str] = (),
+    like: str | PathLike[str] | Mapping[str, Any] | None = None,
 ) -> Iterator[RunningSandbox]:
     """Start the sandbox as a child process, yield its address, and end it with the block.
 
@@ -69,10 +70,14 @@ def running_sandbox(
     :param tls_key: file with the certificate's key.
     :param start_seconds: the longest wait for the server to be ready.
     :param allow_hosts: host names that it answers to besides those of loopback.
+    :param like: findings of ``airflow ipernity probe``, or a file with them: it behaves like the
+        service that was probed; ``settings`` come on top.
+    :raises SettingsError: ``like`` are not findings.
     :raises SandboxDidNotStart: with the server's own sentence about what is wrong.
     """
     command = [sys.executable, "-m", "ipernity_provider.sandbox", "--port", str(port)]
-    command += ["--settings", json.dumps(dict(settings or {}))]
+    found = {} if like is None else _settings_like(like)
+    command += ["--settings", json.dumps({**found, **(settings or {})})]
     if tls_cert is not None:
         command += ["--tls-cert", str(tls_cert)]
     if tls_key is not None:
@@ -97,6 +102,14 @@ def running_sandbox(
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def _settings_like(findings: str | PathLike[str] | Mapping[str, Any]) -> dict[str, Any]:
+    from ipernity_provider.sandbox.like import read_findings, settings_like  # loads the server
+
+    if isinstance(findings, str | PathLike):
+        findings = read_findings(findings)
+    return settings_like(findings)
 
 
 def _wait_until_ready(process: subprocess.Popen[str], seconds: float) -> str:

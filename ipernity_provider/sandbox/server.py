@@ -19,6 +19,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from ipernity_provider.sandbox.app import make_app
+from ipernity_provider.sandbox.like import read_findings, settings_like
 from ipernity_provider.sandbox.process import READY
 from ipernity_provider.sandbox.settings import Settings, SettingsError
 from ipernity_provider.sandbox.state import Sandbox
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
-        settings = _settings(options.settings)
+        settings = _settings(options.settings, options.like)
         tls = _tls(options.tls_cert, options.tls_key)
         hosts = frozenset(name.lower() for name in (options.host, *options.allow_host))
         with tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as folder:
@@ -73,6 +74,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--tls-cert", type=Path, metavar="FILE", help="certificate, to serve https")
     add("--tls-key", type=Path, metavar="FILE", help="the certificate's key")
     add("--settings", default="{}", metavar="JSON", help="settings as JSON, or @FILE with them")
+    add(
+        "--like",
+        metavar="FILE",
+        help="behave like the service in this file of `airflow ipernity probe --save`; "
+        "--settings come on top",
+    )
     return parser
 
 
@@ -115,10 +122,11 @@ def _tls(cert: Path | None, key: Path | None) -> ssl.SSLContext | None:
     return context
 
 
-def _settings(text: str) -> Settings:
+def _settings(text: str, like: str | None) -> Settings:
     try:
+        found = settings_like(read_findings(like)) if like else {}
         content = Path(text[1:]).read_text() if text.startswith("@") else text
-        return Settings().changed(json.loads(content))
+        return Settings().changed(found).changed(json.loads(content))
     except OSError as error:
         reason = error.strerror
         raise CannotStart(f"The settings file {text[1:]} cannot be read: {reason}.") from error

@@ -1,0 +1,1 @@
+"""What an account's service really does, measured on the account itself."""
