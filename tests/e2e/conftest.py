@@ -12,16 +12,20 @@ from typing import Any
 import pytest
 
 from ipernity_provider.sandbox import running_sandbox
-from scripts.rig import EXAMPLES, AirflowApi, airflow_env, connection_json, running_airflow
+from scripts.rig import EXAMPLES, ROOT, AirflowApi, airflow_env, connection_json, running_airflow
 from tests.conftest import Service, draw
+from tests.docpages import blocks_of
 
 DAGS = (
+    "ipernity_approve",
     "ipernity_replace_file",
     "ipernity_nightly_refresh",
+    "ipernity_notify",
     "ipernity_restore_backup",
     "ipernity_replace_many",
     "canary",
     "kill_matrix",
+    "late",
     "deferrable",
     "every_ending",
     "failing",
@@ -60,6 +64,8 @@ def make_env(
             shutil.copytree(
                 folder, dags, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__")
             )
+        (dags / "ipernity_notify.py").write_text(notifying())
+        (dags / "late.py").write_text(notifying(too_late=True))
         return airflow_env(
             home,
             dags,
@@ -91,6 +97,16 @@ def airflow(airflow_settings: dict[str, str], e2e_service: Service) -> Iterator[
     with running_airflow(airflow_settings) as api:
         prepare(api, e2e_service)
         yield api
+
+
+def notifying(*, too_late: bool = False) -> str:
+    """The DAG of the page about notifying; the same once more with its deadline, after seconds."""
+    code = {block.title: block.code for block in blocks_of(ROOT / "docs/notifying.md")}
+    dag = code["ipernity_notify.py"]
+    if not too_late:
+        return dag
+    dag = dag.replace('"ipernity_notify",', '"late", deadline=too_late,')
+    return code["deadline.py"].replace("hours=6", "seconds=5") + dag
 
 
 def prepare(api: AirflowApi, service: Service) -> None:

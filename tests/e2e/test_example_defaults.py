@@ -28,6 +28,8 @@ REPLACED = {
     "ipernity_nightly_refresh": ["5414", "5415"],
     "ipernity_replace_many": ["5414", "5415"],
 }
+#: Not among them: it waits for a person, see test_approval.
+WAITS_FOR_A_PERSON = {"ipernity_approve"}
 FILES = {
     dag_id: file
     for file in sorted(EXAMPLES.glob("*.py"))
@@ -59,7 +61,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
         yield Prepared(env, Service(sandbox))
 
 
-@pytest.mark.parametrize("dag_id", FILES)
+@pytest.mark.parametrize("dag_id", REPLACED)
 def test_an_example_is_green_without_retries_and_with_its_defaults(
     prepared: Prepared, dag_id: str, tmp_path: Path
 ) -> None:
@@ -76,4 +78,4 @@ def test_an_example_is_green_without_retries_and_with_its_defaults(
 
 
 def test_all_examples_are_known() -> None:
-    assert FILES.keys() == REPLACED.keys()
+    assert FILES.keys() == REPLACED.keys() | WAITS_FOR_A_PERSON
