@@ -30,6 +30,8 @@ EXAMPLES = {
     "ipernity_nightly_refresh": ["replace"],
     "ipernity_replace_many": ["volume", "replace"],
 }
+#: It waits for a person, see test_approval.
+WAITS_FOR_A_PERSON = "ipernity_approve"
 SCHEDULED = {"ipernity_nightly_refresh", "ipernity_replace_many"}
 
 
@@ -84,10 +86,10 @@ def test_at_first_everything_is_healthy_and_nothing_has_run(showcase: Showcase, 
         COMPONENTS, "healthy"
     )
     page.goto(f"{showcase.airflow.base}/dags")
-    expect(page.get_by_role("heading", name="5 Dags")).to_be_visible()
+    expect(page.get_by_role("heading", name=f"{len(EXAMPLES) + 1} Dags")).to_be_visible()
     expect(page.get_by_text("Dag Import Error")).to_have_count(0)
     paused = {dag["dag_id"]: dag["is_paused"] for dag in showcase.airflow.get("/dags")["dags"]}
-    assert paused == {dag_id: dag_id in SCHEDULED for dag_id in EXAMPLES}
+    assert paused == {dag_id: dag_id in SCHEDULED for dag_id in (*EXAMPLES, WAITS_FOR_A_PERSON)}
     assert all_runs(showcase.airflow) == []
 
 
