@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Self
 
+from ipernity_provider.api.download import MediaHosts, download
 from ipernity_provider.api.errors import DocumentNotFound, TicketNotFound, TransientError
+from ipernity_provider.api.exchange import Answer
 from ipernity_provider.api.models import (
+    MAX_DOCUMENTS_PER_PAGE,
     Document,
     DocumentPage,
+    Match,
+    Media,
     MediaClass,
     Medias,
     Quota,
@@ -18,14 +24,14 @@ from ipernity_provider.api.models import (
     Upload,
 )
 from ipernity_provider.api.multipart import BeforeLastBlock, FilePath, Progress
-from ipernity_provider.api.parsing import Answer, Members, Payload
+from ipernity_provider.api.parsing import Payload, as_text, parse, parse_all
 from ipernity_provider.api.signing import ApiSignature, OAuthMultipart, OAuthSignature
 from ipernity_provider.api.transport import Param, Timeouts, Transport
+from ipernity_provider.text import clean_text
 
 DEFAULT_BASE_URL = "https://api.ipernity.com"
 MAX_TICKETS_PER_CALL = 50
 MAX_MD5_PER_CALL = 20
-MAX_DOCUMENTS_PER_PAGE = 100
 #: The most that is fetched of a file whose size is not known.
 MAX_DOWNLOAD_BYTES = 4 << 30
 
@@ -83,6 +89,8 @@ class IpernityClient:
         attempts: int = 4,
     ) -> None:
         self._oauth_token = token if auth == "oauth" else None
+        self._media_hosts = (base_url, media_hosts)
+        self._download_timeout = (connect_timeout, timeout)
         self._transport = Transport(
             (
                 OAuthSignature(api_key, api_secret, token, token_secret, oauth_multipart)
@@ -94,7 +102,6 @@ class IpernityClient:
             timeouts=Timeouts(connect_timeout, timeout, upload_timeout, stall_timeout),
             verify=verify,
             proxy=proxy,
-            media_hosts=media_hosts,
             attempts=attempts,
         )
 
@@ -102,11 +109,11 @@ class IpernityClient:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
+        self._transport.http.close()
 
     def close(self) -> None:
         """Close the connections that are kept open between calls."""
-        self._transport.close()
+        self._transport.http.close()
 
     # -- any method --------------------------------------------------------------------------------
 
@@ -163,10 +170,17 @@ class IpernityClient:
             than for a fault, maintenance, too many calls or an OAuth nonce or timestamp. An upload
             that ends before its last block has left cannot have arrived, whatever was answered.
         """
-        params: dict[str, Param] = {"doc_id": doc_id, "async": asynchronous}
-        return self._upload(
-            "upload.replace", params, file, filename, expected_md5, progress, before_last_block
+        path: FilePath = Path(file) if isinstance(file, str) else file
+        reply = self._transport.upload(
+            "upload.replace",
+            {"doc_id": doc_id, "async": asynchronous},
+            path,
+            filename or path.name,
+            expected_md5=expected_md5,
+            progress=progress,
+            before_last_block=before_last_block,
         )
+        return parse(Upload, reply, "upload.replace")
 
     def upload_file(
         self,
@@ -186,73 +200,48 @@ class IpernityClient:
         :param params: what the new document shall have: ``title``, ``description``, ``keywords``,
             ``is_public``, ...
         """
-        fields: dict[str, Param] = {**params, "async": asynchronous}
-        return self._upload(
-            "upload.file", fields, file, filename, expected_md5, progress, before_last_block
-        )
-
-    def _upload(
-        self,
-        method: str,
-        params: Mapping[str, Param],
-        file: str | FilePath,
-        filename: str | None,
-        expected_md5: str | None,
-        progress: Progress | None,
-        before_last_block: BeforeLastBlock | None,
-    ) -> Upload:
         path: FilePath = Path(file) if isinstance(file, str) else file
         reply = self._transport.upload(
-            method,
-            params,
+            "upload.file",
+            {**params, "async": asynchronous},
             path,
             filename or path.name,
             expected_md5=expected_md5,
             progress=progress,
             before_last_block=before_last_block,
         )
-        return Upload.from_reply(reply, method)
+        return parse(Upload, reply, "upload.file")
 
     def check_tickets(self, tickets: Iterable[str]) -> list[Ticket]:
         """Return the state of any number of tickets (``upload.checkTickets``), in the given order.
 
         They are asked for 50 at a time. One unknown ticket spoils its whole batch, which is then
-        asked for singly; the unknown ones come back in the state ``unknown``.
+        asked for singly; the unknown ones come back in the state ``unknown``. A transient error
+        between those ends the round: the remaining tickets count as pending.
 
         :raises ReplyInvalid: the answer is about another ticket.
         """
         wanted = list(dict.fromkeys(tickets))
-        found = {
-            ticket.id: ticket
-            for batch in _batches(wanted, MAX_TICKETS_PER_CALL)
-            for ticket in self._check(batch)
-        }
-        # A ticket that the answer leaves out is treated as one that is not finished.
-        return [found.get(ticket, Ticket(ticket, "pending")) for ticket in wanted]
+        # A ticket that an answer leaves out is treated as one that is not finished.
+        found = {ticket: Ticket(ticket, "pending") for ticket in wanted}
+        for start in range(0, len(wanted), MAX_TICKETS_PER_CALL):
+            batch = wanted[start : start + MAX_TICKETS_PER_CALL]
+            found |= {ticket.id: ticket for ticket in self._check_batch(batch)}
+        return list(found.values())
 
-    def _check(self, batch: Sequence[str]) -> list[Ticket]:
+    def _check_batch(self, batch: Sequence[str]) -> list[Ticket]:
+        method = "upload.checkTickets"
         try:
-            reply = self._transport.call("upload.checkTickets", {"tickets": batch})
+            reply = self._transport.call(method, {"tickets": batch})
         except TicketNotFound:
             if len(batch) == 1:
                 return [Ticket(batch[0], "unknown")]
-            return self._check_singly(batch)
-        found = []
-        for members in Members(reply, "upload.checkTickets").children("tickets", "ticket"):
-            ticket = Ticket.from_members(members)
-            _require_asked_for(members, "id", ticket.id, batch)
-            found.append(ticket)
-        return found
-
-    def _check_singly(self, batch: Sequence[str]) -> list[Ticket]:
-        """Return what is known before a transient error ends the round.
-
-        The remaining tickets are left out and count as pending.
-        """
+        else:
+            return parse_all(Ticket, reply, method, "tickets.ticket", asked_for=("id", batch))
         known: list[Ticket] = []
         for ticket in batch:
             try:
-                known += self._check([ticket])
+                known += self._check_batch([ticket])
             except TransientError:
                 if not known:
                     raise
@@ -269,21 +258,22 @@ class IpernityClient:
         :raises ReplyInvalid: the answer is about another document.
         """
         reply = self._transport.call("doc.get", {"doc_id": doc_id, "extra": "md5"})
-        document = Document.from_reply(reply)
-        _require_asked_for(
-            Members(reply, "doc.get").child("doc"), "doc_id", document.doc_id, [str(doc_id)]
-        )
-        return document
+        return parse(Document, reply, "doc.get", "doc", asked_for=("doc_id", [str(doc_id)]))
 
     def get_medias(self, doc_id: str) -> Medias:
         """Return the files of a document (``doc.getMedias``).
 
         The reply does not have to name the document.
         """
-        reply = self._transport.call("doc.getMedias", {"doc_id": doc_id})
-        members = Members(reply, "doc.getMedias")
-        _require_asked_for(members, "doc_id", members.id("doc_id"), [str(doc_id), None])
-        return Medias.from_reply(reply)
+        method = "doc.getMedias"
+        reply = self._transport.call(method, {"doc_id": doc_id})
+        medias = parse(Medias, reply, method, asked_for=("doc_id", [str(doc_id), None]))
+        original = parse(Media, reply, method, "original") if reply.get("original") else None
+        return replace(
+            medias,
+            original=original and replace(original, label=original.label or "original"),
+            renditions=tuple(parse_all(Media, reply, method, "medias.media")),
+        )
 
     def get_recent_documents(self, user_id: str) -> list[Document]:
         """Return the first page of a user's documents, see :meth:`get_documents`."""
@@ -328,10 +318,10 @@ class IpernityClient:
                 **search,
             },
         )
-        for members in Members(reply, method).children("docs", "doc"):
-            owner = members.child("owner")
-            _require_asked_for(owner, "user_id", owner.id("user_id"), [str(user_id), None])
-        return DocumentPage.from_reply(reply, method, page, MAX_DOCUMENTS_PER_PAGE)
+        listed = parse(DocumentPage, reply, method)
+        owner = ("owner_id", [str(user_id), ""])
+        documents = parse_all(Document, reply, method, "docs.doc", asked_for=owner)
+        return replace(listed, documents=tuple(documents), page=page)
 
     def check_md5(self, sums: Iterable[str]) -> dict[str, list[str]]:
         """Return which documents have these MD5 checksums (``doc.checkMD5``).
@@ -342,40 +332,42 @@ class IpernityClient:
 
         :raises ReplyInvalid: the answer is about another checksum.
         """
-        wanted = [checksum.lower() for checksum in sums]
-        hits: dict[str, list[str]] = {checksum: [] for checksum in wanted}
-        for batch in _batches(list(hits), MAX_MD5_PER_CALL):
+        hits: dict[str, list[str]] = {checksum.lower(): [] for checksum in sums}
+        wanted = list(hits)
+        for start in range(0, len(wanted), MAX_MD5_PER_CALL):
+            batch = wanted[start : start + MAX_MD5_PER_CALL]
             try:
                 reply = self._transport.call("doc.checkMD5", {"md5": batch})
             except DocumentNotFound:
                 continue  # documented as the answer when nothing matches
-            for hit in Members(reply, "doc.checkMD5").children("docs", "doc"):
-                md5 = hit.md5("md5")
-                _require_asked_for(hit, "md5", md5, batch)
-                if md5 and (doc_id := hit.id("doc_id")):
-                    hits[md5].append(doc_id)
+            for hit in parse_all(
+                Match, reply, "doc.checkMD5", "docs.doc", asked_for=("md5", batch)
+            ):
+                if hit.md5 and hit.doc_id:
+                    hits[hit.md5].append(hit.doc_id)
         return hits
 
     # -- account, token, test ----------------------------------------------------------------------
 
     def get_quota(self) -> Quota:
         """Return what the account may still upload (``account.getQuota``)."""
-        return Quota.from_reply(self._transport.call("account.getQuota", {}))
+        reply = self._transport.call("account.getQuota", {})
+        return parse(Quota, reply, "account.getQuota", "quota")
 
     def check_token(self) -> Token:
         """Return whose token this is and what it allows (``auth.checkToken``)."""
         # With OAuth the method still requires its documented parameter, and takes the OAuth token
         # for it.
-        return Token.from_reply(
-            self._transport.call("auth.checkToken", {"auth_token": self._oauth_token})
-        )
+        reply = self._transport.call("auth.checkToken", {"auth_token": self._oauth_token})
+        return parse(Token, reply, "auth.checkToken", "auth")
 
     def echo(self, text: str = "hello") -> str:
         """Return what the service received (``test.echo``).
 
         This proves that the address, the key and the character set are right.
         """
-        return Members(self._transport.call("test.echo", {"echo": text}), "test.echo").text("echo")
+        reply = self._transport.call("test.echo", {"echo": text})
+        return clean_text(as_text(reply.get("echo")), 64 << 10)
 
     # -- media files -------------------------------------------------------------------------------
 
@@ -394,16 +386,6 @@ class IpernityClient:
         :raises PermanentError: the address is not allowed, or the file is longer than
             ``max_bytes``.
         """
-        return self._transport.download(url, max_bytes, total_timeout)
-
-
-def _batches(items: Sequence[str], size: int) -> Iterator[Sequence[str]]:
-    return (items[start : start + size] for start in range(0, len(items), size))
-
-
-def _require_asked_for(
-    members: Members, name: str, found: str | None, asked_for: Sequence[str | None]
-) -> None:
-    """Raise if an answer is about something else: a cache or a proxy has mixed up answers."""
-    if found not in asked_for:
-        raise members.invalid(name, "what was asked for")
+        http = self._transport.http
+        hosts = MediaHosts(*self._media_hosts, http.service_address)
+        return download(http, hosts, url, self._download_timeout, max_bytes, total_timeout)

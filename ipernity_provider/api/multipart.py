@@ -109,9 +109,20 @@ class MultipartBody:
     ended: bool = field(default=False, init=False)
     failure: Exception | None = field(default=None, init=False)
 
-    @property
-    def content_type(self) -> str:
-        return f"multipart/form-data; boundary={self.boundary}"
+    def __post_init__(self) -> None:
+        # The library lays out the whole form with an empty file as its last part; the file's bytes
+        # go before the end. All control characters are escaped as it escapes line breaks.
+        filename = re.sub(
+            r"[\x00-\x1f\x7f-\x9f\u2028\u2029]",
+            lambda found: quote(found[0]),
+            self.filename.encode("utf-8", "replace").decode(),
+        )
+        file = RequestField("file", b"", filename=filename)
+        file.make_multipart(content_type="application/octet-stream")
+        plain = [RequestField.from_tuples(name, value) for name, value in self.fields.items()]
+        form, self.content_type = encode_multipart_formdata([*plain, file], self.boundary)
+        self._tail = f"\r\n--{self.boundary}--\r\n".encode()
+        self._head = form.removesuffix(self._tail)
 
     def __len__(self) -> int:
         return len(self._head) + self.size + len(self._tail)
@@ -127,70 +138,43 @@ class MultipartBody:
         self.ended = True
         yield self._tail
 
-    @property
-    def _head(self) -> bytes:
-        # The library lays out the whole form with an empty file as its last part; the file's bytes
-        # go before the end.
-        file = RequestField("file", b"", filename=_header_safe(self.filename))
-        file.make_multipart(content_type="application/octet-stream")
-        plain = [RequestField.from_tuples(name, value) for name, value in self.fields.items()]
-        form, _ = encode_multipart_formdata([*plain, file], self.boundary)
-        return form.removesuffix(self._tail)
-
-    @property
-    def _tail(self) -> bytes:
-        return f"\r\n--{self.boundary}--\r\n".encode()
-
     def _blocks(self) -> Iterator[memoryview]:
-        digest = (
-            hashlib.md5(usedforsecurity=False)
-            if self.expected_md5 or self.before_last_block
-            else None
-        )
-        buffer = memoryview(bytearray(BLOCK_BYTES))
-        sent = 0
+        """Yield the file; its last block only after all of it was read and checked."""
+        digest = hashlib.md5(usedforsecurity=False)
+        buffer, sent = memoryview(bytearray(BLOCK_BYTES)), 0
         with reading(self.filename):
             stream = self.file.open("rb")
         try:
-            while sent < self.size:
-                count = self._read(stream, buffer)
-                sent += count
-                if not count:
-                    raise SourceChanged(self._sentence("has shrunk while it was read"))
-                if digest:
+            while not sent or sent < self.size:
+                with reading(self.filename):
+                    count = int(stream.readinto(buffer))
+                    sent += count
+                    more = sent >= self.size and stream.readinto(bytearray(1))
+                if more or sent > self.size:
+                    raise self._changed("has grown")
+                if not count and self.size:
+                    raise self._changed("has shrunk")
+                if self.expected_md5 or self.before_last_block:
                     digest.update(buffer[:count])
-                if sent >= self.size:
-                    self._check_all(stream, sent, digest.hexdigest() if digest else "")
+                if sent == self.size:
+                    self._check_all(digest.hexdigest())
+                if not count:  # the file is empty
+                    return
                 yield buffer[:count]
                 if self.progress:
                     self.progress(sent, self.size)
-            if not self.size:
-                self._check_all(stream, sent, digest.hexdigest() if digest else "")
         finally:
             with suppress(Exception):  # what was read is read
                 stream.close()
 
-    def _check_all(self, stream: Any, sent: int, md5: str) -> None:
+    def _check_all(self, md5: str) -> None:
         """Raise if the file is not the announced one, or if the caller stops the upload."""
-        if sent > self.size or self._read(stream, memoryview(bytearray(1))):
-            raise SourceChanged(self._sentence("has grown while it was read"))
         if self.expected_md5 and md5 != self.expected_md5:
-            raise SourceChanged(self._sentence("was changed while it was read"), md5=md5, size=sent)
+            raise self._changed("was changed", md5=md5, size=self.size)
         if self.before_last_block:
-            self.before_last_block(md5, sent)
+            self.before_last_block(md5, self.size)
 
-    def _read(self, stream: Any, buffer: memoryview) -> int:
-        with reading(self.filename):
-            return int(stream.readinto(buffer))
-
-    def _sentence(self, what: str) -> str:
-        return f"{clean_text(self.filename)} {what}; nothing was replaced."
-
-
-def _header_safe(filename: str) -> str:
-    """Return a file name that does not break a header.
-
-    All control characters are escaped in the way in which urllib3 escapes line breaks.
-    """
-    name = filename.encode("utf-8", "replace").decode()
-    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", lambda found: quote(found[0]), name)
+    def _changed(self, what: str, **read: Any) -> SourceChanged:
+        return SourceChanged(
+            f"{clean_text(self.filename)} {what} while it was read; nothing was replaced.", **read
+        )

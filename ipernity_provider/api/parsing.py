@@ -1,9 +1,10 @@
-"""Bytes of a reply -> values, or the exception that they stand for.
+"""Bytes of a reply -> values, or an error that names the member.
 
 The service's JSON is a dump of PHP arrays: scalars mostly come as strings but not reliably, an
 empty container can be ``[]``, ``""``, ``false`` or absent, and errors arrive with HTTP 200 and
-``text/plain``. So no header and no type is trusted here: each value is read as the type that it
-must have, or is an error that names the member.
+``text/plain``. So no header and no type is trusted here: each value is read as the kind that its
+field in :mod:`.models` names. A member without a value leaves the field at its default; a value of
+another kind is an error, and is not silently taken for missing.
 """
 
 from __future__ import annotations
@@ -11,86 +12,31 @@ from __future__ import annotations
 import json
 import re
 import xml.etree.ElementTree as ET  # nosec B405  # what it parses declares no entity
-import zlib
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Callable, Container, Hashable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields, replace
+from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import Any, TypeVar
+from functools import cache, partial
+from typing import Any, TypeVar, get_type_hints
 from urllib.parse import urlsplit
 
 from ipernity_provider.api.errors import FILE_MAY_HAVE_ARRIVED, ReplyInvalid
 from ipernity_provider.text import clean_text
 
 Payload = dict[str, Any]
-T = TypeVar("T")
+M = TypeVar("M")
 
 #: The longest reply that is read, as it travels and inflated. 100 documents with all extras take
 #: less than 1 MiB; decoded, the worst JSON takes 25 times its length.
 MAX_REPLY_BYTES = 4 << 20
 _LONGEST_XML = 64 << 10
-#: The longest pause that a service may ask for, in seconds.
-LONGEST_RETRY_AFTER = 6 * 3600.0
-
 _LARGEST = 2**63
-_LONGEST_TEXT = 64 << 10
+_DIGITS = re.compile("[0-9]{1,20}")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,19}(\.[0-9]{1,20})?")
-_ID = re.compile(r"[0-9]{1,20}")
-_TICKET = re.compile(r"[0-9]+(-[0-9]+)*")
-_MD5 = re.compile(r"[0-9a-f]{32}")
-_EXTENSION = re.compile(r"[a-z0-9]{1,8}")
 # An escaped backslash, a pair of surrogates, or half of one, which no encoder takes later.
 _SURROGATES = re.compile(
     r"\\\\|\\u[dD][89abAB]\w\w\\u[dD][c-fC-F]\w\w|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})", re.ASCII
 )
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What came back over the wire."""
-
-    status: int
-    body: bytes
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def retry_after(self) -> float | None:
-        """The seconds to wait according to the header ``Retry-After``.
-
-        Six hours at most; None if there is no usable value.
-        """
-        value = self.headers.get("Retry-After", "").strip()
-        if re.fullmatch("[0-9]{1,12}", value):
-            return min(float(value), LONGEST_RETRY_AFTER)
-        if (until := http_date(value)) is None:
-            return None
-        # By the clock of the one who wrote both, where he wrote both.
-        now = http_date(self.headers.get("Date")) or datetime.now(UTC).timestamp()
-        return min(max(0.0, until - now), LONGEST_RETRY_AFTER)
-
-
-def http_date(value: str | None) -> float | None:
-    """Return the unix seconds of a date in a header; None if it cannot be read."""
-    try:
-        parsed = parsedate_to_datetime(value or "")
-        return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
-    except (TypeError, ValueError, OverflowError, IndexError):
-        return None
-
-
-def inflate(body: bytes, encoding: str) -> bytes | None:
-    """Return the body without its compression, None if it is larger than a reply may be.
-
-    A body that is not what ``encoding`` (the header ``Content-Encoding``) says is returned as it
-    is.
-    """
-    if encoding.strip().lower() not in {"gzip", "x-gzip", "deflate"}:
-        return body
-    try:
-        inflated = zlib.decompressobj(wbits=47).decompress(body, MAX_REPLY_BYTES + 1)
-    except zlib.error:
-        return body
-    return inflated if len(inflated) <= MAX_REPLY_BYTES else None
 
 
 def decode(body: bytes) -> Payload | None:
@@ -137,13 +83,13 @@ def _decode_xml(text: str) -> Payload | None:
 
 
 def as_int(value: object) -> int | None:
-    """Return a number that is given as a number, text or a flag; None for anything else."""
-    if isinstance(value, bool):
-        return int(value)
-    if isinstance(value, int | float | str) and _NUMBER.fullmatch(text := str(value).strip()):
-        number = int(text.partition(".")[0])
-        return number if abs(number) < _LARGEST else None
-    return None
+    """Return a whole number that is given as a number or as text; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    if not _NUMBER.fullmatch(text := str(value).strip()):
+        return None
+    number = int(text.partition(".")[0])
+    return number if abs(number) < _LARGEST else None
 
 
 def as_flag(value: object) -> bool:
@@ -164,181 +110,254 @@ def as_map(value: object) -> Payload:
     return dict(value) if isinstance(value, Mapping) else {}
 
 
-# -- strict readers, for what is used further ------------------------------------------------------
+def http_date(value: str | None) -> float | None:
+    """Return the unix seconds of a date in a header; None if it cannot be read."""
+    try:
+        parsed = parsedate_to_datetime(value or "")
+        return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
+    except (TypeError, ValueError, OverflowError, IndexError):
+        return None
 
 
-def is_absent(value: object) -> bool:
-    """Return whether a member has no value: missing, or one of the service's ways to write that."""
-    return value is None or value is False or value in ("", [], {})
+# -- the kinds of members --------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Members:
-    """The members of one object of a reply, each read as what it must be.
+class Kind:
+    """What a member of a reply can be; stands in the annotation of a field.
 
-    A member without a value is None (an empty text, False, an object without members). What has a
-    value of another kind is an error that names the member: it is not silently taken for missing.
+    :param expected: the words for it, where something else was found.
+    :param read: returns the value, or None for one that stands for none; raises TypeError or
+        ValueError for anything else.
+    :param places: where it is within the model's object: names joined by dots, ``*`` for each
+        member of an object, ``/`` first for a place in the whole reply. The first one that has a
+        value counts. None stands for the name of the field.
+    """
 
-    :param values: the object; empty if it has no value itself.
+    expected: str
+    read: Callable[[Any], Any]
+    places: tuple[str, ...] = ()
+
+    def at(self, *places: str) -> Kind:
+        return replace(self, places=places)
+
+
+def _read_form(value: object, form: re.Pattern[str]) -> str:
+    """Return a text of one form, in lower case."""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise TypeError
+    text = str(value).lower()
+    if not form.fullmatch(text):
+        raise ValueError
+    return text
+
+
+def read_http_url(value: object) -> str:
+    """Return an http(s) address with a host that contains nothing that breaks a line or a header.
+
+    :raises ValueError: it is not one.
+    """
+    if not isinstance(value, str) or not value.isprintable() or len(value) > 4096:
+        raise ValueError
+    parts = urlsplit(value)
+    _ = parts.port
+    if " " in value or parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError
+    return value
+
+
+def read_number(value: object, lowest: int = 0) -> int:
+    """Return a whole number up to 2**63; raise ValueError for anything else."""
+    number = as_int(value)
+    if number is None or number < lowest:
+        raise ValueError
+    return number
+
+
+def read_flag(value: object) -> bool:
+    """Return a flag; raise ValueError for anything else."""
+    if value not in ("0", 0, "false", "1", 1, "true"):
+        raise ValueError
+    return value in ("1", 1, "true")
+
+
+def _read_text(value: object, longest: int) -> str | None:
+    """Return a text without control characters, cut off."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise TypeError
+    return clean_text(str(value), longest) or None
+
+
+def _read_object(value: object) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise TypeError
+    return value
+
+
+def _read_objects(value: object) -> Sequence[Mapping[str, Any]]:
+    """Return a list of objects, which may come as a single object without its list."""
+    objects = [value] if isinstance(value, Mapping) else value
+    if not isinstance(objects, list) or not all(isinstance(one, Mapping) for one in objects):
+        raise ValueError
+    return objects
+
+
+ID = Kind(
+    "an id of up to 20 digits",
+    lambda value: found if (found := _read_form(value, _DIGITS)).strip("0") else None,
+)
+TICKET = Kind(
+    "a ticket of digits and dashes",
+    partial(_read_form, form=re.compile("(?!.{65})[0-9]+(-[0-9]+)*")),
+)
+MD5 = Kind("an MD5 checksum of 32 hex digits", partial(_read_form, form=re.compile("[0-9a-f]{32}")))
+EXTENSION = Kind("a file name extension", partial(_read_form, form=re.compile("[a-z0-9]{1,8}")))
+HTTP_URL = Kind("an http(s) address", read_http_url)
+NUMBER = Kind("a number from 0 up", read_number)
+FLAG = Kind("a flag, 0 or 1", read_flag)
+#: What cannot be read is no worse than none.
+ESTIMATE = Kind("a number", as_int)
+TEXT = Kind("text", partial(_read_text, longest=64 << 10))
+NAME = Kind("text", partial(_read_text, longest=1024))
+WORD = Kind("text", partial(_read_text, longest=32))
+_OBJECT = Kind("an object", _read_object)
+_OBJECTS = Kind("a list of objects", _read_objects)
+
+
+# -- replies as models -----------------------------------------------------------------------------
+
+
+def parse(
+    model: type[M],
+    reply: Mapping[str, Any],
+    method: str,
+    at: str = "",
+    *,
+    asked_for: tuple[str, Container[Any]] | None = None,
+) -> M:
+    """Return an object of a reply as a model: a dataclass whose annotations name kinds.
+
+    A field without a default must have a value.
+
     :param method: the API method that was called.
-    :param path: where the object stands in the reply.
-    :raises ReplyInvalid: (all methods) the member is not what it must be.
+    :param at: the place of the object, which must be there; empty for the reply itself.
+    :param asked_for: a field, and the values that it may have: another one means that a cache or a
+        proxy has mixed up answers.
+    :raises ReplyInvalid: a member is not what it must be.
     """
+    members = _find(_OBJECT, reply, at.split("."), method, "", required=True) if at else reply
+    return _build(model, members, method, at, reply, asked_for)
 
-    values: Mapping[str, Any]
-    method: str
-    path: str = ""
 
-    def __bool__(self) -> bool:
-        return bool(self.values)
+def parse_all(
+    model: type[M],
+    reply: Mapping[str, Any],
+    method: str,
+    at: str,
+    *,
+    asked_for: tuple[str, Container[Any]] | None = None,
+) -> list[M]:
+    """Return the repeated objects at one place of a reply as models.
 
-    def child(self, name: str, *, required: bool = False) -> Members:
-        """Return an object."""
-        value = self.values.get(name)
-        if is_absent(value) and not required:
-            value = {}
-        if not isinstance(value, Mapping) or (required and not value):
-            raise self.invalid(name, "an object")
-        return Members(value, self.method, self._path_of(name))
+    The service sends them as ``{"doc": [{...}]}``, as a single object, or not at all.
 
-    def children(self, container: str, name: str) -> Iterator[Members]:
-        """Yield the repeated child of a container.
+    The parameters are those of :func:`parse`.
+    """
+    found = _find(_OBJECTS, reply, at.split("."), method, "") or []
+    return [
+        _build(model, members, method, f"{at}[{number}]", {}, asked_for)
+        for number, members in enumerate(found)
+    ]
 
-        The service sends it as ``{"doc": [{...}]}``, as a single object, or not at all.
-        """
-        holder = self.child(container)
-        value = holder.values.get(name)
-        if isinstance(value, Mapping) and value:
-            value = [value]
-        if is_absent(value):
-            value = []
-        if not isinstance(value, list):
-            raise holder.invalid(name, "a list")
-        for number, item in enumerate(value):
-            if not isinstance(item, Mapping):
-                raise holder.invalid(name, "a list of objects")
-            yield Members(item, self.method, f"{holder._path_of(name)}[{number}]")
 
-    def text(self, name: str, longest: int = _LONGEST_TEXT) -> str:
-        """Return a text, without control characters, cut after ``longest`` characters."""
-        value = self.values.get(name)
-        if is_absent(value):
-            return ""
-        if isinstance(value, bool) or not isinstance(value, str | int | float):
-            raise self.invalid(name, "text")
-        return clean_text(str(value), longest)
-
-    def number(self, name: str, lowest: int = 0) -> int | None:
-        """Return a whole number from ``lowest`` up to 2**63."""
-        value = self.values.get(name)
-        if is_absent(value):
-            return None
-        number = None if isinstance(value, bool) else as_int(value)
-        if number is None or number < lowest:
-            raise self.invalid(name, f"a number from {lowest} up")
-        return number
-
-    def flag(self, name: str) -> bool:
-        """Return a flag."""
-        value = self.values.get(name)
-        if is_absent(value) or value in ("0", 0, "false"):
-            return False
-        if not as_flag(value):
-            raise self.invalid(name, "a flag, 0 or 1")
-        return True
-
-    def id(self, name: str) -> str | None:
-        """Return the id of a document or a user: up to 20 digits, not zero."""
-
-        def read(text: str) -> str | None:
-            return text if _ID.fullmatch(text) else None
-
-        found = self._read(name, "an id of up to 20 digits", read)
-        return None if found is None or not found.strip("0") else found
-
-    def required_id(self, name: str) -> str:
-        """Return an id that must be there."""
-        if (found := self.id(name)) is None:
-            raise self.invalid(name, "an id of up to 20 digits")
-        return found
-
-    def ticket(self, name: str) -> str | None:
-        """Return a ticket: groups of digits, joined by dashes."""
-
-        def read(text: str) -> str | None:
-            return text if len(text) <= 64 and _TICKET.fullmatch(text) else None
-
-        return self._read(name, "a ticket of digits and dashes", read)
-
-    def md5(self, name: str) -> str | None:
-        """Return a checksum, in lower case."""
-
-        def read(text: str) -> str | None:
-            return text.lower() if _MD5.fullmatch(text.lower()) else None
-
-        return self._read(name, "an MD5 checksum of 32 hex digits", read)
-
-    def extension(self, name: str) -> str | None:
-        """Return a file name extension, in lower case."""
-
-        def read(text: str) -> str | None:
-            return text.lower() if _EXTENSION.fullmatch(text.lower()) else None
-
-        return self._read(name, "a file name extension", read)
-
-    def url(self, name: str) -> str | None:
-        """Return an http(s) address."""
-        return self._read(
-            name, "an http(s) address", lambda text: text if is_http_url(text) else None
-        )
-
-    def _read(self, name: str, expected: str, read: Callable[[str], T | None]) -> T | None:
-        value = self.values.get(name)
-        if is_absent(value):
-            return None
-        known = not isinstance(value, bool) and isinstance(value, str | int)
-        if not known or (found := read(str(value))) is None:
-            raise self.invalid(name, expected)
-        return found
-
-    def invalid(self, name: str, expected: str) -> ReplyInvalid:
-        """Return the error that says what a member is not."""
-        member, value = self._path_of(name), self.values.get(name)
-        if is_absent(value):
-            what = "is missing"
-        elif isinstance(value, dict | list):
-            what = f"is {'an object' if isinstance(value, dict) else 'a list'}, not {expected}"
+def _build(
+    model: type[M],
+    members: Mapping[str, Any],
+    method: str,
+    path: str,
+    reply: Mapping[str, Any],
+    asked_for: tuple[str, Container[Any]] | None,
+) -> M:
+    values: dict[str, Any] = {}
+    places = _places_of(model)  # type: ignore[arg-type]
+    for name, required, kind, place in places:
+        if place.startswith("/"):
+            found = _find(kind, reply, place[1:].split("."), method, "")
         else:
-            what = f"is {ascii(value)[:60]}, not {expected}"
-        arrived = (
-            f" {FILE_MAY_HAVE_ARRIVED}" if self.method in {"upload.file", "upload.replace"} else ""
-        )
-        return ReplyInvalid(
-            f"{self.method}: the member {member} of the answer {what}. The answer was not"
-            f" used.{arrived} Try again later; if it stays so, report it to the authors of this"
-            " package.",
-            member=member,
-            method=self.method,
-        )
-
-    def _path_of(self, name: str) -> str:
-        return f"{self.path}.{name}" if self.path else name
+            found = _find(kind, members, place.split("."), method, path, required)
+        if found is not None:
+            values.setdefault(name, found)
+    built = model(**values)
+    if asked_for and getattr(built, asked_for[0]) not in asked_for[1]:
+        place = next(place for name, _, _, place in places if name == asked_for[0])
+        member = f"{path}.{place}" if path else place
+        raise _invalid(method, member, getattr(built, asked_for[0]), "what was asked for")
+    return built
 
 
-def is_http_url(text: str) -> bool:
-    """Return whether a text is an http(s) address with a host.
+@cache
+def _places_of(model: Hashable) -> list[tuple[str, bool, Kind, str]]:
+    """Return the fields of a model: name, whether it is required, kind, and place.
 
-    It must contain nothing that breaks a line or a header.
+    A field that may be in several places comes once for each.
     """
+    hints = get_type_hints(model, include_extras=True)
+    return [
+        (field.name, field.default is MISSING and field.default_factory is MISSING, kind, place)
+        for field in fields(model)  # type: ignore[arg-type]
+        for kind in getattr(hints[field.name], "__metadata__", ())
+        for place in kind.places or (field.name,)
+    ]
+
+
+def _find(
+    kind: Kind,
+    value: Any,
+    steps: Sequence[str],
+    method: str,
+    path: str,
+    required: bool = False,
+) -> Any:
+    """Return the member that the steps lead to from a value, None if it has no value.
+
+    :param path: where ``value`` is in the reply; empty for the reply itself.
+    """
+    # The service's ways to write that there is nothing.
+    absent = value is None or value is False or value in ("", [], {})
+    if steps and (not absent or not path):
+        if not isinstance(value, Mapping):
+            raise _invalid(method, path, value, "an object")
+        step, *rest = steps
+        if step != "*":
+            return _find(
+                kind, value.get(step), rest, method, f"{path}.{step}".lstrip("."), required
+            )
+        found = {
+            name: _find(kind, member, rest, method, f"{path}.{clean_text(name, 32)}")
+            for name, member in value.items()
+        }
+        return {name: member for name, member in found.items() if member is not None}
     try:
-        parts = urlsplit(text)
-        _ = parts.port
-    except ValueError:
-        return False
-    printable = text.isprintable() and " " not in text
-    return (
-        parts.scheme in {"http", "https"}
-        and bool(parts.hostname)
-        and printable
-        and len(text) <= 4096
+        read = None if absent else kind.read(value)
+    except (TypeError, ValueError):
+        raise _invalid(method, path, value, kind.expected) from None
+    if read is None and required:
+        raise _invalid(method, path, value, kind.expected)
+    return read
+
+
+def _invalid(method: str, member: str, value: object, expected: str) -> ReplyInvalid:
+    """Return the error that says what a member is not."""
+    if value is None or value is False or value in ("", [], {}):
+        what = "is missing"
+    elif isinstance(value, dict | list):
+        what = f"is {'an object' if isinstance(value, dict) else 'a list'}, not {expected}"
+    else:
+        what = f"is {ascii(value)[:60]}, not {expected}"
+    arrived = f" {FILE_MAY_HAVE_ARRIVED}" if method in {"upload.file", "upload.replace"} else ""
+    return ReplyInvalid(
+        f"{method}: the member {member} of the answer {what}. The answer was not used.{arrived}"
+        " Try again later; if it stays so, report it to the authors of this package.",
+        member=member,
+        method=method,
     )

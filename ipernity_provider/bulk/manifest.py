@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal, Self
 
-from ipernity_provider.api.doc_id import read_doc_id
+from ipernity_provider.api.models import read_doc_id
 from ipernity_provider.replacement.errors import Refused
 
 Kind = Literal["csv", "json", "jsonl"]
@@ -98,7 +98,7 @@ def read_text(
     encoding is UTF-8, with or without a byte order mark.
 
     :param name: of the manifest, for the sentence.
-    :param base_url: see :func:`~ipernity_provider.api.doc_id.read_doc_id`.
+    :param base_url: see :func:`~ipernity_provider.api.models.read_doc_id`.
     :raises ManifestError: with all that is wrong.
     """
     reader = _Reader(locate, base_url)
@@ -117,7 +117,7 @@ def read_list(
 
     :param given: such as a task has returned.
     :param name: of the manifest, for the sentence.
-    :param base_url: see :func:`~ipernity_provider.api.doc_id.read_doc_id`.
+    :param base_url: see :func:`~ipernity_provider.api.models.read_doc_id`.
     :raises ManifestError: with all that is wrong.
     """
     reader = _Reader(locate, base_url)

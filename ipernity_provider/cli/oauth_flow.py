@@ -10,7 +10,6 @@ import requests
 from requests_oauthlib import OAuth1Session
 from requests_oauthlib.oauth1_session import TokenRequestDenied
 
-from ipernity_provider.api.clock import ahead_of_service, explain_stale_signature
 from ipernity_provider.api.errors import (
     AnswerLost,
     IpernityError,
@@ -18,7 +17,9 @@ from ipernity_provider.api.errors import (
     StaleSignature,
     api_error,
 )
-from ipernity_provider.api.network_errors import host_of, transport_error
+from ipernity_provider.api.exchange import host_of
+from ipernity_provider.api.signing import ahead_of_service, explain_stale_signature
+from ipernity_provider.api.transport import transport_error
 from ipernity_provider.hooks.connection import ConnectionSettings
 
 OUT_OF_BAND = "oob"

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from ipernity_provider.api import clock
 from ipernity_provider.api.client import DEFAULT_BASE_URL, IpernityClient
 from ipernity_provider.api.errors import IpernityError, ReplyInvalid
+from ipernity_provider.api.exchange import host_of
 from ipernity_provider.api.models import Quota, Token
-from ipernity_provider.api.network_errors import host_of
-from ipernity_provider.api.parsing import Payload, as_map
+from ipernity_provider.api.parsing import Payload, as_map, parse
+from ipernity_provider.api.signing import ahead_of_service, describe_offset
 from ipernity_provider.hooks.connection import ConnectionSettings
 from ipernity_provider.hooks.deadline import in_time
 from ipernity_provider.hooks.reply_shapes import (
@@ -122,8 +122,8 @@ class Checks:
         return True
 
     def _check_clock(self, reply: Payload) -> Finding:
-        ahead = clock.ahead_of_service(reply)
-        words = clock.describe_offset(ahead)
+        ahead = ahead_of_service(reply)
+        words = describe_offset(ahead)
         sentence = f"{words[0].upper()}{words[1:]}."
         if ahead is None or abs(ahead) <= _CLOCK_MATTERS_SECONDS:
             return Finding("clock", "ok", sentence)
@@ -140,7 +140,7 @@ class Checks:
             return
         self._differences += find_differences("auth.checkToken", reply, TOKEN)
         try:
-            token = Token.from_reply(reply)
+            token = parse(Token, reply, "auth.checkToken", "auth")
         except ReplyInvalid as error:
             yield Finding("token", "failed", explain(error))
             return
@@ -177,7 +177,7 @@ class Checks:
         try:
             reply = client.call("account.getQuota")
             self._differences += find_differences("account.getQuota", reply, QUOTA)
-            quota = Quota.from_reply(reply)
+            quota = parse(Quota, reply, "account.getQuota", "quota")
         except IpernityError as error:
             return Finding("quota", "failed", explain(error))
         volume = "this month's upload volume"

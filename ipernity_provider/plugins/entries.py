@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, get_args
 
-from ipernity_provider.api.doc_id import read_doc_id
+from ipernity_provider.api.models import read_doc_id
 from ipernity_provider.bulk.rows import Status
 from ipernity_provider.text import clean_text, display
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import InitVar, asdict, dataclass
 from typing import Any, Literal, Protocol, get_args
 
-from ipernity_provider.api.doc_id import read_doc_id
+from ipernity_provider.api.models import read_doc_id
 from ipernity_provider.replacement.errors import Refused
 
 Outcome = Literal["replaced", "unchanged", "planned", "sent", "new_document"]
@@ -40,7 +40,7 @@ class ReplaceRequest:
     :param doc_id: the document, given as its number or the address of its page; kept as digits.
     :param file: the new file: ``pathlib.Path``, ``ObjectStoragePath``, ``UPath``.
     :param filename: the name that the service gets; the file's own by default.
-    :param base_url: see :func:`~ipernity_provider.api.doc_id.read_doc_id`.
+    :param base_url: see :func:`~ipernity_provider.api.models.read_doc_id`.
     :raises Refused: ``doc_id`` is neither a number nor a document's page.
     """
 

@@ -7,9 +7,8 @@ import reprlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ipernity_provider.api.doc_id import read_doc_id
 from ipernity_provider.api.errors import TicketNotFound
-from ipernity_provider.api.models import Ticket
+from ipernity_provider.api.models import Ticket, read_doc_id
 from ipernity_provider.replacement.decisions import TicketMeaning, interpret_ticket
 from ipernity_provider.replacement.errors import NewDocument, Refused, TicketInvalid
 from ipernity_provider.replacement.schedule import next_poll_delay

@@ -332,7 +332,9 @@ def outcome(call: Callable[[], object]) -> object:
 def test_whatever_is_answered_is_what_is_promised_or_an_error_of_this_package(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch: int
 ) -> None:
-    monkeypatch.setattr("tenacity.nap.time.sleep", lambda _: None)  # between signatures
+    monkeypatch.setattr(
+        "ipernity_provider.api.transport.time.sleep", lambda _: None
+    )  # between signatures
     file = tmp_path / "boat.jpg"
     file.write_bytes(b"a picture")
     answer = [b""]

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from ipernity_provider.api import doc_id
-from ipernity_provider.api.doc_id import read_doc_id
+from ipernity_provider.api import models
+from ipernity_provider.api.models import read_doc_id
 
 SANDBOX = "http://127.0.0.1:8765"
 
@@ -21,7 +21,7 @@ def refusal(given: Any, base_url: str | None = None) -> str:
 
 
 def test_the_examples_of_the_module() -> None:
-    ran = doctest.testmod(doc_id)
+    ran = doctest.testmod(models)
     assert (ran.attempted, ran.failed) == (2, 0)
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from ipernity_provider.api.errors import ReplyInvalid
-from ipernity_provider.api.models import Document, Medias, Quota, Ticket, Token, Upload
-from ipernity_provider.api.parsing import Members, as_flag, as_int, as_text, decode
+from ipernity_provider.api.models import Document, Match, Media, Quota, Ticket, Token, Upload
+from ipernity_provider.api.parsing import as_flag, as_int, as_text, decode, parse, parse_all
 from ipernity_provider.text import clean_text
 
 MD5 = "9e107d9d372bb6826bd81d3542a419d6"
@@ -21,7 +21,7 @@ MD5 = "9e107d9d372bb6826bd81d3542a419d6"
         ("12", 12),
         (12, 12),
         ("3.0", 3),
-        (True, 1),
+        (True, None),
         ("", None),
         (None, None),
         ([], None),
@@ -46,11 +46,25 @@ def test_flags_come_as_text_numbers_or_not_at_all(value: Any, flag: bool) -> Non
     assert as_flag(value) is flag
 
 
-def doc_list(container: Any) -> list[dict[str, Any]]:
-    return [
-        dict(item.values)
-        for item in Members({"docs": container}, "doc.getList").children("docs", "doc")
-    ]
+def parse_doc(reply: dict[str, Any]) -> Document:
+    return parse(Document, reply, "doc.get", "doc")
+
+
+def document(**members: Any) -> Document:
+    return parse_doc({"doc": {"doc_id": "5412", **members}, "api": {"status": "ok"}})
+
+
+def parse_quota(reply: dict[str, Any]) -> Quota:
+    return parse(Quota, reply, "account.getQuota", "quota")
+
+
+def parse_token(reply: dict[str, Any]) -> Token:
+    return parse(Token, reply, "auth.checkToken", "auth")
+
+
+def doc_list(container: Any) -> list[str]:
+    documents = parse_all(Document, {"docs": container}, "doc.getList", "docs.doc")
+    return [document.doc_id for document in documents]
 
 
 @pytest.mark.parametrize(
@@ -61,11 +75,7 @@ def test_an_empty_list_comes_in_many_shapes(container: Any) -> None:
 
 
 def test_a_single_child_may_come_without_its_list() -> None:
-    assert (
-        doc_list({"doc": {"doc_id": "1"}})
-        == doc_list({"doc": [{"doc_id": "1"}]})
-        == [{"doc_id": "1"}]
-    )
+    assert doc_list({"doc": {"doc_id": "1"}}) == doc_list({"doc": [{"doc_id": "1"}]}) == ["1"]
 
 
 @pytest.mark.parametrize(
@@ -95,40 +105,26 @@ def test_ids_stay_text() -> None:
     ],
 )
 def test_a_ticket_is_judged_by_done_and_invalid_alone(flags: dict[str, Any], state: str) -> None:
-    ticket = Ticket.from_members(Members({"id": "12345445-98829", **flags}, "upload.checkTickets"))
+    ticket = parse(Ticket, {"id": "12345445-98829", **flags}, "upload.checkTickets")
     assert ticket.state == state
     assert ticket.doc_id == ("5412" if state == "done" else None)
 
 
 @pytest.mark.parametrize("place", [{"md5": MD5.upper()}, {"original": {"md5": MD5}}])
 def test_the_checksum_of_a_document_is_found_in_both_likely_places(place: dict[str, Any]) -> None:
-    assert Document.from_reply({"doc": {"doc_id": "1", **place}}).md5 == MD5
+    assert document(**place).md5 == MD5
 
 
 def test_a_bare_document_has_nothing_but_its_id() -> None:
-    document = Document.from_reply(
-        {
-            "doc": {"doc_id": 5412, "dates": [], "original": "", "owner": None, "md5": False},
-            "api": [],
-        }
-    )
-    assert (
-        document.doc_id,
-        document.md5,
-        document.bytes,
-        document.replaced_at,
-        document.asked_at,
-    ) == (
+    members = {"doc_id": 5412, "dates": [], "original": "", "owner": None, "md5": False}
+    bare = parse_doc({"doc": members, "api": []})
+    assert (bare.doc_id, bare.md5, bare.bytes, bare.replaced_at, bare.asked_at) == (
         "5412",
         None,
         None,
         0,
         None,
     )
-
-
-def document(**members: Any) -> Document:
-    return Document.from_reply({"doc": {"doc_id": "5412", **members}, "api": {"status": "ok"}})
 
 
 @pytest.mark.parametrize(
@@ -142,38 +138,45 @@ def document(**members: Any) -> Document:
         ("doc.dates.replaced_at", lambda value: document(dates={"replaced_at": value})),
         ("doc.dates.posted_at", lambda value: document(dates={"posted_at": value})),
         ("doc.link", lambda value: document(link=value)),
-        ("doc", lambda value: Document.from_reply({"doc": value})),
+        ("doc", lambda value: parse_doc({"doc": value})),
         (
             "api.at",
-            lambda value: Document.from_reply({"doc": {"doc_id": "1"}, "api": {"at": value}}),
+            lambda value: parse_doc({"doc": {"doc_id": "1"}, "api": {"at": value}}),
         ),
-        ("original.url", lambda value: Medias.from_reply({"original": {"url": value}})),
+        ("original.url", lambda value: parse(Media, {"original": {"url": value}}, "m", "original")),
         (
             "medias.media[0].ext",
-            lambda value: Medias.from_reply({"medias": {"media": [{"ext": value}]}}),
+            lambda value: parse_all(
+                Media, {"medias": {"media": [{"ext": value}]}}, "m", "medias.media"
+            ),
         ),
-        ("ticket", lambda value: Upload.from_reply({"ticket": value}, "upload.replace")),
-        ("doc_id", lambda value: Upload.from_reply({"doc_id": value}, "upload.replace")),
-        ("id", lambda value: Ticket.from_members(Members({"id": value}, "m"))),
-        ("done", lambda value: Ticket.from_members(Members({"id": "1", "done": value}, "m"))),
-        ("quota.is_pro", lambda value: Quota.from_reply({"quota": {"is_pro": value}})),
+        ("ticket", lambda value: parse(Upload, {"ticket": value}, "upload.replace")),
+        ("doc_id", lambda value: parse(Upload, {"doc_id": value}, "upload.replace")),
+        ("id", lambda value: parse(Ticket, {"id": value}, "m")),
+        ("done", lambda value: parse(Ticket, {"id": "1", "done": value}, "m")),
+        (
+            "docs.doc[0].md5",
+            lambda value: parse_all(Match, {"docs": {"doc": [{"md5": value}]}}, "m", "docs.doc"),
+        ),
+        ("doc.dates", lambda value: document(dates=value)),
+        ("doc.original", lambda value: document(original=value)),
+        ("quota.upload.left", lambda value: parse_quota({"quota": {"upload": {"left": value}}})),
+        ("quota.is_pro", lambda value: parse_quota({"quota": {"is_pro": value}})),
         (
             "quota.upload.used.bytes",
-            lambda value: Quota.from_reply({"quota": {"upload": {"used": {"bytes": value}}}}),
+            lambda value: parse_quota({"quota": {"upload": {"used": {"bytes": value}}}}),
         ),
         (
             "quota.maxfilesize.photo",
-            lambda value: Quota.from_reply({"quota": {"maxfilesize": {"photo": value}}}),
+            lambda value: parse_quota({"quota": {"maxfilesize": {"photo": value}}}),
         ),
         (
             "auth.user.user_id",
-            lambda value: Token.from_reply({"auth": {"user": {"user_id": value}}}),
+            lambda value: parse_token({"auth": {"user": {"user_id": value}}}),
         ),
         (
             "auth.permissions",
-            lambda value: Token.from_reply(
-                {"auth": {"user": {"user_id": 1}, "permissions": value}}
-            ),
+            lambda value: parse_token({"auth": {"user": {"user_id": 1}, "permissions": value}}),
         ),
     ],
 )
@@ -209,11 +212,11 @@ def test_a_value_of_another_kind_is_an_error_that_names_the_member(
 @pytest.mark.parametrize(
     ("read", "member"),
     [
-        (lambda: Document.from_reply({}), "doc"),
-        (lambda: Document.from_reply({"doc": {"title": "x"}}), "doc.doc_id"),
-        (lambda: Document.from_reply({"doc": {"doc_id": "0"}}), "doc.doc_id"),
-        (lambda: Quota.from_reply({"quota": ""}), "quota"),
-        (lambda: Token.from_reply({"auth": {"permissions": {"doc": "write"}}}), "auth.user"),
+        (lambda: parse_doc({}), "doc"),
+        (lambda: parse_doc({"doc": {"title": "x"}}), "doc.doc_id"),
+        (lambda: parse_doc({"doc": {"doc_id": "0"}}), "doc.doc_id"),
+        (lambda: parse_quota({"quota": ""}), "quota"),
+        (lambda: parse_token({"auth": {"permissions": {"doc": "write"}}}), "auth.user"),
     ],
 )
 def test_a_member_that_must_be_there_is_missed_by_name(read: Any, member: str) -> None:
@@ -240,7 +243,7 @@ def test_permissions_are_read_under_both_names_and_a_higher_level_contains_the_l
     name: str,
 ) -> None:
     user = {"user_id": "1234", "username": "Superman"}
-    token = Token.from_reply({"auth": {"user": user, name: {"doc": "write", "blog": "none"}}})
+    token = parse_token({"auth": {"user": user, name: {"doc": "write", "blog": "none"}}})
     assert token.allows("doc", "write")
     assert token.allows("doc", "read")
     assert not token.allows("doc", "delete")
@@ -248,7 +251,7 @@ def test_permissions_are_read_under_both_names_and_a_higher_level_contains_the_l
 
 
 def test_a_quota_that_says_nothing_limits_nothing() -> None:
-    quota = Quota.from_reply(
+    quota = parse_quota(
         {"quota": {"upload": [], "maxfilesize": {"photo": {"bytes": "104857600"}, "audio": []}}}
     )
     assert (quota.is_pro, quota.left_bytes, quota.max_file_bytes) == (
@@ -275,5 +278,5 @@ def test_a_quota_that_says_nothing_limits_nothing() -> None:
 def test_an_unlimited_volume_is_none_to_count_with(
     told: Any, left: Any, unlimited: bool, spendable: int | None
 ) -> None:
-    quota = Quota.from_reply({"quota": {"upload": {"unlimited": told, "left": left}}})
+    quota = parse_quota({"quota": {"upload": {"unlimited": told, "left": left}}})
     assert (quota.unlimited, quota.spendable_bytes) == (unlimited, spendable)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,8 +18,7 @@ from ipernity_provider.api.errors import (
     ServiceDown,
     TransientError,
 )
-from ipernity_provider.api.parsing import Answer
-from ipernity_provider.api.replies import parse_reply
+from ipernity_provider.api.exchange import Answer, parse_reply
 from tests.api.raw_server import PAGE
 
 
@@ -33,7 +33,7 @@ OK = {"status": "ok", "at": "1700000000"}
 def test_a_payload_is_returned_with_its_envelope(prefix: bytes) -> None:
     reply = {"ticket": "12345445-98829", "api": OK}
     assert (
-        parse_reply("upload.replace", Answer(200, prefix + body(reply)), upload_ended=True) == reply
+        parse_reply("upload.replace", Answer(200, prefix + body(reply), upload_ended=True)) == reply
     )
 
 
@@ -64,11 +64,11 @@ def test_the_services_xml_is_its_word_too() -> None:
         b'not found"></api>'
     )
     with pytest.raises(DocumentNotFound, match="Document not found") as caught:
-        parse_reply("upload.replace", Answer(200, refused), upload_ended=True)
+        parse_reply("upload.replace", Answer(200, refused, upload_ended=True))
     assert not caught.value.maybe_accepted
     accepted = b'<api status="ok" at="1700000000"><ticket>12-34</ticket></api>'
     assert (
-        parse_reply("upload.replace", Answer(200, accepted), upload_ended=True)["ticket"] == "12-34"
+        parse_reply("upload.replace", Answer(200, accepted, upload_ended=True))["ticket"] == "12-34"
     )
 
 
@@ -88,7 +88,7 @@ def test_the_services_xml_is_its_word_too() -> None:
 )
 def test_xml_that_is_not_an_envelope_says_nothing(xml: bytes) -> None:
     with pytest.raises(AnswerLost) as caught:
-        parse_reply("upload.replace", Answer(200, xml), upload_ended=True)
+        parse_reply("upload.replace", Answer(200, xml, upload_ended=True))
     assert caught.value.maybe_accepted
 
 
@@ -119,7 +119,7 @@ NOT_THE_SERVICE = [
 )
 def test_an_upload_that_nobody_answers_for_may_have_arrived(status: int, answer: bytes) -> None:
     with pytest.raises(TransientError, match=r"The file may have arrived\.$") as caught:
-        parse_reply("upload.replace", Answer(status, answer), upload_ended=True)
+        parse_reply("upload.replace", Answer(status, answer, upload_ended=True))
     assert caught.value.maybe_accepted
     assert type(caught.value) is (RateLimited if status == 429 else AnswerLost)
 
@@ -128,12 +128,12 @@ def test_an_upload_that_nobody_answers_for_may_have_arrived(status: int, answer:
 def test_an_ok_with_an_http_status_that_contradicts_it_is_checked_or_asked_for_again(
     status: int,
 ) -> None:
-    answer = Answer(status, body({"ticket": "1", "api": OK}))
+    answer = Answer(status, body({"ticket": "1", "api": OK}), upload_ended=True)
     if status == 201:
-        assert parse_reply("upload.replace", answer, upload_ended=True)["ticket"] == "1"
+        assert parse_reply("upload.replace", answer)["ticket"] == "1"
         return
     with pytest.raises(AnswerLost) as caught:
-        parse_reply("upload.replace", answer, upload_ended=True)
+        parse_reply("upload.replace", answer)
     assert caught.value.maybe_accepted
 
 
@@ -154,7 +154,7 @@ def test_nothing_arrived_of_an_upload_that_a_page_ends_before_its_last_block(
     status: int, error: type[IpernityError]
 ) -> None:
     with pytest.raises(error, match="before the file was through; nothing was replaced") as caught:
-        parse_reply("upload.replace", Answer(status, PAGE), upload_ended=False)
+        parse_reply("upload.replace", Answer(status, PAGE, upload_ended=False))
     assert type(caught.value) is error
     assert not caught.value.maybe_accepted
 
@@ -162,7 +162,7 @@ def test_nothing_arrived_of_an_upload_that_a_page_ends_before_its_last_block(
 def test_an_acceptance_before_the_last_block_is_doubted() -> None:
     with pytest.raises(AnswerLost, match="before the whole file was sent") as caught:
         parse_reply(
-            "upload.replace", Answer(200, body({"ticket": "1", "api": OK})), upload_ended=False
+            "upload.replace", Answer(200, body({"ticket": "1", "api": OK}), upload_ended=False)
         )
     assert caught.value.maybe_accepted
 
@@ -178,7 +178,7 @@ def test_a_refusal_is_one_unless_it_may_follow_an_acceptance(
 ) -> None:
     refused = Answer(200, body({"api": {"status": "error", "code": code, "message": "no"}}))
     with pytest.raises(IpernityError) as caught:
-        parse_reply("upload.replace", refused, upload_ended=ended)
+        parse_reply("upload.replace", replace(refused, upload_ended=ended))
     assert caught.value.maybe_accepted is (doubtful and ended)
     assert ("The file may have arrived." in str(caught.value)) is (doubtful and ended)
 

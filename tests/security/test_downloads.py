@@ -9,12 +9,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import requests
 
 from ipernity_provider.api.client import IpernityClient
+from ipernity_provider.api.download import MediaHosts, is_public
 from ipernity_provider.api.errors import IpernityError, PermanentError
-from ipernity_provider.api.media_hosts import MediaHosts, is_public
+from ipernity_provider.api.exchange import HttpClient
 from ipernity_provider.replacement.errors import Refused
-from tests.api.raw_server import http, is_one_line, reply
+from tests.api.raw_server import http, is_one_line, reply, speaking
 from tests.conftest import API_KEY, API_SECRET
 from tests.replacement.support import run
 from tests.security.hostile import MEDIA, ORIGINAL, Canary, HostileService
@@ -115,17 +117,30 @@ def test_an_address_of_the_internet_is_public(address: str) -> None:
     assert is_public(address)
 
 
-def test_the_first_answer_of_the_service_decides_whether_it_is_inside() -> None:
+def test_where_the_service_has_answered_from_decides_whether_it_is_inside() -> None:
+    MediaHosts("http://sandbox:8080", service_address="172.17.0.2").require_outside("172.17.0.3")
+    for hosts in (
+        MediaHosts("http://sandbox:8080", service_address="93.184.215.14"),
+        MediaHosts("http://sandbox:8080"),
+    ):
+        with pytest.raises(PermanentError, match="inside this network"):
+            hosts.require_outside("172.17.0.3")
+
+
+def test_the_first_answer_of_the_service_decides_where_it_is() -> None:
     """What its name leads to later, when it has named a file, does not count."""
-    outside, inside = MediaHosts("http://sandbox:8080"), MediaHosts("http://sandbox:8080")
-    outside.note_service("93.184.215.14")
-    outside.note_service("127.0.0.1")
-    inside.note_service("172.17.0.2")
-    inside.require_outside("172.17.0.3")
-    with pytest.raises(PermanentError, match="inside this network"):
-        outside.require_outside("172.17.0.3")
-    with pytest.raises(PermanentError, match="inside this network"):
-        MediaHosts("http://sandbox:8080").require_outside("172.17.0.3")
+    http_client = HttpClient(verify=True, proxy=None)
+    with speaking(reply({})) as server:
+        port = server.url.rpartition(":")[2]
+        assert http_client.service_address is None
+        for host in ("127.0.0.1", "localhost"):
+            request = requests.Request("GET", f"http://{host}:{port}/")
+            assert http_client.exchange(request, (5.0, 5.0)).status == 200
+            assert http_client.service_address == "127.0.0.1"
+        http_client.service_address = "93.184.215.14"
+        http_client.exchange(requests.Request("GET", f"{server.url}/"), (5.0, 5.0))
+        assert http_client.service_address == "93.184.215.14"
+    http_client.close()
 
 
 # -- what is really connected to -------------------------------------------------------------------

@@ -124,7 +124,9 @@ def test_whatever_the_service_answers_it_reaches_nothing_else(
     monkeypatch: pytest.MonkeyPatch,
     batch: int,
 ) -> None:
-    monkeypatch.setattr("tenacity.nap.time.sleep", lambda _: None)  # between signatures
+    monkeypatch.setattr(
+        "ipernity_provider.api.transport.time.sleep", lambda _: None
+    )  # between signatures
     backups = tmp_path / "backups"
     outcomes: Counter[str] = Counter()
 
