@@ -6,9 +6,10 @@
 
 Modules: :mod:`~ipernity_provider.api.client` (the calls), :mod:`~ipernity_provider.api.models`
 (what they return),
-:mod:`~ipernity_provider.api.errors` (what they raise), :mod:`~ipernity_provider.api.signing`,
-:mod:`~ipernity_provider.api.transport`, :mod:`~ipernity_provider.api.parsing` and
-:mod:`~ipernity_provider.api.multipart` (how they work).
+:mod:`~ipernity_provider.api.errors` (what they raise), :mod:`~ipernity_provider.api.transport`,
+:mod:`~ipernity_provider.api.signing`, :mod:`~ipernity_provider.api.multipart`,
+:mod:`~ipernity_provider.api.exchange`, :mod:`~ipernity_provider.api.parsing` and
+:mod:`~ipernity_provider.api.download` (how they work).
 """
 
 from __future__ import annotations
