@@ -141,7 +141,7 @@ class MultipartBody:
     def _blocks(self) -> Iterator[memoryview]:
         """Yield the file; its last block only after all of it was read and checked."""
         digest = hashlib.md5(usedforsecurity=False)
-        buffer, sent = memoryview(bytearray(BLOCK_BYTES)), 0
+        buffer, sent, name = memoryview(bytearray(BLOCK_BYTES)), 0, clean_text(self.filename)
         with reading(self.filename):
             stream = self.file.open("rb")
         try:
@@ -151,9 +151,13 @@ class MultipartBody:
                     sent += count
                     more = sent >= self.size and stream.readinto(bytearray(1))
                 if more or sent > self.size:
-                    raise self._changed("has grown")
+                    raise SourceChanged(
+                        f"{name} has grown while it was read; nothing was replaced."
+                    )
                 if not count and self.size:
-                    raise self._changed("has shrunk")
+                    raise SourceChanged(
+                        f"{name} has shrunk while it was read; nothing was replaced."
+                    )
                 if self.expected_md5 or self.before_last_block:
                     digest.update(buffer[:count])
                 if sent == self.size:
@@ -170,11 +174,10 @@ class MultipartBody:
     def _check_all(self, md5: str) -> None:
         """Raise if the file is not the announced one, or if the caller stops the upload."""
         if self.expected_md5 and md5 != self.expected_md5:
-            raise self._changed("was changed", md5=md5, size=self.size)
+            raise SourceChanged(
+                f"{clean_text(self.filename)} was changed while it was read; nothing was replaced.",
+                md5=md5,
+                size=self.size,
+            )
         if self.before_last_block:
             self.before_last_block(md5, self.size)
-
-    def _changed(self, what: str, **read: Any) -> SourceChanged:
-        return SourceChanged(
-            f"{clean_text(self.filename)} {what} while it was read; nothing was replaced.", **read
-        )
