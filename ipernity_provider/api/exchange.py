@@ -350,17 +350,18 @@ def _lost_answer(method: str, answer: Answer, what: str) -> IpernityError:
     """
     status = answer.status
     found = f"HTTP {status} with {what} instead of the service's answer"
-    early = f"{found} came before the file was through; nothing was replaced."
     kind: type[IpernityError] = AnswerLost
     if answer.upload_ended:
         why = f"the answer is {found}: maintenance, or a proxy in between? {FILE_MAY_HAVE_ARRIVED}"
     elif answer.upload_ended is False and (status < 400 or answer.is_passing):
-        kind, why = BrokenOff, f"{early} Try again later."
+        kind = BrokenOff
+        why = f"{found} came before the file was through; nothing was replaced. Try again later."
     elif answer.upload_ended is False:
         kind = PermanentError
         why = (
-            f"{early} Something between here and the service refuses the upload: check the"
-            " connection's host and proxy, and how large a file they let through."
+            f"{found} came before the file was through; nothing was replaced. Something between"
+            " here and the service refuses the upload: check the connection's host and proxy, and"
+            " how large a file they let through."
         )
     elif status == 429:
         why = "too many calls (HTTP 429). Wait, or call less often."

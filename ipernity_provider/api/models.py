@@ -101,6 +101,14 @@ class Media:
 
 
 @dataclass(frozen=True)
+class Thumbnail:
+    """A small picture of a document (``doc.get``); its width in pixels is 0 where it is unknown."""
+
+    url: Annotated[str | None, HTTP_URL] = None
+    width: Annotated[int, NUMBER.at("w")] = 0
+
+
+@dataclass(frozen=True)
 class Medias:
     """The files of a document (``doc.getMedias``).
 

@@ -143,14 +143,15 @@ def _client(conn_id: str) -> IpernityClient:
 
 def _best_address(client: IpernityClient, doc_id: str) -> str | None:
     """Return the address of the smallest rendition that fills the view, or of the original."""
-    from ipernity_provider.api.parsing import Members
+    from ipernity_provider.api.models import Document, Media, Thumbnail
+    from ipernity_provider.api.parsing import parse, parse_all
 
-    document = Members(client.call("doc.get", doc_id=doc_id), "doc.get").child("doc")
-    widths = {
-        thumb.url("url"): thumb.number("w") or 0 for thumb in document.children("thumbs", "thumb")
-    }
-    by_width = sorted((width, url) for url, width in widths.items() if url)
+    method = "doc.get"
+    reply = client.call(method, doc_id=doc_id)
+    thumbs = parse_all(Thumbnail, reply, method, "doc.thumbs.thumb")
+    by_width = sorted((thumb.width, thumb.url) for thumb in thumbs if thumb.url)
     if by_width:
         return next((url for width, url in by_width if width >= EDGE), by_width[-1][1])
-    original = document.child("original")
-    return original.url("url") if document.text("media") == "photo" else None
+    originals = parse_all(Media, reply, method, "doc.original")
+    is_photo = parse(Document, reply, method, "doc").media == "photo"
+    return originals[0].url if originals and is_photo else None
