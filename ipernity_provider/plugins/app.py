@@ -6,34 +6,29 @@ is loaded from elsewhere, and a browser is told to allow nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Awaitable, Callable, Iterator
 from importlib.resources import files
 from itertools import islice
 from typing import Annotated, Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
 from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
 from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from ipernity_provider.plugins.entries import Entry, TaskKey
+from ipernity_provider.plugins.pages import page_address, path_of, render
 from ipernity_provider.plugins.pictures import PagePictures, backup_picture
 from ipernity_provider.plugins.places import NotShown, show_pictures
-from ipernity_provider.plugins.plugin import PREFIX
 from ipernity_provider.plugins.reports import Report, load_report
-from ipernity_provider.plugins.tasks import (
-    MOST_TASKS,
-    dags_with_entries,
-    find_entry,
-    newest_entries,
-)
+from ipernity_provider.plugins.tasks import MOST_TASKS, entries_of, find_entry, newest_tasks
 
 PER_PAGE = 30
+#: How many reports are searched for a document.
+MOST_REPORTS = 20
 #: In the order of the filter; the words are those of results and reports.
 OUTCOMES = (
     "replaced", "unchanged", "transferred", "new_document", "failed", "refused", "uncertain",
@@ -91,26 +86,26 @@ def replacements(
 ) -> Response:
     """Return the list of all replacements that the reader may see, newest first."""
     readable = get_auth_manager().get_authorized_dag_ids(user=user, method="GET")
+    newest = newest_tasks(session, readable)
+    tasks = newest_tasks(session, readable, dag_id) if dag_id else newest
+    entries_found = entries_of(session, tasks)
     document = doc_id.strip().rstrip("/").rpartition("/")[2]
-    found = (
-        entry
-        for entry in newest_entries(session, readable, dag_id or None)
-        if (not outcome or entry.has_outcome(outcome))
-        and (not document or document in _documents(entry))
-    )
+    found: Iterator[Entry] = (e for e in entries_found if not outcome or e.has_outcome(outcome))
+    if document:
+        found = _about(found, document)
     first = (page - 1) * PER_PAGE
     entries = list(islice(found, first, first + PER_PAGE + 1))
     filters = {"dag_id": dag_id, "outcome": outcome, "doc_id": doc_id.strip()}
-    return _render(
+    return render(
         request,
         "replacements.html",
         entries=entries[:PER_PAGE],
-        dag_ids=dags_with_entries(session, readable),
+        dag_ids=sorted({task.key.dag_id for task in newest}),
         outcomes=OUTCOMES,
         filters=filters,
         filtered=any(filters.values()),
-        newer=_page_address(filters, page - 1) if page > 1 else None,
-        older=_page_address(filters, page + 1) if len(entries) > PER_PAGE else None,
+        newer=page_address(filters, page - 1) if page > 1 else None,
+        older=page_address(filters, page + 1) if len(entries) > PER_PAGE else None,
         most=MOST_TASKS,
     )
 
@@ -127,7 +122,7 @@ def replacement(
     """Return the page of one task instance, or of one document of its report."""
     entry = _find(session, dag_id, run_id, task_id, map_index)
     if entry is None:
-        return _render(
+        return render(
             request,
             "message.html",
             title="No replacement",
@@ -136,16 +131,17 @@ def replacement(
     report, trouble = _report_of(entry)
     row = report.row_of(doc_id) if report and doc_id else None
     backup = row.backup if row else entry.backup
-    return _render(
+    return render(
         request,
         "replacement.html",
         entry=entry,
         report=report,
         report_trouble=trouble,
+        report_is_newer=bool(report and entry.counts and report.counts != entry.counts),
         row=row,
         has_backup=backup is not None,
         shows_pictures=show_pictures(),
-        picture=f"{request.scope['root_path']}{_path_of(entry.key)}/picture",
+        picture=f"{request.scope['root_path']}{path_of(entry.key)}/picture",
         picture_query=f"?{urlencode({'doc_id': row.doc_id})}" if row else "",
     )
 
@@ -192,8 +188,10 @@ def _page_picture(request: Request, entry: Entry, shown: Any) -> bytes:
 
 def _find(session: Any, dag_id: str, run_id: str, task_id: str, map_index: str) -> Entry | None:
     """Return the entry; Airflow leaves ``{MAP_INDEX}`` as it is where a task is not mapped."""
-    number = map_index if map_index.removeprefix("-").isdecimal() else "-1"
-    return find_entry(session, TaskKey(dag_id, run_id, task_id, int(number[:10])))
+    number = map_index if map_index.isascii() and map_index.isdecimal() else "-1"
+    entry = find_entry(session, TaskKey(dag_id, run_id, task_id, int(number[:9])))
+    session.close()  # what follows may take seconds, in which others need the database
+    return entry
 
 
 def _report_of(entry: Entry) -> tuple[Report | None, str]:
@@ -214,81 +212,20 @@ def _report_row(entry: Entry, doc_id: str) -> Any:
     return row
 
 
-def _documents(entry: Entry) -> set[str]:
-    """Return the documents of an entry: of many, those of its report as far as it can be read."""
-    found = {number for number in (entry.doc_id, entry.new_doc_id) if number}
-    report, _ = _report_of(entry)
-    return found | {row.doc_id for row in report.rows} if report else found
+def _about(entries: Iterator[Entry], doc_id: str) -> Iterator[Entry]:
+    """Yield the entries of a document; of many documents, those whose report has it.
 
-
-def _path_of(key: TaskKey) -> str:
-    dag_id, run_id, task_id = (
-        quote(part, safe="") for part in (key.dag_id, key.run_id, key.task_id)
-    )
-    return f"/dags/{dag_id}/runs/{run_id}/tasks/{task_id}/{key.map_index}"
-
-
-def _task_address(airflow: str, key: TaskKey) -> str:
-    """Return where Airflow's UI shows the task's log."""
-    base, _, index = _path_of(key).rpartition("/")
-    return f"{airflow}{base}" + (f"/mapped/{index}" if key.map_index >= 0 else "")
-
-
-def _run_address(airflow: str, key: TaskKey) -> str:
-    return f"{airflow}{_path_of(key).rpartition('/tasks/')[0]}"
-
-
-def _page_address(filters: Mapping[str, str], page: int) -> str:
-    return "?" + urlencode(
-        {name: value for name, value in filters.items() if value} | {"page": page}
-    )
-
-
-def _moment(when: datetime | None) -> str:
-    return f"{when.astimezone(UTC):%d %b %Y, %H:%M} UTC" if when else ""
-
-
-def _duration(seconds: float | None) -> str:
-    if seconds is None:
-        return ""
-    if seconds < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
-
-
-def _size(size: int | None) -> str:
-    if size is None:
-        return ""
-    for unit, one in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
-        if size >= one:
-            return f"{size / one:.1f} {unit}"
-    return f"{size} bytes"
-
-
-_templates = Environment(
-    loader=PackageLoader("ipernity_provider.plugins"), autoescape=True, undefined=StrictUndefined
-)
-_templates.filters |= {
-    "moment": _moment,
-    "duration": _duration,
-    "size": _size,
-    "word": lambda outcome: outcome.replace("_", " "),
-}
-
-
-def _render(request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
-    root = str(request.scope.get("root_path", ""))
-    airflow = root.removesuffix(f"/{PREFIX}")
-    html = _templates.get_template(template).render(
-        root=root,
-        airflow=airflow,
-        page_of=lambda key: f"{root}{_path_of(key)}",
-        run_of=lambda key: _run_address(airflow, key),
-        log_of=lambda key: _task_address(airflow, key),
-        **values,
-    )
-    return Response(html, status_code=status, media_type="text/html")
+    Only so many reports are read: a page is to be there soon.
+    """
+    reports_left = MOST_REPORTS
+    for entry in entries:
+        if doc_id in {entry.doc_id, entry.new_doc_id}:
+            yield entry
+        elif entry.report and reports_left:
+            reports_left -= 1
+            report, _ = _report_of(entry)
+            if report and report.row_of(doc_id):
+                yield entry
 
 
 async def _add_headers(
@@ -310,4 +247,4 @@ _WHY = {
 async def _say_why(request: Request, error: Exception) -> Response:
     status = getattr(error, "status_code", 500)
     title, text = _WHY.get(status, ("Not shown", "This page cannot be shown."))
-    return _render(request, "message.html", status=status, title=title, text=text)
+    return render(request, "message.html", status=status, title=title, text=text)

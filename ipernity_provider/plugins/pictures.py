@@ -10,6 +10,8 @@ import io
 import threading
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ipernity_provider.api.errors import IpernityError
@@ -25,8 +27,9 @@ _FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "TIFF", "MPO")
 _FETCH_SECONDS = 10.0
 _KEPT_SECONDS = 300.0
 _KEPT = 64
-#: A picture of 100 megapixels takes some 400 MB for a moment; readers wait for each other.
-_one_at_a_time = threading.Semaphore(2)
+_PATIENCE_SECONDS = 8.0
+#: A picture of 100 megapixels takes some 400 MB for a moment, and a slow service a thread.
+_places = threading.Semaphore(2)
 
 
 def backup_picture(place: str) -> bytes:
@@ -34,8 +37,22 @@ def backup_picture(place: str) -> bytes:
 
     :raises NotShown: it cannot be read from here, or is not a picture.
     """
-    with _one_at_a_time:
+    with _in_turn():
         return shrink(read_place(place, MOST_BYTES))
+
+
+@contextmanager
+def _in_turn() -> Iterator[None]:
+    """Let two pictures be made at a time.
+
+    :raises NotShown: there are too many before this one.
+    """
+    if not _places.acquire(timeout=_PATIENCE_SECONDS):
+        raise NotShown("Too many pictures are asked for right now. Load the page again.")
+    try:
+        yield
+    finally:
+        _places.release()
 
 
 def shrink(data: bytes) -> bytes:
@@ -90,11 +107,11 @@ class PagePictures:
         with self._lock:
             until, found = self._kept.get(key, (0.0, ""))
         if until <= now:
-            try:
-                with _one_at_a_time:
+            with _in_turn():
+                try:
                     found = _fetch(conn_id, doc_id)
-            except NotShown as error:
-                found = str(error)
+                except NotShown as error:
+                    found = str(error)
             with self._lock:
                 self._kept[key] = (now + _KEPT_SECONDS, found)
                 while len(self._kept) > _KEPT:

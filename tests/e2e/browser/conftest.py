@@ -12,6 +12,10 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, ViewportSize, expect, sync_playwright
 
+from tests.e2e.browser.view import filled, forged, view
+
+__all__ = ["filled", "forged", "view"]
+
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
     "--no-sandbox",  # which root cannot have
