@@ -171,9 +171,7 @@ def picture(
             data = _page_picture(request, entry, row or entry)
     except NotShown as error:
         return Response(str(error), status_code=404, media_type="text/plain")
-    return Response(
-        data, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=300"}
-    )
+    return Response(data, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=60"})
 
 
 def _page_picture(request: Request, entry: Entry, shown: Any) -> bytes:

@@ -25,7 +25,7 @@ MOST_BYTES = 48 << 20
 MOST_PIXELS = 120_000_000
 _FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "TIFF", "MPO")
 _FETCH_SECONDS = 10.0
-_KEPT_SECONDS = 300.0
+_KEPT_SECONDS = 60.0
 _KEPT = 64
 _PATIENCE_SECONDS = 8.0
 #: A picture of 100 megapixels takes some 400 MB for a moment, and a slow service a thread.
@@ -91,7 +91,7 @@ def shrink(data: bytes) -> bytes:
 
 
 class PagePictures:
-    """What documents' pages show now, kept for five minutes."""
+    """What documents' pages show now, kept for a minute."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

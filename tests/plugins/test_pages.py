@@ -214,7 +214,7 @@ def test_pictures_are_those_of_the_backup_and_of_the_page(
     for which, query in (("before", f"?doc_id={BOAT}"), ("after", f"?doc_id={BOAT}")):
         answer = reader.get(task("many") + f"/picture/{which}{query}")
         assert (answer.status_code, answer.headers["content-type"]) == (200, "image/jpeg")
-        assert answer.headers["cache-control"] == "private, max-age=300"
+        assert answer.headers["cache-control"] == "private, max-age=60"
     assert reader.get(task("one") + "/picture/after").status_code == 200
 
 
