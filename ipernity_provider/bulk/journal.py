@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from ipernity_provider.api.errors import PermanentError
 from ipernity_provider.bulk.rows import Row
@@ -52,27 +52,27 @@ class BulkJournal:
         """
 
 
+@dataclass
 class RowJournal:
     """The journal of one row's replacement."""
 
-    def __init__(self, journal: BulkJournal, doc_id: str) -> None:
-        self._journal = journal
-        self._doc_id = doc_id
+    of_all: BulkJournal
+    doc_id: str
 
     def read(self) -> UploadRecord | None:
         """Return the record of the row's upload, if there is one.
 
         :raises UploadAborted: another process has begun.
         """
-        self._journal.require_current()
-        return self._journal.rows[self._doc_id].record
+        self.of_all.require_current()
+        return self.of_all.rows[self.doc_id].record
 
     def write(self, record: UploadRecord) -> None:
-        row = self._journal.rows[self._doc_id].with_record(record)
+        row = self.of_all.rows[self.doc_id].with_record(record)
         if record.proven:  # saved with the status that follows
-            self._journal.rows[self._doc_id] = row
+            self.of_all.rows[self.doc_id] = row
         else:
-            self._journal.save(row)
+            self.of_all.save(row)
 
     def delete(self) -> None:
-        self._journal.save(replace(self._journal.rows[self._doc_id], record=None, status="planned"))
+        self.of_all.save(replace(self.of_all.rows[self.doc_id], record=None, status="planned"))

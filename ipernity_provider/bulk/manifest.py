@@ -11,7 +11,7 @@ import json
 import re
 import reprlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Literal, Self
 
@@ -125,21 +125,21 @@ def read_list(
     return reader.result(name)
 
 
+@dataclass
 class _Reader:
     """What has been read so far: lines, and errors."""
 
-    def __init__(self, locate: Locate, base_url: str | None) -> None:
-        self._locate = locate
-        self._base_url = base_url
-        self._lines: dict[str, ManifestLine] = {}
-        self.errors: list[str] = []
+    locate: Locate
+    base_url: str | None
+    lines: dict[str, ManifestLine] = field(default_factory=dict)
+    errors: list[str] = field(default_factory=list)
 
     def result(self, name: str) -> list[ManifestLine]:
-        if not self._lines and not self.errors:
+        if not self.lines and not self.errors:
             self.errors.append("it lists no document")
         if self.errors:
             raise ManifestError.of(name, self.errors)
-        return list(self._lines.values())
+        return list(self.lines.values())
 
     def add_items(self, items: object) -> None:
         if not isinstance(items, Sequence) or isinstance(items, str | bytes):
@@ -165,7 +165,7 @@ class _Reader:
         errors: list[str] = []
         document = ""
         try:
-            document = read_doc_id(doc_id, self._base_url)
+            document = read_doc_id(doc_id, self.base_url)
         except ValueError as error:
             errors.append(f"doc_id {error}")
         # A task may return what can be opened: its text is the path or URI.
@@ -173,11 +173,11 @@ class _Reader:
             errors, "file", str(file) if hasattr(file, "open") else file, required=True
         )
         try:
-            path = self._locate(path) if path else path
+            path = self.locate(path) if path else path
         except ValueError as error:
             errors.append(str(error))
         name = _read_cell(errors, "filename", filename) or None
-        first = self._lines.get(document)
+        first = self.lines.get(document)
         if first and first.file == path and not errors:
             errors.append(f"document {document} is listed twice, first at {first.where}")
         elif first and not errors:
@@ -186,7 +186,7 @@ class _Reader:
         if errors:
             self.errors += [f"{where}: {error}" for error in errors]
         else:
-            self._lines[document] = ManifestLine(document, path, name, where)
+            self.lines[document] = ManifestLine(document, path, name, where)
 
 
 def _read_cell(errors: list[str], column: str, given: object, *, required: bool = False) -> str:

@@ -15,12 +15,11 @@ from ipernity_provider.api.client import IpernityClient
 from ipernity_provider.api.errors import TransientError
 from ipernity_provider.bulk.journal import BulkJournal, JournalLost
 from ipernity_provider.bulk.manifest import ManifestLine
-from ipernity_provider.bulk.options import BulkOptions
 from ipernity_provider.bulk.report import list_failures
 from ipernity_provider.bulk.rows import Row, match_rows
 from ipernity_provider.bulk.scheduler import Stop, find_obstacle
 from ipernity_provider.bulk.sending import Sending
-from ipernity_provider.bulk.steps import RowSteps
+from ipernity_provider.bulk.steps import BulkOptions, RowSteps
 from ipernity_provider.replacement.errors import Refused
 from ipernity_provider.replacement.preflight import Account
 from ipernity_provider.replacement.request import Intent
@@ -83,8 +82,7 @@ class BulkReplacement:
         self._left_bytes = account.quota.spendable_bytes if account else None
         self._journal.load()
         self._journal.begin(match_rows(self._journal.rows, lines, self._intent.id))
-        for inspected in self._steps.inspect_all():
-            self.last_error = inspected.last_error or self.last_error
+        self.last_error = self._steps.inspect_all() or self.last_error
         self.stop = find_obstacle(self.rows, self._left_bytes, self.options.on_error)
         if self.stop and any(row.status in {"refused", "failed"} for row in self.rows):
             self.last_error = None  # a later try does not help

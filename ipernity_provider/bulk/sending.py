@@ -91,8 +91,9 @@ class Sending:
         self._threads = ThreadPoolExecutor(2 * self._max_parallel, "ipernity-bulk")
         self._working: dict[Future[Any], _Step] = {}
         self._to_prove: deque[_Step] = deque()
-        self._tickets = TicketSchedule()
-        self._documents: dict[str, str] = {}
+        self._schedule = TicketSchedule()
+        #: The pending tickets, each with its document.
+        self._pending: dict[str, str] = {}
         self._logged_at = self._clock.monotonic()
         for doc_id in sent:  # perhaps processed long ago: checked at once
             self._await(doc_id, delay=0.0)
@@ -112,31 +113,29 @@ class Sending:
             if self._steps.cancelled.is_set():
                 raise Cancelled("The task was ended.")
             self._submit()
-            waits = bool(self._tickets) and self._seconds_to_check() > 0
+            due = self._schedule.next_due()
+            to_check = _LONGEST_REST if due is None else max(0.0, due - self._clock.monotonic())
+            waits = bool(self._pending) and to_check > 0
             if self._working:
                 last_work = self._clock.monotonic()
             elif (
                 self.scheduler.outage
-                or not self._tickets
+                or not self._pending
                 or (may_pause and waits and self.scheduler.idle)
             ):
                 break
             elif waits and self._clock.monotonic() - last_work > timeout:
                 raise NotFinished(
-                    f"Tickets not finished in time: {len(self._tickets)}. The uploads are safe. "
+                    f"Tickets not finished in time: {len(self._pending)}. The uploads are safe. "
                     "A retry continues to wait for them."
                 )
-            self._rest()
+            self._rest(min(to_check, _LONGEST_REST))
             for future in [future for future in self._working if future.done()]:
                 self._take_in(future)
             self._check_tickets()
         self._threads.shutdown()
         self._journal.save(*self._unsent())
-        return (
-            {}
-            if self.scheduler.outage
-            else {ticket: self._documents[ticket] for ticket in self._tickets}
-        )
+        return {} if self.scheduler.outage else self._pending
 
     def abort(self) -> None:
         """End the threads and take in their results.
@@ -257,44 +256,36 @@ class Sending:
     def _await(self, doc_id: str, delay: float | None = None) -> None:
         record = self._journal.rows[doc_id].record
         if record and record.pending_ticket:
-            self._documents[record.pending_ticket] = doc_id
+            self._pending[record.pending_ticket] = doc_id
             now = self._clock.monotonic()
-            self._tickets.add(record.pending_ticket, self._each.poll_interval, now, delay=delay)
+            self._schedule.add(record.pending_ticket, self._each.poll_interval, now, delay=delay)
         else:
             self._to_prove.append(_Step(doc_id, sends=False))
 
     def _check_tickets(self) -> None:
         now = self._clock.monotonic()
-        tickets = self._tickets.next_call(now)
-        if not tickets:
+        if not (tickets := self._schedule.next_call(now)):
             return
         try:
             states = self._steps.client.check_tickets(tickets)
         except TransientError as error:
             log_lines(log, logging.WARNING, f"{error} The uploads are safe; still waiting.")
-            self._tickets.postpone(tickets, now + _RECHECK_SECONDS)
+            self._schedule.postpone(tickets, now + _RECHECK_SECONDS)
             return
         for state in states:
-            doc_id = self._documents[state.id]
             if state.pending:
-                self._tickets.note_pending(state.id, state.eta, now)
-                self.scheduler.note_checked(doc_id)
+                self._schedule.note_pending(state.id, state.eta, now)
+                self.scheduler.note_checked(self._pending[state.id])
             else:
-                self._tickets.remove(state.id)
+                self._schedule.remove(state.id)
+                doc_id = self._pending.pop(state.id)
                 self._to_prove.append(_Step(doc_id, sends=False, ticket=state))
 
-    # -- time --------------------------------------------------------------------------------------
-
-    def _seconds_to_check(self) -> float:
-        due = self._tickets.next_due()
-        return _LONGEST_REST if due is None else max(0.0, due - self._clock.monotonic())
-
-    def _rest(self) -> None:
+    def _rest(self, pause: float) -> None:
         """Wait until a thread has ended or a check is due.
 
         The wait is short, because the task may be ended.
         """
-        pause = min(self._seconds_to_check(), _LONGEST_REST)
         if self._working:
             wait(self._working, timeout=pause, return_when=FIRST_COMPLETED)
         elif not self._to_prove:

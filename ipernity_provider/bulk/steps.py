@@ -6,10 +6,12 @@ Each is a step of the single replacement.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
+from typing import Any
 
 from ipernity_provider.api.client import IpernityClient
 from ipernity_provider.api.errors import (
@@ -20,30 +22,57 @@ from ipernity_provider.api.errors import (
 )
 from ipernity_provider.api.models import Ticket
 from ipernity_provider.bulk.journal import BulkJournal, RowJournal
-from ipernity_provider.bulk.options import BulkOptions
 from ipernity_provider.bulk.rows import Row, file_as_sent
+from ipernity_provider.bulk.scheduler import OnError
 from ipernity_provider.files.checksums import SourceFile, change_marker
-from ipernity_provider.replacement.errors import Cancelled
+from ipernity_provider.replacement.errors import Cancelled, Refused
 from ipernity_provider.replacement.preflight import Account, Preflight, inspect_source
 from ipernity_provider.replacement.progress import ProgressLog
 from ipernity_provider.replacement.record import UploadRecord
 from ipernity_provider.replacement.replace import Replacement
-from ipernity_provider.replacement.request import Intent, ReplaceRequest, Result
+from ipernity_provider.replacement.request import (
+    Intent,
+    ReplaceOptions,
+    ReplaceRequest,
+    Result,
+)
 from ipernity_provider.replacement.schedule import Clock
 
 _SAVED_TOGETHER = 100
 _FAILURES_OF_SERVICE = 3
 
 
-@dataclass(frozen=True)
-class Inspected:
-    """What was found of a row.
+@dataclass(frozen=True, kw_only=True)
+class BulkOptions:
+    """How the files of a manifest are replaced.
 
-    :param last_error: why it cannot be inspected for now.
+    :param each: how each of them is.
+    :param open_path: makes a path of what a manifest names.
+    :param on_error: ``stop`` sends nothing more after the first row that cannot be replaced, and
+        nothing at all if that is known before; ``continue`` goes on with the others.
+    :param max_parallel_uploads: how many files are sent at the same time.
     """
 
-    row: Row
-    last_error: TransientError | None = None
+    each: ReplaceOptions
+    open_path: Callable[[str], Any]
+    on_error: OnError = "stop"
+    max_parallel_uploads: int = 2
+
+    def __post_init__(self) -> None:
+        if self.on_error not in {"stop", "continue"}:
+            raise Refused(
+                f"on_error is {self.on_error!r}; it must be 'stop' or 'continue'. Nothing was sent."
+            )
+        if self.each.if_unchanged == "skip":
+            raise Refused(
+                "if_unchanged is 'skip', which a manifest cannot be; use 'succeed' or 'replace'."
+                " Nothing was sent."
+            )
+        if not 1 <= self.max_parallel_uploads <= 16:
+            raise Refused(
+                f"max_parallel_uploads is {self.max_parallel_uploads}; it must be 1 to 16. Nothing"
+                " was sent."
+            )
 
 
 @dataclass
@@ -61,44 +90,45 @@ class RowSteps:
     clock: Clock
     account: Account | None = None
 
-    def inspect_all(self) -> list[Inspected]:
+    def inspect_all(self) -> TransientError | None:
         """Inspect all rows of the manifest, and save what was found as it comes.
 
         Thousands of files are not read again if the process dies over them.
 
+        :return: why some rows cannot be inspected for now; None if none is left.
         :raises CredentialError: nothing can be replaced with this token.
         :raises TransientError: three documents in a row could not be asked about: it is the
             service.
         """
-        found: list[Inspected] = []
+        last_error: TransientError | None = None
         failures = 0
         listed = [row for row in self.journal.rows.values() if row.place == "listed"]
         with ThreadPoolExecutor(self.options.max_parallel_uploads, "ipernity-inspect") as threads:
             try:
                 results = threads.map(self.inspect, listed)
-                while some := list(islice(results, _SAVED_TOGETHER)):
-                    self.journal.save(*(inspected.row for inspected in some))
-                    found += some
-                    for error in (inspected.last_error for inspected in some):
-                        failures = (
-                            failures + 1 if error and not isinstance(error, SourceUnreadable) else 0
-                        )
+                while found := list(islice(results, _SAVED_TOGETHER)):
+                    self.journal.save(*(row for row, _ in found))
+                    for error in (error for _, error in found):
+                        last_error = error or last_error
+                        of_service = error and not isinstance(error, SourceUnreadable)
+                        failures = failures + 1 if of_service else 0
                         if error and failures == _FAILURES_OF_SERVICE:
                             raise error
             except BaseException:
                 threads.shutdown(wait=False, cancel_futures=True)
                 raise
-        return found
+        return last_error
 
-    def inspect(self, row: Row) -> Inspected:
+    def inspect(self, row: Row) -> tuple[Row, TransientError | None]:
         """Look at a row's file and document, and decide what is to be done with it.
 
+        :return: the row; and why it cannot be inspected for now.
         :raises CredentialError: nothing can be replaced with this token.
         """
         if self.cancelled.is_set():
             raise Cancelled("The task was ended.")
         if row.status != "planned" and self._has_same_file(row):
-            return Inspected(row)
+            return row, None
         row = replace(row, status="planned", error="")
         try:
             file, unreadable = self._look_at_file(row)
@@ -109,17 +139,17 @@ class RowSteps:
         except CredentialError:
             raise
         except TransientError as error:
-            return Inspected(row.with_error(error, "not_sent"), error)
+            return row.with_error(error, "not_sent"), error
         except PermanentError as error:
-            return Inspected(row.with_error(error, "refused"))
+            return row.with_error(error, "refused"), None
         if isinstance(found, Result):
-            return Inspected(row.with_result(found))
+            return row.with_result(found), None
         if isinstance(found, UploadRecord):
-            return Inspected(replace(row, status="sent", ticket=found.ticket))
+            return replace(row, status="sent", ticket=found.ticket), None
         if found and found.unchanged:
             before = row.md5_before if row.record else found.shown.md5
-            return Inspected(replace(row, md5_before=before).with_result(found.result("unchanged")))
-        return Inspected(replace(row, md5_before=found.shown.md5, backup=None) if found else row)
+            return replace(row, md5_before=before).with_result(found.result("unchanged")), None
+        return replace(row, md5_before=found.shown.md5, backup=None) if found else row, None
 
     def send(self, doc_id: str) -> Result | UploadRecord:
         """Send a row's file, unless that proves unnecessary.

@@ -78,7 +78,7 @@ def require_inside(path: Any, upload_roots: Sequence[str]) -> ReadableFile:
     :raises FileError: it lies outside, its links lead in a circle, or its name is too long.
     """
     try:
-        resolved = resolve_links(path) if isinstance(path, Path) else path
+        resolved = path if is_stored(path) else resolve_links(path)
     except Exception as error:  # noqa: BLE001
         raise file_error(path, error) from None
     if not upload_roots:

@@ -182,51 +182,53 @@ class IpernityHook(BaseHook):
         """
         from ipernity_provider.hooks.failures import readable_failures
         from ipernity_provider.hooks.files import as_filename, as_path
+        from ipernity_provider.hooks.parameters import ParameterError, require_flag, require_seconds
         from ipernity_provider.replacement.progress import ProgressLog
         from ipernity_provider.replacement.replace import replace_file
-        from ipernity_provider.replacement.request import ReplaceRequest
+        from ipernity_provider.replacement.request import ReplaceOptions, ReplaceRequest
 
         with readable_failures(self.log), self.get_conn() as client:
+            options |= {"poll_interval": poll_interval, "timeout": timeout}
+            known = {field.name for field in fields(ReplaceOptions)} - {"upload_roots"}
+            if unknown := sorted(options.keys() - known):
+                raise ParameterError(
+                    f"There is no parameter {', '.join(unknown)}. Nothing was sent."
+                )
+            for name in options.keys() & _FLAGS:
+                options[name] = require_flag(name, options[name])
+            for name in options.keys() & _DURATIONS:
+                positive = name == "poll_interval"
+                options[name] = require_seconds(name, options[name], positive=positive)
             request = ReplaceRequest(
                 doc_id=doc_id,
                 file=as_path(file, file_conn_id),
                 filename=as_filename(filename),
                 base_url=self.settings.base_url,
             )
-            how = self.replace_options(
-                file_conn_id=file_conn_id, poll_interval=poll_interval, timeout=timeout, **options
-            )
+            how = self.replace_options(file_conn_id, **options)
             return replace_file(client, request, how, progress=ProgressLog()).as_dict()
 
-    def replace_options(self, *, file_conn_id: str | None = None, **options: Any) -> ReplaceOptions:
+    def replace_options(
+        self, file_conn_id: str | None = None, *, backup_to: Any = None, **options: Any
+    ) -> ReplaceOptions:
         """Return the options of a replacement.
 
         They are those that are given, and what the connection says about the account and the
         folders.
 
+        :param options: more of :class:`~ipernity_provider.replacement.request.ReplaceOptions`, each
+            of its own type.
         :raises Refused: something is not possible.
-        :raises ParameterError: a flag is not a bool, or a duration is not one.
         """
         from ipernity_provider.hooks.files import as_folder
-        from ipernity_provider.hooks.parameters import ParameterError, require_flag, require_seconds
         from ipernity_provider.replacement.request import ReplaceOptions
 
-        known = {field.name for field in fields(ReplaceOptions)} - {"upload_roots"}
-        if unknown := sorted(options.keys() - known):
-            raise ParameterError(f"There is no parameter {', '.join(unknown)}. Nothing was sent.")
-        for name in options.keys() & _FLAGS:
-            options[name] = require_flag(name, options[name])
-        for name in options.keys() & _DURATIONS:
-            options[name] = require_seconds(name, options[name], positive=name == "poll_interval")
         settings = self.settings
+        facts = {"check_account": settings.check_account, "resend_grace": settings.resend_grace}
         return ReplaceOptions(
-            **{
-                "check_account": settings.check_account,
-                "resend_grace": settings.resend_grace,
-                **options,
-                "backup_to": as_folder(options.get("backup_to"), file_conn_id),
-                "upload_roots": settings.upload_roots,
-            }
+            **{**facts, **options},
+            backup_to=as_folder(backup_to, file_conn_id) if backup_to else None,
+            upload_roots=settings.upload_roots,
         )
 
     def test_connection(self) -> tuple[bool, str]:

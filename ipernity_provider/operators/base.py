@@ -131,7 +131,7 @@ class ReplacingOperator(BaseOperator):
         :raises Refused: something is not possible.
         """
         return self.hook.replace_options(
-            file_conn_id=self.file_conn_id,
+            self.file_conn_id,
             backup_to=self.backup_to,
             dry_run=read_flag("dry_run", self.dry_run),
             poll_interval=self.poll_interval,

@@ -86,7 +86,9 @@ class ReplaceFilesOperator(ReplacingOperator):
         """Return the summary as well, as far as the rows have come: whole, and each of its keys."""
         left = super().failure_xcoms(error)
         if left and self.rows_so_far:
-            summary = self._summary(self.rows_so_far)
+            from ipernity_provider.bulk.report import summarize_rows
+
+            summary = summarize_rows(self.rows_so_far, self._report_place)
             left |= {**summary, "return_value": summary}
         return left
 
@@ -96,13 +98,12 @@ class ReplaceFilesOperator(ReplacingOperator):
         :raises AirflowFailException: for what a retry cannot mend; other errors are left to
             Airflow's retries.
         """
-        from ipernity_provider.bulk.report import describe
+        from ipernity_provider.bulk.report import describe, summarize_rows
         from ipernity_provider.hooks.failures import readable_failures
         from ipernity_provider.replacement.errors import Refused
         from ipernity_provider.state import bulk_journal_of
         from ipernity_provider.text import log_lines
 
-        self.cancelled = threading.Event()
         with readable_failures(self.log, context, xcoms=self.failure_xcoms):
             journal = bulk_journal_of(context)
             if not journal.durable and getattr(context["ti"], "try_number", 1) > 1:
@@ -111,17 +112,15 @@ class ReplaceFilesOperator(ReplacingOperator):
                     " sent. Look at its report, then start a new run, which leaves alone documents"
                     " that carry their files."
                 )
-            lines = self._lines()
             with self.hook.get_conn() as client:
                 bulk = self._bulk(context, client, journal)
-                bulk.inspect(lines)
+                bulk.inspect(self._lines())
                 # Now, so that a place that cannot be written to is known before anything is sent.
                 self._report(bulk.rows)
                 if bulk.options.each.dry_run:
-                    log_lines(
-                        self.log, logging.INFO, describe(bulk.rows, report=self._report_place)
-                    )
-                    return self._summary(bulk.rows)
+                    place = self._report_place
+                    log_lines(self.log, logging.INFO, describe(bulk.rows, report=place))
+                    return summarize_rows(bulk.rows, place)
                 bulk.require_possible()
                 return self._run(context, bulk, may_pause=journal.durable)
 
@@ -147,7 +146,6 @@ class ReplaceFilesOperator(ReplacingOperator):
         from ipernity_provider.triggers.deadline import Deadline
         from ipernity_provider.triggers.events import read_event, reading
 
-        self.cancelled = threading.Event()
         with readable_failures(self.log, context, xcoms=self.failure_xcoms):
             _, timed_out, state = read_event(event)
             state = state or {"deadline": deadline, "stopped": stopped, "trouble": trouble}
@@ -170,7 +168,7 @@ class ReplaceFilesOperator(ReplacingOperator):
         timed_out: bool = False,
     ) -> dict[str, Any]:
         """Send and prove; wait here, or in the triggerer."""
-        from ipernity_provider.bulk.report import describe, require_success
+        from ipernity_provider.bulk.report import describe, require_success, summarize_rows
         from ipernity_provider.replacement.errors import NotFinished
         from ipernity_provider.text import log_lines
         from ipernity_provider.triggers.deadline import Deadline
@@ -206,7 +204,7 @@ class ReplaceFilesOperator(ReplacingOperator):
         if not_reported:
             raise not_reported
         log_lines(self.log, logging.INFO, describe(bulk.rows, report=place))
-        return self._summary(bulk.rows)
+        return summarize_rows(bulk.rows, self._report_place)
 
     def _lines(self) -> list[ManifestLine]:
         """Read the manifest.
@@ -231,8 +229,8 @@ class ReplaceFilesOperator(ReplacingOperator):
     def _bulk(
         self, context: Context, client: IpernityClient, journal: BulkJournal
     ) -> BulkReplacement:
-        from ipernity_provider.bulk.options import BulkOptions
         from ipernity_provider.bulk.runner import BulkReplacement
+        from ipernity_provider.bulk.steps import BulkOptions
         from ipernity_provider.hooks.files import as_path
         from ipernity_provider.state import intent_of
 
@@ -242,6 +240,7 @@ class ReplaceFilesOperator(ReplacingOperator):
             on_error=cast("OnError", self.on_error),  # rendered by now, and checked there
             max_parallel_uploads=self.max_parallel_uploads,
         )
+        self.cancelled = threading.Event()
         return BulkReplacement(
             client, options, journal, intent=intent_of(context), cancelled=self.cancelled
         )
@@ -253,11 +252,6 @@ class ReplaceFilesOperator(ReplacingOperator):
         self.rows_so_far = rows
         if self._report_place:
             write_report(as_path(self.report_to, self.file_conn_id), rows)
-
-    def _summary(self, rows: Sequence[Row]) -> dict[str, Any]:
-        from ipernity_provider.bulk.report import summarize_rows
-
-        return summarize_rows(rows, self._report_place)
 
     @property
     def _report_place(self) -> str | None:

@@ -7,7 +7,7 @@ the triggerer imports it.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import count
 from typing import Protocol
@@ -77,15 +77,6 @@ class TicketSchedule:
         self._queue: list[tuple[float, int, PendingTicket]] = []
         self._sequence = count()
 
-    def __len__(self) -> int:
-        return len(self._pending)
-
-    def __contains__(self, ticket: str) -> bool:
-        return ticket in self._pending
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._pending)
-
     def add(
         self, ticket: str, poll_interval: float, now: float, *, delay: float | None = None
     ) -> float:
@@ -115,9 +106,12 @@ class TicketSchedule:
 
     def next_due(self) -> float | None:
         """Time of the next check; None if there is none to make."""
-        while self._queue and not self._is_current(self._queue[0]):
-            heapq.heappop(self._queue)
-        return self._queue[0][0] if self._queue else None
+        while self._queue:
+            due_at, _, pending = self._queue[0]
+            if pending.due_at == due_at and self._pending.get(pending.ticket) is pending:
+                return due_at
+            heapq.heappop(self._queue)  # it was planned otherwise since
+        return None
 
     def next_call(self, now: float, limit: int = TICKETS_PER_CALL) -> list[str]:
         """Return the tickets to check now, in one call; empty if none is due.
@@ -160,7 +154,3 @@ class TicketSchedule:
         pending.due_at = due_at
         heapq.heappush(self._queue, (due_at, next(self._sequence), pending))
         return due_at
-
-    def _is_current(self, entry: tuple[float, int, PendingTicket]) -> bool:
-        due_at, _, pending = entry
-        return pending.due_at == due_at and self._pending.get(pending.ticket) is pending

@@ -12,9 +12,9 @@ import pytest
 
 from ipernity_provider.bulk.journal import BulkJournal
 from ipernity_provider.bulk.manifest import ManifestLine
-from ipernity_provider.bulk.options import BulkOptions
 from ipernity_provider.bulk.rows import Row
 from ipernity_provider.bulk.runner import BulkReplacement
+from ipernity_provider.bulk.steps import BulkOptions
 from ipernity_provider.replacement.errors import NotFinished
 from ipernity_provider.replacement.request import Intent, ReplaceOptions
 from scripts.rig import wait_for

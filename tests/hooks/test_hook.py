@@ -78,7 +78,7 @@ def test_text_stands_for_numbers_and_flags(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_facts_of_the_account_and_the_place_become_options(connect: Connect) -> None:
     conn_id = connect(check_account="no", resend_grace="90", upload_roots="/data")
-    options = IpernityHook(conn_id).replace_options(proof="md5", timeout="30")
+    options = IpernityHook(conn_id).replace_options(proof="md5", timeout=30.0)
     assert (options.check_account, options.resend_grace, options.upload_roots) == (
         False,
         90.0,

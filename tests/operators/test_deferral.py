@@ -149,6 +149,24 @@ def test_an_invalid_ticket_fails_the_resumed_task_and_does_not_stick_to_it(
     assert cast("Any", there)["task_state_store"] == {}
 
 
+def test_a_cleared_task_sends_again_where_its_earlier_upload_ends_badly_while_it_is_deferred(
+    service: Service, picture: Path
+) -> None:
+    service.set(processing_seconds=1.5, invalid_next=1)
+    there = context()
+    operator(picture, wait_for_completion=False).execute(there)
+    cast("Any", there["ti"]).max_tries += 1  # as Airflow does when a task is cleared
+    with pytest.raises(TaskDeferred) as deferred:
+        operator(picture).execute(there)
+    event = asyncio.run(first_event(deferred.value))
+    with pytest.raises(TaskDeferred) as again:
+        operator(picture).execute_complete(there, event)
+    assert len(service.ledger()) == 2
+    event = asyncio.run(first_event(again.value))
+    assert operator(picture).execute_complete(there, event)["outcome"] == "replaced"
+    assert len(service.ledger()) == 2
+
+
 def test_a_permanent_error_while_waiting_fails_the_task_with_its_sentence(
     service: Service, picture: Path
 ) -> None:

@@ -99,6 +99,21 @@ def test_the_output_of_another_task_is_taken_where_a_template_is(kind: str) -> N
         make(kind, poll_interval=BaseOperator(task_id="other").output)
 
 
+@pytest.mark.parametrize("name", ["dry_run", "if_unchanged", "proof", "backup_to"])
+def test_a_mapped_task_comes_after_the_task_that_a_parameter_is_the_output_of(name: str) -> None:
+    with DAG("any", schedule=None):
+        output: Any = BaseOperator(task_id="other").output
+        shared: dict[str, Any] = {"doc_id": BOAT, name: output}
+        mapped = ReplaceFileOperator.partial(task_id="mapped", **shared).expand(file=["a", "b"])
+    assert mapped.upstream_task_ids == {"other"}
+
+
+def test_a_wrong_option_is_reported_before_the_manifest_is_read(service: Service) -> None:
+    task = make("files", manifest="/not/there.csv", proof="{{ params.word }}")
+    with pytest.raises(AirflowFailException, match=r"^proof is 'perhaps'; it must be one of"):
+        rendered(task, word="perhaps").execute(context())
+
+
 def rendered(task: Any, **params: Any) -> Any:
     task.render_template_fields({"params": params})
     return task

@@ -66,7 +66,7 @@ def test_a_call_is_filled_up_with_what_is_due_soon() -> None:
     schedule.add("soon", 30.0, now=0.0, delay=15.0)
     schedule.add("late", 30.0, now=9.0, delay=15.0)
     assert schedule.next_call(10.0) == ["due", "soon"]  # more than half of its pause is over
-    assert list(schedule) == ["due", "soon", "late"]
+    assert schedule.next_call(24.0) == ["late"]
 
 
 def test_what_cannot_be_asked_is_postponed() -> None:
@@ -84,8 +84,7 @@ def test_a_call_has_at_most_50_tickets() -> None:
     calls = [schedule.next_call(2.0) for _ in range(4)]
     assert [len(call) for call in calls] == [TICKETS_PER_CALL, TICKETS_PER_CALL, 20, 0]
     assert len({ticket for call in calls for ticket in call}) == 120
-    assert "7" in schedule
-    assert len(schedule) == 120
+    assert all(schedule.note_pending(ticket, None, 2.0) for call in calls for ticket in call)
 
 
 @given(
@@ -109,7 +108,6 @@ def test_no_ticket_is_lost_and_none_is_checked_twice_at_once(steps: list[tuple[s
             assert len(set(call)) == len(call)
             for checked in call:
                 schedule.note_pending(checked, None, now)
-    assert set(schedule) == added
     asked: set[str] = set()
     while added - asked:
         due = schedule.next_due()
@@ -118,3 +116,4 @@ def test_no_ticket_is_lost_and_none_is_checked_twice_at_once(steps: list[tuple[s
         asked |= set(call)
         for checked in call:
             schedule.note_pending(checked, None, due)
+    assert asked == added
