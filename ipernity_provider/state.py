@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from ipernity_provider.airflow_compat import NEVER_EXPIRE
 from ipernity_provider.bulk.journal import BulkJournal, JournalLost
@@ -88,6 +88,7 @@ class TaskStateJournal:
         self.store.delete(_KEY)
 
 
+@dataclass
 class TaskStateBulkJournal(BulkJournal):
     """Keeps rows in pages: a single value would be written anew, whole, at each change of one row.
 
@@ -96,23 +97,21 @@ class TaskStateBulkJournal(BulkJournal):
     what a process writes that was overtaken is not read by any other.
     """
 
-    durable = True
+    durable: ClassVar[bool] = True
 
-    def __init__(self, store: Any) -> None:
-        super().__init__()
-        self._store = store
-        # One call at a time: `dag.test()` (Airflow 3.3.2) takes the way to its supervisor away from
-        # the process while it serves a request, and another thread would meet an ImportError.
-        self._lock = threading.Lock()
-        self._book = 0
-        self._pages: list[dict[str, Any]] = []
-        self._page_of: dict[str, int] = {}
+    store: Any
+    # One call at a time: `dag.test()` (Airflow 3.3.2) takes the way to its supervisor away from the
+    # process while it serves a request, and another thread would meet an ImportError.
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
+    _book: int = field(default=0, init=False)
+    _pages: list[dict[str, Any]] = field(default_factory=list, init=False)
+    _page_of: dict[str, int] = field(default_factory=dict, init=False)
 
     def load(self) -> None:
-        contents = self._store.get(_BULK_KEY) or {"book": 0, "pages": 0, "items": 0}
+        contents = self.store.get(_BULK_KEY) or {"book": 0, "pages": 0, "items": 0}
         self._book = contents["book"]
         keys = [self._key(page) for page in range(contents["pages"])]
-        self._open([self._store.get(key) or {} for key in keys])
+        self._open([self.store.get(key) or {} for key in keys])
         if len(self._page_of) != contents["items"]:
             raise JournalLost(
                 f"Of the {contents['items']} rows that were stored in the task state,"
@@ -124,7 +123,7 @@ class TaskStateBulkJournal(BulkJournal):
         }
 
     def begin(self, rows: Sequence[Row]) -> None:
-        super().begin(rows)
+        self.rows = {row.doc_id: row for row in rows}
         old = [self._key(page) for page in range(len(self._pages))]
         self._book += 1
         stored = [(row.doc_id, row.to_json()) for row in rows]
@@ -135,7 +134,7 @@ class TaskStateBulkJournal(BulkJournal):
         contents = {"book": self._book, "pages": len(self._pages), "items": len(stored)}
         self._keep(_BULK_KEY, contents)
         for key in old:
-            self._store.delete(key)
+            self.store.delete(key)
 
     def save(self, *rows: Row) -> None:
         with self._lock:
@@ -147,11 +146,11 @@ class TaskStateBulkJournal(BulkJournal):
                     changed.add(page)
             for page in sorted(changed):
                 self._keep(self._key(page), self._pages[page])
-        super().save(*rows)
+        self.rows |= {row.doc_id: row for row in rows}
 
     def require_current(self) -> None:
         with self._lock:
-            contents = self._store.get(_BULK_KEY)
+            contents = self.store.get(_BULK_KEY)
         if contents is None or contents["book"] != self._book:
             raise UploadAborted(
                 "Another process of this task has taken over; nothing more is sent."
@@ -165,4 +164,4 @@ class TaskStateBulkJournal(BulkJournal):
         return f"{_BULK_KEY}_{self._book}_{page}"
 
     def _keep(self, key: str, value: Any) -> None:
-        self._store.set(key, value, retention=NEVER_EXPIRE)
+        self.store.set(key, value, retention=NEVER_EXPIRE)

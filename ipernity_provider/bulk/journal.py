@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 from ipernity_provider.api.errors import PermanentError
 from ipernity_provider.bulk.rows import Row
@@ -14,6 +15,7 @@ class JournalLost(PermanentError):
     """What was known of the rows is deleted in part or in whole."""
 
 
+@dataclass
 class BulkJournal:
     """Keeps the rows in memory, as long as the process lasts.
 
@@ -26,10 +28,9 @@ class BulkJournal:
     :ivar durable: whether another process can go on with them.
     """
 
-    durable = False
+    durable: ClassVar[bool] = False
 
-    def __init__(self) -> None:
-        self.rows: dict[str, Row] = {}
+    rows: dict[str, Row] = field(default_factory=dict, init=False)
 
     def load(self) -> None:
         """Read the rows that were stored.

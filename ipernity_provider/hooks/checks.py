@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from queue import Empty, SimpleQueue
+from threading import Thread
+from time import monotonic
+from typing import Literal, TypeVar
 
 from ipernity_provider.api.client import DEFAULT_BASE_URL, IpernityClient
 from ipernity_provider.api.errors import IpernityError, ReplyInvalid
@@ -13,13 +16,14 @@ from ipernity_provider.api.models import Quota, Token
 from ipernity_provider.api.parsing import Payload, as_map, parse
 from ipernity_provider.api.signing import ahead_of_service, describe_offset
 from ipernity_provider.hooks.connection import ConnectionSettings
-from ipernity_provider.hooks.deadline import in_time
 from ipernity_provider.hooks.reply_shapes import (
     QUOTA,
     TOKEN,
     find_differences,
     find_list_differences,
 )
+
+T = TypeVar("T")
 
 #: The checks in their order.
 CHECKS = ("service", "clock", "token", "permission", "account", "quota", "answers")
@@ -70,7 +74,7 @@ class Checks:
         """
         done = 0
         try:
-            for finding in in_time(seconds, self._findings()):
+            for finding in _in_time(seconds, self._findings()):
                 done += 1
                 yield finding
         except TimeoutError as error:
@@ -202,3 +206,40 @@ class Checks:
         changes = "; ".join(self._differences)
         changed = f"The service's answers have changed: {changes}. Please report this."
         return Finding("answers", "warning", changed)
+
+
+def _in_time(seconds: float, results: Iterator[T]) -> Iterator[T]:
+    """Yield the results as they come, within a limit of seconds in all.
+
+    A name server or a slow answer can make a call take longer than its own timeout.
+
+    :raises TimeoutError: no further one, and no end, came within so many seconds in all; what still
+        runs is left alone.
+    """
+    arrived: SimpleQueue[T | _Ended] = SimpleQueue()
+
+    def work() -> None:
+        try:
+            for result in results:
+                arrived.put(result)
+            arrived.put(_Ended(None))
+        except Exception as error:  # noqa: BLE001 - it is raised again where somebody listens
+            arrived.put(_Ended(error))
+
+    Thread(target=work, daemon=True).start()
+    end = monotonic() + seconds
+    while True:
+        try:
+            result = arrived.get(timeout=max(0.0, end - monotonic()))
+        except Empty:
+            raise TimeoutError(f"There was no answer within {seconds:g} s in all.") from None
+        if isinstance(result, _Ended):
+            if result.error:
+                raise result.error
+            return
+        yield result
+
+
+class _Ended:
+    def __init__(self, error: Exception | None) -> None:
+        self.error = error

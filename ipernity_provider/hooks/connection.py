@@ -182,9 +182,9 @@ class ConnectionSettings(BaseModel):
             if not isinstance(extra, Mapping):
                 raise ValueError("the extra must be a JSON object")  # noqa: TRY004
             given = {
-                name: value
-                for name, value in extra.items()
                 # Blank roots are refused: they must not come to mean any file.
+                name: value.strip() if isinstance(value, str) and name != "upload_roots" else value
+                for name, value in extra.items()
                 if value not in (None, "") and (name == "upload_roots" or str(value).strip())
             }
             secret = (connection.password or "").strip()

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from uuid import uuid4
 
@@ -356,18 +357,13 @@ class Replacement:
         except (NewDocument, NotVerified, TicketInvalid) as error:
             if not earlier or (isinstance(error, NotVerified) and not record.rejected):
                 raise
-            if isinstance(error, NewDocument) and self._exists(error.new_doc_id):
-                raise
+            if isinstance(error, NewDocument):
+                with suppress(DocumentNotFound):  # if somebody has deleted it, it was not wanted
+                    self.client.get_document(error.new_doc_id)
+                    raise
             log.info("The task was cleared: starting again. Its earlier upload ended so: %s", error)
             return None
         return self._report(proven)
-
-    def _exists(self, doc_id: str) -> bool:
-        try:
-            self.client.get_document(doc_id)
-        except DocumentNotFound:
-            return False
-        return True
 
     def _report(self, proven: UploadRecord) -> Result:
         """Return, and log, what a proven record says."""

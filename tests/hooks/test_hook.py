@@ -76,6 +76,11 @@ def test_text_stands_for_numbers_and_flags(monkeypatch: pytest.MonkeyPatch) -> N
     )
 
 
+@pytest.mark.parametrize("word", [" True ", "YES", "on", "1", 1, True])
+def test_a_flag_is_written_in_many_ways(monkeypatch: pytest.MonkeyPatch, word: Any) -> None:
+    assert settings(monkeypatch, extra(check_account=word, verify=word)).check_account is True
+
+
 def test_facts_of_the_account_and_the_place_become_options(connect: Connect) -> None:
     conn_id = connect(check_account="no", resend_grace="90", upload_roots="/data")
     options = IpernityHook(conn_id).replace_options(proof="md5", timeout=30.0)
