@@ -13,10 +13,11 @@ from ipernity_provider.sandbox import reply
 from ipernity_provider.sandbox.auth import authorize
 from ipernity_provider.sandbox.catalog import ANSWERS_103, ENVELOPES, METHODS
 from ipernity_provider.sandbox.errors import ApiError, not_emulated
-from ipernity_provider.sandbox.faults import apply_fault, drop_connection, fault_reply
+from ipernity_provider.sandbox.faults import Fault, apply_fault, drop_connection, fault_reply
 from ipernity_provider.sandbox.methods.registry import HANDLERS
 from ipernity_provider.sandbox.parameters import PARAMETERS, Parameters
 from ipernity_provider.sandbox.request import ApiRequest, UploadLimits, read_request
+from ipernity_provider.sandbox.request_log import RequestRecord
 from ipernity_provider.sandbox.state import SANDBOX, Sandbox
 
 FILTERED = (
@@ -32,54 +33,77 @@ async def answer(request: web.Request) -> web.StreamResponse:
     method = request.match_info.get("method", "")
     reply_format = request.match_info.get("format") or "json"
     sandbox.calls[method] += 1
+    record = sandbox.requests.start(sandbox.now(), method, request.method, reply_format)
     fault = sandbox.take_fault(method)
+    record.fault = None if fault is None else fault.kind
     if fault is not None and fault.action == "drop_before_reading":
         return drop_connection(request)
+    limits = _limits(sandbox, method)
+    try:
+        response = await _respond(request, record, limits, fault)
+    except ConnectionError:  # the caller went away
+        return drop_connection(request)
+    except ApiError as error:
+        record.refuse(error)
+        response = reply.failure(error, reply_format, sandbox.at(), sandbox.settings)
+        if request.content.exception() is not None:
+            response.force_close()  # the rest of the body cannot be read either
+    finally:
+        if limits.path is not None:
+            limits.path.unlink(missing_ok=True)  # an accepted file was moved away before
+    if request.transport is not None and not request.transport.is_closing():
+        record.http = response.status
+    return response
+
+
+def _limits(sandbox: Sandbox, method: str) -> UploadLimits:
+    """Return how a file is received: only a method that takes one gets it onto the disk."""
     settings = sandbox.settings
-    limits = UploadLimits(  # only a method that takes a file gets one onto the disk
+    return UploadLimits(
         sandbox.new_file_path() if method in ("upload.file", "upload.replace") else None,
         settings.max_file_bytes,
         rewrite=settings.rewrite_bytes,
         bytes_per_second=settings.receive_bytes_per_second,
     )
-    try:
-        call = await read_request(request, method, reply_format, limits)
-        if fault is not None and fault.replaces_handling:
-            return fault_reply(fault, method)
-        if sandbox.settings.require_lg and not call.param("lg"):
-            return _filtered(sandbox.settings.lg_refusal)
-        response = await _handle(sandbox, call)
-        return response if fault is None else await apply_fault(fault, method, response, request)
-    except ConnectionError:  # the caller went away
-        return drop_connection(request)
-    except ApiError as error:  # of a fault, or of a body that cannot be read
-        failure = _failure(sandbox, reply_format, error)
-        if request.content.exception() is not None:
-            failure.force_close()  # the rest of the body cannot be read either
-        return failure
-    finally:
-        if limits.path is not None:
-            limits.path.unlink(missing_ok=True)  # an accepted file was moved away before
 
 
-async def _handle(sandbox: Sandbox, request: ApiRequest) -> web.Response:
+async def _respond(
+    request: web.Request, record: RequestRecord, limits: UploadLimits, fault: Fault | None
+) -> web.Response:
+    """Read the call, run its method and apply the fault.
+
+    :raises ApiError: of the body, of ``lg`` or of the fault.
+    """
+    sandbox = request.app[SANDBOX]
+    call = await read_request(request, record.method, record.format, limits)
+    record.read(call)
+    if fault is not None and fault.replaces_handling:
+        return fault_reply(fault, call.method)
+    if sandbox.settings.require_lg and not call.param("lg"):
+        return _filtered(sandbox.settings.lg_refusal)
     try:
-        if request.format == "php":
-            raise not_emulated("the format php is not emulated")
-        if request.format not in ("json", "xml"):
-            raise ApiError(102)
-        parameters = _parameters(request.method)
-        call = authorize(request, METHODS[request.method].requires, sandbox)
-        given = [name for name, value in request.params.items() if value]
-        name = parameters.not_applied(given)
-        if name is not None:
-            raise not_emulated(f"the parameter {name} of {request.method} is not emulated")
-        payload = await HANDLERS[request.method](call)
+        payload = await _run(sandbox, call)
+        record.status = "ok"
+        response = reply.success(payload, call.format, sandbox.at(), sandbox.settings)
     except ApiError as error:
-        return _failure(sandbox, request.format, error)
-    numbers = sandbox.settings.numbers_as_numbers
-    response = reply.success(payload, request.format, sandbox.at(), numbers=numbers)
-    return _with_content_type(sandbox, response)
+        record.refuse(error)
+        response = reply.failure(error, call.format, sandbox.at(), sandbox.settings)
+    return response if fault is None else await apply_fault(fault, call.method, response, request)
+
+
+async def _run(sandbox: Sandbox, request: ApiRequest) -> reply.Payload:
+    """Check a call and run its method.
+
+    :raises ApiError: when it is refused.
+    """
+    if request.format not in ("json", "xml", "php"):
+        raise ApiError(102)
+    parameters = _parameters(request.method)
+    call = authorize(request, METHODS[request.method].requires, sandbox)
+    name = parameters.not_applied(name for name, value in request.params.items() if value)
+    if name is not None:
+        raise not_emulated(f"the parameter {name} of {request.method} is not emulated")
+    return await HANDLERS[request.method](call)
 
 
 def _parameters(method: str) -> Parameters:
@@ -96,14 +120,6 @@ def _parameters(method: str) -> Parameters:
     raise ApiError(103)
 
 
-def _failure(sandbox: Sandbox, reply_format: str, error: ApiError) -> web.Response:
-    settings = sandbox.settings
-    at = sandbox.at() if settings.error_at else None
-    response = reply.failure(error, reply_format, at, numbers=settings.numbers_as_numbers)
-    response.set_status(settings.error_http_status)
-    return _with_content_type(sandbox, response)
-
-
 def _filtered(refusal: str) -> web.Response:
     """Return what a caller without ``lg`` gets.
 
@@ -113,9 +129,3 @@ def _filtered(refusal: str) -> web.Response:
     if kind == "code":
         raise ApiError(int(number))
     return web.Response(status=int(number), text=FILTERED, content_type="text/html")
-
-
-def _with_content_type(sandbox: Sandbox, response: web.Response) -> web.Response:
-    if response.content_type == "text/plain":  # JSON
-        response.content_type = sandbox.settings.reply_content_type
-    return response

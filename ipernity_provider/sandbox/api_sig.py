@@ -12,13 +12,19 @@ import hmac
 from collections.abc import Mapping
 
 from ipernity_provider.sandbox.errors import ApiError
+from ipernity_provider.sandbox.request_log import masked
 
 
 def api_sig(params: Mapping[str, str], secret: str, method: str = "") -> str:
     """Return the signature of these parameters, in hexadecimal digits."""
+    signed = signed_text(params, secret, method).encode()
+    return hashlib.md5(signed, usedforsecurity=False).hexdigest()
+
+
+def signed_text(params: Mapping[str, str], secret: str, method: str) -> str:
+    """Return the string that is signed."""
     names = sorted(name for name in params if name not in ("api_sig", "file"))
-    signed = "".join(f"{name}{params[name]}" for name in names)
-    return hashlib.md5(f"{signed}{method}{secret}".encode(), usedforsecurity=False).hexdigest()
+    return "".join(f"{name}{params[name]}" for name in names) + method + secret
 
 
 def verify_api_sig(params: Mapping[str, str], secret: str, method: str = "") -> None:
@@ -28,4 +34,5 @@ def verify_api_sig(params: Mapping[str, str], secret: str, method: str = "") -> 
     """
     expected = api_sig(params, secret, method)
     if not hmac.compare_digest(expected.encode(), params.get("api_sig", "").encode()):
-        raise ApiError(105)
+        shown = {name: masked(name, value) for name, value in params.items()}
+        raise ApiError(105, signed=signed_text(shown, "<secret>", method))

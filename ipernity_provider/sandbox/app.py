@@ -48,6 +48,7 @@ def make_app(sandbox: Sandbox, allowed_hosts: frozenset[str] = frozenset()) -> w
     add(post, "/_sandbox/reset", control.post_reset)
     add(get, "/_sandbox/ledger", control.get_ledger)
     add(get, "/_sandbox/calls", control.get_calls)
+    add(get, "/_sandbox/requests", control.get_requests)
     add(get, "/_sandbox/tickets", control.get_tickets)
     add(post, "/_sandbox/tickets", control.post_tickets)
     add(post, "/_sandbox/tokens/revoke", control.post_revoke)

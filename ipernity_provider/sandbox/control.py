@@ -52,6 +52,12 @@ async def get_calls(request: web.Request) -> web.Response:
     return web.json_response(dict(request.app[SANDBOX].calls))
 
 
+async def get_requests(request: web.Request) -> web.Response:
+    """Answer with the latest calls and their answers, without secrets."""
+    sandbox = request.app[SANDBOX]
+    return web.json_response(sandbox.requests.as_json(sandbox.credentials.secret_texts()))
+
+
 async def get_tickets(request: web.Request) -> web.Response:
     """Answer with every ticket, its state, and how often it was checked."""
     members = ("ticket", "doc_id", "state", "checks", "checks_after_end")

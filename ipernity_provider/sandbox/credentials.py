@@ -78,6 +78,12 @@ class Credentials:
         self.tokens[TOKEN] = Token(TOKEN)
         self.tokens[OAUTH_TOKEN] = Token(OAUTH_TOKEN, OAUTH_TOKEN_SECRET)
 
+    def secret_texts(self) -> set[str]:
+        """Return everything that gives access, which no log may show."""
+        texts = {API_KEY, API_SECRET, *self.tokens, *self.frobs, *self.request_tokens}
+        texts |= {token.secret for token in self.tokens.values() if token.secret is not None}
+        return texts | {token.secret for token in self.request_tokens.values()}
+
     def new_frob(self, now: float) -> Frob:
         frob = Frob(_digits_dash_hex(), now)
         self.frobs[frob.frob] = frob

@@ -102,10 +102,13 @@ class ApiError(Exception):
     """An error of the service: it goes out in the body of the reply, with HTTP 200.
 
     :param title: takes the place of the documented title.
+    :param signed: for a wrong signature, the string that should have been signed, without secrets.
     """
 
-    def __init__(self, code: int, method: str = "", title: str | None = None) -> None:
-        self.code = code
+    def __init__(
+        self, code: int, method: str = "", title: str | None = None, signed: str | None = None
+    ) -> None:
+        self.code, self.signed = code, signed
         titles = {**COMMON_TITLES, **METHOD_TITLES.get(method, {})}
         self.title = titles.get(code, "Unknown error") if title is None else title
         super().__init__(f"{code} {self.title}")

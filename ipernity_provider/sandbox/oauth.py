@@ -12,14 +12,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from oauthlib.oauth1 import RequestValidator, SignatureOnlyEndpoint
+from oauthlib.oauth1.rfc5849.signature import (
+    base_string_uri,
+    collect_parameters,
+    normalize_parameters,
+    signature_base_string,
+)
 from oauthlib.oauth1.rfc5849.utils import parse_authorization_header
 
 from ipernity_provider.sandbox.credentials import API_KEY, API_SECRET, Credentials
 from ipernity_provider.sandbox.errors import ApiError
 from ipernity_provider.sandbox.request import ApiRequest
+from ipernity_provider.sandbox.request_log import masked
 
 CLOCK_SKEW_SECONDS = 300
 """How far a timestamp may differ; the service's own figure is not known."""
@@ -106,7 +113,7 @@ def verify_oauth(
         raise ApiError(107)
     timestamp = _timestamp(params, now)
     if not signature_is_valid(request, token_secrets):
-        raise ApiError(105)
+        raise ApiError(105, signed=base_string(request))
     _take_nonce(credentials, params["oauth_nonce"], timestamp, now)
     latest = credentials.latest_timestamps
     if ordered and timestamp < latest.get(token, 0):
@@ -127,6 +134,25 @@ def signature_is_valid(request: OAuthRequest, token_secrets: Mapping[str, str]) 
     except ValueError:  # the query holds characters that should have been encoded
         return False
     return bool(valid)
+
+
+def base_string(request: OAuthRequest) -> str:
+    """Return the string that should have been signed, without secrets; empty for a bad address."""
+    verb: Any = request.verb
+    try:
+        params: Any = collect_parameters(
+            uri_query=urlsplit(request.url).query,
+            body=list(request.form),
+            headers={"Authorization": request.authorization},
+        )
+        address = base_string_uri(request.url)
+        text = signature_base_string(verb, address, normalize_parameters(params))
+    except ValueError:  # the query holds characters that should have been encoded
+        return ""
+    for name, value in params:
+        if masked(name, value) != value and value:
+            text = text.replace(quote(quote(value, safe="~"), safe="~"), masked(name, value))
+    return text
 
 
 def _timestamp(params: Mapping[str, str], now: float) -> int:

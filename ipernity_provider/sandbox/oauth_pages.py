@@ -18,6 +18,7 @@ from ipernity_provider.sandbox.errors import ApiError
 from ipernity_provider.sandbox.oauth import OAuthRequest, verify_oauth
 from ipernity_provider.sandbox.pages import consent_page, message_page
 from ipernity_provider.sandbox.request import UploadLimits, last_values, read_request
+from ipernity_provider.sandbox.request_log import RequestRecord
 from ipernity_provider.sandbox.state import SANDBOX
 
 OUT_OF_BAND = "oob"
@@ -29,7 +30,7 @@ async def request_token(request: web.Request) -> web.StreamResponse:
     try:
         params = await _verify(request, token_secrets={})
     except ApiError as error:
-        return _refusal(error)
+        return _refusal(request, error)
     token = request.app[SANDBOX].credentials.new_request_token(params.get("oauth_callback"))
     return _form_encoded(
         {
@@ -50,7 +51,7 @@ async def access_token(request: web.Request) -> web.StreamResponse:
         if request_token is None or request_token.rights is None:
             raise ApiError(107)
     except ApiError as error:
-        return _refusal(error)
+        return _refusal(request, error)
     token = credentials.exchange_request_token(request_token)
     return _form_encoded({"oauth_token": token.token, "oauth_token_secret": token.secret or ""})
 
@@ -93,14 +94,19 @@ async def decide(request: web.Request) -> web.StreamResponse:
 
 async def _verify(request: web.Request, token_secrets: Mapping[str, str]) -> dict[str, str]:
     sandbox = request.app[SANDBOX]
+    record = sandbox.requests.start(sandbox.now(), request.path, request.method)
+    request["record"] = record
     call = await read_request(request, "", "", UploadLimits())
-    return verify_oauth(
+    record.read(call)
+    params = verify_oauth(
         OAuthRequest.of(call, sandbox.settings.oauth_multipart),
         sandbox.credentials,
         sandbox.now(),
         token_secrets=token_secrets,
         ordered=sandbox.settings.oauth_timestamp_order,
     )
+    record.http, record.status = 200, "ok"
+    return params
 
 
 def _form_encoded(values: Mapping[str, str], status: int = 200) -> web.Response:
@@ -109,5 +115,8 @@ def _form_encoded(values: Mapping[str, str], status: int = 200) -> web.Response:
     )
 
 
-def _refusal(error: ApiError) -> web.Response:
+def _refusal(request: web.Request, error: ApiError) -> web.Response:
+    record: RequestRecord = request["record"]
+    record.refuse(error)
+    record.http = 401
     return _form_encoded({"error": str(error.code), "message": error.title}, status=401)

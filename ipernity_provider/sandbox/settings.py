@@ -19,12 +19,16 @@ UNBOUNDED = 10**12
 """More than any useful number of seconds or bytes."""
 
 QUOTA_BYTES = 10 * 1024**3
+NumberForm: TypeAlias = Literal["text", "number"]
 ReplaceMode: TypeAlias = Literal["in_place", "new_document"]
 MEDIA_CLASSES = ("photo", "audio", "video", "other")
 CONTENT_TYPES = ("text/plain", "application/json", "text/html", "text/javascript")
 LEVELS = ("none", "read", "write", "delete")
 RIGHTS = ("doc", "blog", "profile", "network", "post")
 DEFAULT_RIGHTS: Mapping[str, str] = {**dict.fromkeys(RIGHTS, "none"), "doc": "write"}
+
+
+_PATH = re.compile(r"\w+(\.\w+)*", re.ASCII)
 
 
 class SettingsError(ValueError):
@@ -45,6 +49,8 @@ class Settings:
     lg_refusal: str = "http:403"
     rewrite_bytes: bool = False
     numbers_as_numbers: bool = False
+    number_members: Mapping[str, NumberForm] = field(default_factory=dict)
+    empty_collections: Literal["missing", "list"] = "missing"
     md5_member: Literal["doc", "original", "both", "none"] = "doc"
     md5_of: Literal["stored", "sent"] = "stored"
     check_md5: Literal["stored", "sent", "nothing"] = "stored"
@@ -87,9 +93,17 @@ class Settings:
             return self.replace_mode
         return self.replace_mode.get(media, "in_place")
 
+    def form_of_number(self, path: str) -> NumberForm:
+        """Return how a number is sent.
+
+        :param path: the names that lead to it, joined by dots, for example ``tickets.eta``.
+        """
+        return self.number_members.get(path, "number" if self.numbers_as_numbers else "text")
+
     def as_json(self) -> dict[str, Any]:
         values = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
         values["permissions"] = dict(self.permissions)
+        values["number_members"] = dict(self.number_members)
         values["faults"] = [fault.as_json() for fault in self.faults]
         return values
 
@@ -176,6 +190,13 @@ def _replace_mode(value: Any) -> str | dict[str, str]:
     raise _NotAllowedError(f"{one_of}, or an object of these with the members {classes}")
 
 
+def _number_members(value: Any) -> dict[str, str]:
+    is_object = isinstance(value, dict) and all(map(_PATH.fullmatch, value))
+    if is_object and set(map(str, value.values())) <= {"text", "number"}:
+        return dict(value)
+    raise _NotAllowedError('an object of paths such as tickets.eta with "text" or "number"')
+
+
 def _refusal(value: Any) -> str:
     if isinstance(value, str) and re.fullmatch(r"code:\d{1,4}|http:[45]\d\d", value):
         return value
@@ -202,6 +223,8 @@ CHECKS: Mapping[str, Check] = {
     "lg_refusal": _refusal,
     "rewrite_bytes": _flag,
     "numbers_as_numbers": _flag,
+    "number_members": _number_members,
+    "empty_collections": _one_of("missing", "list"),
     "md5_member": _one_of("doc", "original", "both", "none"),
     "md5_of": _one_of("stored", "sent"),
     "check_md5": _one_of("stored", "sent", "nothing"),

@@ -19,6 +19,7 @@ from ipernity_provider.sandbox.credentials import Credentials, Token
 from ipernity_provider.sandbox.documents import Document, StoredFile
 from ipernity_provider.sandbox.faults import Fault, take_fault
 from ipernity_provider.sandbox.request import ReceivedFile
+from ipernity_provider.sandbox.request_log import RequestLog
 from ipernity_provider.sandbox.seeds import (
     make_seed_files,
     seeded_albums,
@@ -80,6 +81,7 @@ class Sandbox:
         self.credentials = Credentials()
         self.ledger: list[LedgerEntry] = []
         self.calls: Counter[str] = Counter()
+        self.requests = RequestLog()
         self.used_bytes = USED_BYTES_AT_START
         self._numbers = {"document": itertools.count(10001), "album": itertools.count(301)}
         self._numbers["note"] = itertools.count(601)

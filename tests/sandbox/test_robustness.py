@@ -145,11 +145,6 @@ def test_numbers_of_any_length_are_read(sandbox: Caller) -> None:
     assert (docs["page"], docs["per_page"]) == ("1", "20")
 
 
-def test_the_format_php_is_refused_in_words_of_the_sandbox(sandbox: Caller) -> None:
-    response = sandbox.http.get(sandbox.url("test.hello", "php"), params=signed("test.hello"))
-    assert response.json()["api"]["message"] == "ipernity sandbox: the format php is not emulated"
-
-
 def test_a_new_document_has_the_place_and_the_safety_that_were_sent(sandbox: Caller) -> None:
     reply = sandbox.send("upload.file", NEW, safety="2", lat="47.5", lng="-2.5", license="9")
     doc = sandbox.doc(sandbox.wait(reply["ticket"])["doc_id"], extra="geo")
