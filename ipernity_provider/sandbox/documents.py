@@ -45,6 +45,7 @@ class StoredFile:
     """A file as the service stores it: ``md5`` and ``bytes`` are those of the stored bytes.
 
     :param sent_md5: of the bytes that were sent; empty where it is not known to differ.
+    :param seconds: how long a sound or film is; 0 when the sandbox cannot tell.
     """
 
     path: Path
@@ -56,16 +57,16 @@ class StoredFile:
     w: int = 0
     h: int = 0
     sent_md5: str = ""
+    seconds: int = 0
     thumbnails: tuple[Thumbnail, ...] = ()
 
 
 @dataclass(frozen=True)
 class Version:
-    """An earlier file of a document, and when it was replaced."""
+    """An earlier file of a document, and when it was replaced; ``number`` counts from 1."""
 
-    md5: str
-    bytes: int
-    filename: str
+    number: int
+    file: StoredFile
     until: int
 
 
@@ -140,8 +141,7 @@ class Document:
 
         :param address_change: what of the files' addresses changes: ``marker``, ``path``, ``none``.
         """
-        old = self.file
-        self.earlier.append(Version(old.md5, old.bytes, old.filename, at))
+        self.earlier.append(Version(len(self.earlier) + 1, self.file, at))
         self.file = new
         self.replaced_at = self.modified_at = at
         self.revision += 1
@@ -179,18 +179,36 @@ class Document:
                 return tag
         return None
 
-    def original_name(self) -> str:
-        return f"{self.doc_id}.{self._secret('original')}.{self.file.ext}"
+    def files(self) -> list[StoredFile]:
+        """Return all files that the document has had, the present one last."""
+        return [*(version.file for version in self.earlier), self.file]
 
-    def thumbnail_name(self, thumbnail: Thumbnail) -> str:
-        return f"{self.doc_id}.{self._secret('thumbnails')}.{thumbnail.label}.jpg"
+    def original_name(self, earlier: Version | None = None) -> str:
+        """Return the name of the present file, or of an earlier one, in addresses."""
+        file = self.file if earlier is None else earlier.file
+        return f"{self.doc_id}.{self._secret('original', earlier)}.{file.ext}"
+
+    def thumbnail_name(self, thumbnail: Thumbnail, earlier: Version | None = None) -> str:
+        return f"{self.doc_id}.{self._secret('thumbnails', earlier)}.{thumbnail.label}.jpg"
+
+    def path_of(self, name: str) -> Path | None:
+        """Return the file with this name, or None."""
+        for version in (None, *self.earlier):
+            file = self.file if version is None else version.file
+            if name == self.original_name(version):
+                return file.path
+            for thumbnail in file.thumbnails:
+                if name == self.thumbnail_name(thumbnail, version):
+                    return thumbnail.path
+        return None
 
     def media_path(self, name: str) -> str:
         """Return the path of a file below the root, with a marker that counts the replacements."""
         digits = f"{int(self.doc_id):04d}"
         return f"/cdn/200/{digits[-4:-2]}/{digits[-2:]}/{name}?r{self.marker}"
 
-    def _secret(self, what: str) -> str:
+    def _secret(self, what: str, earlier: Version | None) -> str:
         number = "" if self.secrets == 1 else f" {self.secrets}"
-        text = f"{what} of {self.doc_id}{number}"
+        version = "" if earlier is None else f" before replacement {earlier.number}"
+        text = f"{what} of {self.doc_id}{number}{version}"
         return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()[:8]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import mimetypes
+import wave
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 from PIL import ExifTags, Image, ImageOps
 
 from ipernity_provider.sandbox.documents import MediaClass, StoredFile, Thumbnail
+from ipernity_provider.sandbox.pictures import draw_cover
 
 Image.MAX_IMAGE_PIXELS = None  # big scans are allowed; THUMBNAIL_PIXELS bounds what is decoded
 
@@ -33,6 +35,7 @@ class Probe:
 
     :param created: when the photo was taken, by its EXIF data: local ``YYYY-MM-DD HH:MM:SS``.
     :param place: where, in degrees of latitude and longitude.
+    :param seconds: how long a sound is, if it is of the form WAVE.
     """
 
     media: MediaClass
@@ -40,6 +43,7 @@ class Probe:
     h: int = 0
     created: str = ""
     place: tuple[float, float] | None = None
+    seconds: int = 0
 
 
 def probe(path: Path, filename: str) -> Probe:
@@ -53,7 +57,17 @@ def probe(path: Path, filename: str) -> Probe:
         pass
     with path.open("rb") as file:
         head = file.read(16)
-    return Probe(_class_by_magic(head) or _class_by_name(filename))
+    media = _class_by_magic(head) or _class_by_name(filename)
+    return Probe(media, seconds=_seconds(path) if media == "audio" else 0)
+
+
+def _seconds(path: Path) -> int:
+    """Return how long a sound is, at least 1; 0 when it is not of the form WAVE."""
+    try:
+        with wave.open(str(path), "rb") as sound:
+            return max(1, round(sound.getnframes() / sound.getframerate()))
+    except (wave.Error, EOFError, ZeroDivisionError, RuntimeError):
+        return 0
 
 
 def _exif(image: Image.Image) -> Image.Exif:
@@ -124,17 +138,32 @@ def extension(filename: str) -> str:
 def with_thumbnails(file: StoredFile, folder: Path) -> StoredFile:
     """Return the file with its thumbnails, written into ``folder``.
 
-    A file that cannot be decoded as a photo gets none.
+    A photo that cannot be decoded gets none, nor does an office document. Films, sounds and PDFs
+    get a drawn picture that stands for them.
     """
-    if file.media != "photo" or not 0 < file.w * file.h <= THUMBNAIL_PIXELS:
+    if file.media == "photo":
+        picture = _decoded(file)
+        longest = max(file.w, file.h)
+    elif file.media in ("audio", "video") or file.ext == "pdf":
+        picture = draw_cover(file.media, file.md5)
+        longest = LARGEST
+    else:
         return file
+    if picture is None:
+        return file
+    return replace(file, thumbnails=make_thumbnails(picture, longest, folder))
+
+
+def _decoded(file: StoredFile) -> Image.Image | None:
+    """Return a photo, upright; None when it is damaged or too big."""
+    if not 0 < file.w * file.h <= THUMBNAIL_PIXELS:
+        return None
     try:
         with Image.open(file.path) as image:
             image.draft("RGB", (LARGEST, LARGEST))  # a JPEG decoder shrinks while it reads: faster
-            picture = ImageOps.exif_transpose(image).convert("RGB")
+            return ImageOps.exif_transpose(image).convert("RGB")
     except Exception:  # noqa: BLE001 - Pillow raises many errors for a damaged picture
-        return file
-    return replace(file, thumbnails=make_thumbnails(picture, max(file.w, file.h), folder))
+        return None
 
 
 def make_thumbnails(picture: Image.Image, longest: int, folder: Path) -> tuple[Thumbnail, ...]:

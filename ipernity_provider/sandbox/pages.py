@@ -5,14 +5,13 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 from jinja2 import Environment, PackageLoader
 
 from ipernity_provider.sandbox.credentials import ACCOUNT, USERS
-from ipernity_provider.sandbox.documents import PUBLIC, Document
+from ipernity_provider.sandbox.documents import PUBLIC, Document, Version
 from ipernity_provider.sandbox.pictures import draw_icon
 from ipernity_provider.sandbox.state import SANDBOX
 from ipernity_provider.sandbox.web_security import consent_policy
@@ -31,6 +30,9 @@ CONTENT_TYPES = {
     "webm": "video/webm",
 }
 """What a browser may show. Anything else is a download: an uploaded web page must not run here."""
+
+PAGE_LABELS = ("800", "640", "560", "500", "240", "100")
+"""The sizes for the page of a document, the best one first."""
 
 _TEMPLATES = Environment(
     loader=PackageLoader("ipernity_provider.sandbox"),
@@ -95,17 +97,39 @@ async def gallery(request: web.Request) -> web.StreamResponse:
 
 
 async def document(request: web.Request) -> web.StreamResponse:
-    """Show one document with its figures and its earlier versions."""
+    """Show one document with its figures, beside the file before, and all earlier files."""
     found = request.app[SANDBOX].documents.get(request.match_info["doc_id"])
     user = request.match_info["user"]
     if found is None or not _is_visible(found):
         return await not_found(request)
     if user not in (found.owner.user_id, found.owner.alias):
         return await not_found(request)
-    picture = thumbnail_path(found, ("800", "640", "560", "500", "240", "100"))
     original = found.media_path(found.original_name()) if found.owner == ACCOUNT else ""
     player = CONTENT_TYPES.get(found.file.ext, "").partition("/")[0] if original else ""
-    return _page("document.html", doc=found, picture=picture, original=original, player=player)
+    earlier = [_earlier(found, version) for version in reversed(found.earlier)]
+    return _page(
+        "document.html",
+        doc=found,
+        picture=thumbnail_path(found, PAGE_LABELS),
+        original=original,
+        player=player,
+        earlier=earlier,
+    )
+
+
+def _earlier(document: Document, version: Version) -> dict[str, Any]:
+    """Return what the page shows of an earlier file; addresses for its owner only."""
+    is_shown = document.owner == ACCOUNT
+    name = document.original_name(version)
+    picture = thumbnail_path(document, PAGE_LABELS, version) if is_shown else ""
+    is_kept = is_shown and version.file.path.exists()
+    original = document.media_path(name) if is_kept else ""
+    return {
+        "file": version.file,
+        "until": version.until,
+        "picture": picture,
+        "original": original,
+    }
 
 
 async def not_found(_: web.Request) -> web.StreamResponse:
@@ -129,7 +153,7 @@ async def media(request: web.Request) -> web.StreamResponse:
     sandbox = request.app[SANDBOX]
     name = request.match_info["name"]
     found = sandbox.documents.get(name.partition(".")[0])
-    path = None if found is None else _media_file(found, name)
+    path = None if found is None else found.path_of(name)
     if path is None or not path.exists():
         return await not_found(request)
     content_type = CONTENT_TYPES.get(name.rpartition(".")[2])
@@ -139,20 +163,16 @@ async def media(request: web.Request) -> web.StreamResponse:
     return web.FileResponse(path, headers=headers)
 
 
-def thumbnail_path(document: Document, labels: tuple[str, ...]) -> str:
+def thumbnail_path(
+    document: Document, labels: tuple[str, ...], version: Version | None = None
+) -> str:
     """Return the address of the first of these sizes that exists, or an empty text."""
-    made = {thumbnail.label: thumbnail for thumbnail in document.file.thumbnails}
+    file = document.file if version is None else version.file
+    made = {thumbnail.label: thumbnail for thumbnail in file.thumbnails}
     label = next((label for label in labels if label in made), None)
-    return document.media_path(document.thumbnail_name(made[label])) if label else ""
-
-
-def _media_file(document: Document, name: str) -> Path | None:
-    if name == document.original_name():
-        return document.file.path
-    for thumbnail in document.file.thumbnails:
-        if name == document.thumbnail_name(thumbnail):
-            return thumbnail.path
-    return None
+    if label is None:
+        return ""
+    return document.media_path(document.thumbnail_name(made[label], version))
 
 
 def _is_visible(document: Document) -> bool:

@@ -23,6 +23,7 @@ from ipernity_provider.sandbox.media import extension, make_thumbnails, probe, w
 from ipernity_provider.sandbox.pictures import PICTURES, sunrise
 
 POSTED_AT = 1699990000
+FILM = "film.mp4"
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ SEEDS = (
     Seed("5415", "Harbour at night", "night_city.jpg", description="Seen from the other side."),
     Seed("5416", "Timetable", "timetable.pdf"),
     Seed("5417", "A tuning fork", "tuning_fork.wav"),
-    Seed("5418", "Sunrise", "film.mp4", description="Two seconds of film."),
+    Seed("5418", "Sunrise", FILM, description="Two seconds of film."),
     Seed("7001", "The newsroom", "newsroom.jpg", owner=OTHER_USER),
     Seed("7002", "A private letter", "letter.png", owner=OTHER_USER, share=PRIVATE),
 )
@@ -120,7 +121,10 @@ def _make_file(seed: Seed, folder: Path) -> StoredFile:
         extension(seed.filename),
         found.w,
         found.h,
+        seconds=found.seconds,
     )
+    if seed.filename == FILM:
+        file = replace(file, w=480, h=320, seconds=2)
     thumbnails = folder / f"{seed.doc_id}.thumbnails"
     preview = _preview(seed.filename)
     if preview is None:

@@ -30,6 +30,8 @@ from ipernity_provider.sandbox.settings import LEVELS, QUOTA_BYTES, Settings
 from ipernity_provider.sandbox.tickets import Tickets
 
 USED_BYTES_AT_START = 262144000
+KEPT_BYTES = 64 * 1024**2
+"""Earlier files up to this size are kept for the document's page."""
 
 
 @dataclass
@@ -73,7 +75,7 @@ class Sandbox:
             timer.cancel()
         self._timers.clear()
         for document in self.documents.values():
-            self.remove_file(document.file)
+            self._remove_files(document)
         self.documents = seeded_documents(self._seed_files)
         self.albums: dict[str, Album] = seeded_albums()
         self.groups: dict[str, Group] = seeded_groups()
@@ -163,7 +165,7 @@ class Sandbox:
     def delete_document(self, document: Document) -> None:
         """Delete a document with its files, and take it out of its albums and groups."""
         del self.documents[document.doc_id]
-        self.remove_file(document.file)
+        self._remove_files(document)
         containers: list[Album | Group] = [*self.albums.values(), *self.groups.values()]
         for container in containers:
             if document.doc_id in container.doc_ids:
@@ -181,6 +183,15 @@ class Sandbox:
             thumbnail.path.unlink(missing_ok=True)
         if file.thumbnails:
             file.thumbnails[0].path.parent.rmdir()
+
+    def keep_file(self, file: StoredFile) -> None:
+        """Keep a file that was replaced, but of a big one the thumbnails only."""
+        if file.bytes > KEPT_BYTES and file.path.parent == self.folder:
+            file.path.unlink(missing_ok=True)
+
+    def _remove_files(self, document: Document) -> None:
+        for file in document.files():
+            self.remove_file(file)
 
     @property
     def unlimited(self) -> bool:

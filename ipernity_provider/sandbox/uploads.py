@@ -40,7 +40,7 @@ def accept_replacement(
     def in_place(stored: StoredFile) -> str | None:
         if sandbox.documents.get(document.doc_id) is not document:
             return None  # deleted in the meantime
-        sandbox.remove_file(document.file)
+        sandbox.keep_file(document.file)
         document.replace_file(stored, sandbox.at(), sandbox.settings.address_change)
         return document.doc_id
 
@@ -105,6 +105,7 @@ def _start_processing(
         found.w,
         found.h,
         file.md5,
+        found.seconds,
     )
     invalid = sandbox.use_invalid()
 

@@ -90,9 +90,11 @@ class Caller:
     ) -> Any:
         return self.send_raw(method, content, filename, **params).json()
 
-    def replace(self, content: bytes, doc_id: str = "5412", **params: str) -> str:
+    def replace(
+        self, content: bytes, doc_id: str = "5412", filename: str = "new.jpg", **params: str
+    ) -> str:
         """Send a replacement, return its ticket."""
-        reply = self.send("upload.replace", content, doc_id=doc_id, **params)
+        reply = self.send("upload.replace", content, filename, doc_id=doc_id, **params)
         assert reply["api"]["status"] == "ok", reply
         return str(reply["ticket"])
 

@@ -88,8 +88,43 @@ def test_the_seeds_are_real_files_with_true_figures(
         hashlib.md5(content).hexdigest(),
         str(len(content)),
     )
-    assert ("thumbs" in doc) == (media != "audio")
+    thumbs = {thumb["label"]: thumb["url"] for thumb in doc["thumbs"]["thumb"]}
+    assert {"75x", "100", "240", "500"} <= thumbs.keys()
+    assert sandbox.http.get(thumbs["240"]).content.startswith(b"\xff\xd8")
     assert ("medias" in doc) == (media in ("audio", "video"))
+
+
+@pytest.mark.parametrize(
+    ("doc_id", "size", "seconds"), [("5418", ("480", "320"), "2"), ("5417", ("0", "0"), "2")]
+)
+def test_a_film_and_a_sound_have_a_rendition_with_its_figures(
+    sandbox: Caller, doc_id: str, size: tuple[str, str], seconds: str
+) -> None:
+    doc = sandbox.doc(doc_id)
+    (media,) = doc["medias"]["media"]
+    assert (media["w"], media["h"]) == size
+    assert media["lenght"] == doc["original"]["length"] == seconds
+    assert media["label"] == media["ext"] == media["format"] == doc["original"]["ext"]
+    assert media["url"] == doc["original"]["url"]
+
+
+@pytest.mark.parametrize(
+    ("doc_id", "content", "filename", "count"),
+    [
+        ("5416", b"%PDF-1.7", "a.pdf", 8),
+        ("5417", b"ID3 ...", "a.mp3", 8),
+        ("5418", b"\0\0\0\x18ftypmp42", "a.mp4", 8),
+        ("5416", b"a;b", "a.csv", 0),
+    ],
+)
+def test_replaced_films_sounds_and_pdfs_have_thumbnails_of_their_own(
+    sandbox: Caller, doc_id: str, content: bytes, filename: str, count: int
+) -> None:
+    old = sandbox.http.get(sandbox.doc(doc_id)["thumbs"]["thumb"][2]["url"]).content
+    sandbox.wait(sandbox.replace(content, doc_id=doc_id, filename=filename))
+    thumbs = sandbox.doc(doc_id).get("thumbs", {"thumb": []})["thumb"]
+    assert len(thumbs) == count
+    assert all(sandbox.http.get(thumb["url"]).content != old for thumb in thumbs)
 
 
 def test_the_original_is_shown_to_its_owner_only(sandbox: Caller) -> None:
@@ -112,7 +147,12 @@ def test_doc_get_adds_the_requested_extras(sandbox: Caller) -> None:
 def test_doc_get_medias_has_its_members_at_top_level(sandbox: Caller) -> None:
     reply = sandbox.get("doc.getMedias", doc_id="5412")
     assert list(reply) == ["thumbs", "original", "api"]
-    assert list(sandbox.get("doc.getMedias", doc_id="5417")) == ["medias", "original", "api"]
+    assert list(sandbox.get("doc.getMedias", doc_id="5417")) == [
+        "thumbs",
+        "medias",
+        "original",
+        "api",
+    ]
     assert sandbox.code(sandbox.get("doc.getMedias", doc_id="7002")) == "1"
 
 

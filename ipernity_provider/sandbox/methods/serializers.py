@@ -146,11 +146,14 @@ def thumb(document: Document, thumbnail: Thumbnail, root: str) -> Payload:
 
 
 def original(document: Document, root: str) -> Payload:
+    """Describe the file; a size or length that the sandbox cannot tell is missing."""
     file = document.file
-    size: dict[str, Value] = {"w": file.w, "h": file.h} if file.media == "photo" else {}
+    size: dict[str, Value] = {"w": file.w, "h": file.h} if file.w else {}
+    length: dict[str, Value] = {"length": file.seconds} if file.seconds else {}
     return {
         "ext": file.ext,
         **size,
+        **length,
         "filename": file.filename,
         "bytes": file.bytes,
         "url": root + document.media_path(document.original_name()),
@@ -158,10 +161,21 @@ def original(document: Document, root: str) -> Payload:
 
 
 def medias(document: Document, root: str) -> Payload:
-    """Return the renditions of a video or audio file; the sandbox has only the original."""
-    url = root + document.media_path(document.original_name())
-    ext = document.file.ext
-    return {"media": [{"label": ext, "ext": ext, "lenght": 0, "url": url}]}
+    """Return the renditions of a video or audio file; the sandbox has only the original.
+
+    A size or length that it cannot tell is 0. ``lenght`` is the service's own spelling.
+    """
+    file = document.file
+    rendition: dict[str, Value] = {
+        "label": file.ext,
+        "ext": file.ext,
+        "format": file.ext,
+        "w": file.w,
+        "h": file.h,
+        "lenght": file.seconds,
+        "url": root + document.media_path(document.original_name()),
+    }
+    return {"media": [rendition]}
 
 
 def files(document: Document, root: str, *, owned: bool) -> dict[str, Value]:
