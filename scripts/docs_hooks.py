@@ -7,7 +7,7 @@ stands above the cell where a screen is narrow.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from typing import Any
 from xml.etree.ElementTree import Element  # nosec B405  # Markdown's own tree, nothing is parsed
@@ -17,6 +17,8 @@ from markdown.treeprocessors import Treeprocessor
 
 from ipernity_provider.api.errors import COMMON_CODES, METHOD_CODES, CodeMeaning, api_error
 from ipernity_provider.operators.retries import PatientRetryPolicy
+from ipernity_provider.sandbox.catalog import FORMATS, METHODS, Requirements
+from ipernity_provider.sandbox.parameters import PARAMETERS
 
 # Sphinx's way to name a class or a function in a docstring, as Markdown shows it.
 _ROLE = re.compile(r":[a-z]+:<code>(~?)([\w.]+)</code>")
@@ -42,10 +44,54 @@ def method_codes() -> str:
     )
 
 
+def sandbox_methods() -> str:
+    """The methods that the sandbox has, and what becomes of their parameters."""
+    return _table(
+        ("Method", "Requires", "Applied", "Refused"),
+        (
+            (
+                f"`{name}`",
+                _requires(METHODS[name].requires),
+                _names(known.applied),
+                _names(known.refused) if known.documented else "every other one",
+            )
+            for name, known in PARAMETERS.items()
+        ),
+    )
+
+
+def sandbox_lacks() -> str:
+    """The methods of the service that the sandbox does not have."""
+    return _names(name for name in METHODS if name not in PARAMETERS)
+
+
+def sandbox_formats() -> str:
+    """The formats of the sandbox's replies."""
+    return _table(("Format", "What"), ((f"`{name}`", what) for name, what in FORMATS.items()))
+
+
+def _requires(requires: Requirements) -> str:
+    right = f"{requires.area}: {requires.level}" if requires.area else ""
+    if requires.token:
+        parts = ["POST" if requires.verb == "POST" else "", "token", right]
+    else:
+        private = right and f"{right} for what is private"
+        parts = ["signature" if requires.sign else "", private]
+        parts.append("GET" if requires.verb == "GET" else "")
+    return ", ".join(filter(None, parts)) or "nothing"
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
 #: What a page holds where a table is to stand.
 MARKS: dict[str, Callable[[], str]] = {
     "<!-- common codes -->": common_codes,
     "<!-- method codes -->": method_codes,
+    "<!-- sandbox formats -->": sandbox_formats,
+    "<!-- sandbox lacks -->": sandbox_lacks,
+    "<!-- sandbox methods -->": sandbox_methods,
 }
 
 

@@ -24,7 +24,15 @@ from ipernity_provider.operators.base import ReplacingOperator
 from ipernity_provider.operators.ipernity import ReplaceFileOperator, ReplaceFilesOperator
 from ipernity_provider.sandbox.settings import Settings
 from ipernity_provider.sensors.ipernity import IpernityQuotaSensor, TicketSensor
-from scripts.docs_hooks import MARKS, common_codes, method_codes, on_page_content, on_page_markdown
+from scripts.docs_hooks import (
+    MARKS,
+    common_codes,
+    method_codes,
+    on_page_content,
+    on_page_markdown,
+    sandbox_lacks,
+    sandbox_methods,
+)
 from scripts.rig import ROOT
 
 DOCS = ROOT / "docs"
@@ -102,10 +110,19 @@ def test_the_table_says_whether_a_task_is_tried_again(code: int, answer: str) ->
 
 
 def test_the_tables_take_the_place_of_their_marks() -> None:
-    page = on_page_markdown(text("troubleshooting.md"))
-    assert all(mark in text("troubleshooting.md") and mark not in page for mark in MARKS)
-    assert common_codes() in page
-    assert method_codes() in page
+    pages = {name: text(name) for name in ("troubleshooting.md", "sandbox.md")}
+    for mark, table in MARKS.items():
+        (page,) = [page for page in pages.values() if mark in page]
+        assert mark not in on_page_markdown(page)
+        assert table() in on_page_markdown(page)
+
+
+def test_the_tables_of_the_sandbox_name_each_method_of_the_service_once() -> None:
+    rows = dict(re.findall(r"^\| `([\w.]+)` \|(.*)$", sandbox_methods(), re.MULTILINE))
+    lacking = re.findall(r"`([\w.]+)`", sandbox_lacks())
+    assert len(rows) + len(lacking) == len({*rows, *lacking}) == 102
+    assert "| POST, token, doc: write | `doc_id`, `share`" in "|" + rows["doc.setPerms"]
+    assert "`dir`" in rows["upload.file"].rpartition(" | ")[2]
 
 
 def test_a_name_in_a_docstring_becomes_a_link() -> None:

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from ipernity_provider.sandbox import reply
 from ipernity_provider.sandbox.auth import authorize
-from ipernity_provider.sandbox.catalog import ANSWERS_103, ENVELOPES, METHODS
+from ipernity_provider.sandbox.catalog import ANSWERS_103, ENVELOPES, FORMATS, METHODS
 from ipernity_provider.sandbox.errors import ApiError, not_emulated
 from ipernity_provider.sandbox.faults import Fault, apply_fault, drop_connection, fault_reply
 from ipernity_provider.sandbox.methods.registry import HANDLERS
@@ -96,7 +96,7 @@ async def _run(sandbox: Sandbox, request: ApiRequest) -> reply.Payload:
 
     :raises ApiError: when it is refused.
     """
-    if request.format not in ("json", "xml", "php"):
+    if request.format not in FORMATS:
         raise ApiError(102)
     parameters = _parameters(request.method)
     call = authorize(request, METHODS[request.method].requires, sandbox)

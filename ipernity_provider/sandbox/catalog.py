@@ -38,6 +38,13 @@ class Method:
     requires: Requirements
 
 
+FORMATS: Mapping[str, str] = {
+    "json": "the default: an array of PHP as JSON, without blanks, sent as `text/plain`",
+    "xml": "root element `api`; single values are attributes",
+    "php": "the same array as JSON, in PHP's own serialized form",
+}
+"""The formats of replies."""
+
 # name, what it requires (post: POST, token and signature; token: both of these), right, title
 _TABLE = """
 account.getQuota         token        doc:write     The account's limits

@@ -2,7 +2,8 @@
 
 The sandbox has no login, so a page of another site could change or read everything. A request is
 refused when its host name is not one of this machine's (DNS rebinding) or when a browser says that
-another site sent it. Programs send neither ``Origin`` nor ``Sec-Fetch-Site``.
+another site sent it. Programs send neither ``Origin`` nor ``Sec-Fetch-Site``. Old programs send no
+host name, which HTTP/1.0 allows; every browser sends one.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import ipaddress
 import re
 
 from aiohttp import hdrs, web
+from aiohttp.http import HttpVersion11
 from aiohttp.typedefs import Handler, Middleware
 
 HEADERS = {
@@ -40,10 +42,16 @@ def guard(allowed_hosts: frozenset[str]) -> Middleware:
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
         hosts = request.headers.getall(hdrs.HOST, [])
+        if not hosts and request.version < HttpVersion11:
+            hosts = [_own_address(request)]
+            request = request.clone(host=hosts[0])
+            allowed = allowed_hosts | {_host_name(hosts[0])}
+        else:
+            allowed = allowed_hosts
         if len(hosts) != 1 or not hosts[0]:
             return _refusal(400, "The request needs exactly one header Host. Nothing was done.")
         names = {_host_name(hosts[0]), _host_name(request.host)}
-        foreign = [name for name in names if not (is_loopback(name) or name in allowed_hosts)]
+        foreign = [name for name in names if not (is_loopback(name) or name in allowed)]
         if foreign:
             return _refusal(
                 421,
@@ -84,6 +92,15 @@ def consent_policy(callback: str | None) -> str:
     allowed = f"'self' {target[0]}" if target else "'self'"
     policy = HEADERS["Content-Security-Policy"]
     return policy.replace("form-action 'none'", f"form-action {allowed}")
+
+
+def _own_address(request: web.Request) -> str:
+    """Return the address and port at which the request arrived."""
+    name = request.transport.get_extra_info("sockname") if request.transport else None
+    if name is None:
+        return "localhost"
+    address, port = name[:2]
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 def _host_name(host: str) -> str:

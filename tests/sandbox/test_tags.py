@@ -57,7 +57,16 @@ def test_removing_takes_away_what_is_there(sandbox: Caller) -> None:
 @pytest.mark.parametrize("action", ["add", "edit", "remove"])
 def test_the_errors(sandbox: Caller, action: str) -> None:
     method = f"doc.tags.{action}"
-    assert sandbox.code(sandbox.post(method, doc_id="7001", keywords="x")) == "1"
+    assert sandbox.code(sandbox.post(method, doc_id="7002", keywords="x")) == "1"
     assert sandbox.code(sandbox.post(method, doc_id="5412")) == "2"
     assert sandbox.code(sandbox.post(method, doc_id="5412", members="99")) == "900"
     assert tags(sandbox) == [BOAT, SEA, LOIS]
+
+
+def test_another_users_document_can_be_tagged_but_not_edited(sandbox: Caller) -> None:
+    assert sandbox.get("doc.get", doc_id="7001")["doc"]["can"]["tag"] == "1"
+    sandbox.post("doc.tags.add", doc_id="7001", keywords="news")
+    assert tags(sandbox, "7001") == [("keyword", "news")]
+    assert sandbox.code(sandbox.post("doc.tags.edit", doc_id="7001", keywords="x")) == "1"
+    sandbox.post("doc.tags.remove", doc_id="7001", keywords="news")
+    assert tags(sandbox, "7001") == []

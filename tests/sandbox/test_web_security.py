@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 import requests
@@ -103,6 +105,18 @@ def test_an_absolute_address_needs_a_host_name_of_loopback_as_well(sandbox: Call
 def test_a_request_without_exactly_one_host_is_refused(sandbox: Caller, head: str) -> None:
     status, _, _ = raw(sandbox, f"GET /_sandbox/calls HTTP/1.1\r\n{head}\r\n")
     assert status == 400
+
+
+def test_a_program_that_speaks_http_1_0_needs_no_host(sandbox: Caller) -> None:
+    query = urlencode(signed("doc.get", doc_id="5412"))
+    status, _, body = raw(sandbox, f"GET /api/doc.get/json?{query} HTTP/1.0\r\n\r\n")
+    doc = json.loads(body)["doc"]
+    assert status == 200
+    assert doc["thumbs"]["thumb"][0]["url"].startswith(f"{sandbox.root}/cdn/")
+    two = "Host: localhost\r\nHost: evil.example\r\n"
+    assert raw(sandbox, f"GET /_sandbox/calls HTTP/1.0\r\n{two}\r\n")[0] == 400
+    origin = "Origin: http://evil.example\r\n"
+    assert raw(sandbox, f"GET /_sandbox/calls HTTP/1.0\r\n{origin}\r\n")[0] == 403
 
 
 def test_a_host_name_can_be_allowed() -> None:

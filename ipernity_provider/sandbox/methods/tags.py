@@ -10,6 +10,7 @@ from ipernity_provider.sandbox.auth import AuthorizedCall
 from ipernity_provider.sandbox.credentials import ACCOUNT, USERS
 from ipernity_provider.sandbox.documents import Document, Tag, User
 from ipernity_provider.sandbox.methods import serializers
+from ipernity_provider.sandbox.methods.serializers import EVERYONE
 from ipernity_provider.sandbox.reply import Payload
 
 
@@ -20,7 +21,7 @@ async def get_list(call: AuthorizedCall) -> Payload:
 
 async def add(call: AuthorizedCall) -> Payload:
     """Add tags; those that the document has already are not added twice."""
-    document = call.own_document()
+    document = _taggable(call)
     keywords, members = _named(call)
     if not (keywords or members):
         raise call.error(2)
@@ -49,13 +50,15 @@ async def edit(call: AuthorizedCall) -> Payload:
 
 
 async def remove(call: AuthorizedCall) -> Payload:
-    """Remove tags; those that the document does not have are not counted."""
-    document = call.own_document()
+    """Remove tags; of another user's document, only those that the account has added."""
+    document = _taggable(call)
     keywords, members = _named(call)
     if not (keywords or members):
         raise call.error(2)
     found: list[Tag | None] = [document.tag("keyword", keyword) for keyword in keywords]
     found += [document.tag("member", member.user_id) for member in members]
+    if not call.owns(document):
+        found = [tag for tag in found if tag is not None and tag.user_id == ACCOUNT.user_id]
     kept = [tag for tag in document.tags if tag not in found]
     dropped = len(document.tags) - len(kept)
     document.tags = kept
@@ -72,6 +75,17 @@ def members_of(call: AuthorizedCall, name: str) -> list[User]:
         if user_id not in users:
             raise call.unknown(f"there is no user {user_id[:40]!a}")
     return [users[user_id] for user_id in call.request.listed(name)]
+
+
+def _taggable(call: AuthorizedCall) -> Document:
+    """Return the document ``doc_id``, if the account may tag it.
+
+    :raises ApiError: 1 when it may not, or does not see it.
+    """
+    document = call.visible_document()
+    if not (call.owns(document) or document.perm_tag == EVERYONE):
+        raise call.error(1)
+    return document
 
 
 def _named(call: AuthorizedCall) -> tuple[list[str], list[User]]:
