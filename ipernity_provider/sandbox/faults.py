@@ -11,8 +11,8 @@ from typing import Any
 
 from aiohttp import web
 
-from ipernity_provider.sandbox.catalog import METHODS
 from ipernity_provider.sandbox.errors import ApiError
+from ipernity_provider.sandbox.parameters import PARAMETERS
 
 KINDS = """
 code:<n>, http:<status>, html, truncated, slow:<seconds>, drop_before_reading, drop_after_accepting
@@ -64,7 +64,7 @@ class Fault:
             optional = ", ".join(names[2:])
             raise FaultError(f"each fault is an object with method, kind and perhaps {optional}")
         method, kind, times = entry["method"], entry["kind"], entry.get("times", 1)
-        if not isinstance(method, str) or method not in {*METHODS, "*"}:
+        if not isinstance(method, str) or method not in {*PARAMETERS, "*"}:
             raise FaultError(f'method is "*" or the name of an emulated method, not {method!a}')
         if not isinstance(kind, str) or not _KIND.fullmatch(kind):
             raise FaultError(f"kind is one of {KINDS}")

@@ -175,3 +175,14 @@ def test_a_fault_has_the_requested_format(sandbox: Caller) -> None:
     inject(sandbox, "code:500", method="test.hello")
     response = sandbox.http.get(sandbox.url("test.hello", "xml"), params=signed("test.hello"))
     assert response.text == '<api status="error" code="500" message="Service error" />'
+
+
+@pytest.mark.parametrize("method", ["doc.gett", "folder.create", ""])
+def test_a_fault_for_a_name_that_the_sandbox_does_not_have_is_refused(
+    sandbox: Caller, method: str
+) -> None:
+    body = {"faults": [{"method": method, "kind": "html"}]}
+    response = sandbox.http.put(f"{sandbox.root}/_sandbox/settings", json=body)
+    assert response.status_code == 400
+    assert f"the name of an emulated method, not {method!a}" in response.text
+    assert sandbox.control("settings")["faults"] == []

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from urllib.parse import urlencode
+
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.conftest import Service
+from tests.conftest import Service, draw
+from tests.sandbox.caller import KEY, Caller, signature
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -75,3 +79,41 @@ def test_the_page_of_the_pdf_shows_its_first_page(remote: Service, page: Page) -
     assert 500 < width < height
     original = page.get_by_role("link", name="Original file").get_attribute("href")
     assert page.request.get(f"{remote.url}{original}").body().startswith(b"%PDF")
+
+
+PHONE = {"width": 360, "height": 640}
+SCROLLS_SIDEWAYS = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+
+
+def test_the_page_of_consent_fits_a_phone(remote: Service, page: Page) -> None:
+    frob = Caller(remote.url).get("auth.getFrob", token=None)["auth"]["frob"]
+    link = {"api_key": KEY, "frob": frob, "perm_doc": "write"}
+    page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+    page.goto(f"{remote.url}/apps/authorize?{urlencode({**link, 'api_sig': signature(link)})}")
+    assert not page.evaluate(SCROLLS_SIDEWAYS)
+    for name in ("Allow", "Deny"):
+        box = page.get_by_role("button", name=name).bounding_box()
+        assert box is not None
+        assert box["height"] >= 44
+        assert box["width"] >= 280
+        assert box["y"] + box["height"] < PHONE["height"]
+    page.get_by_role("button", name="Allow").click()
+    expect(page.locator(".ok")).to_be_visible()
+
+
+def test_before_and_after_are_side_by_side_on_any_screen(
+    remote: Service, page: Page, tmp_path: Path
+) -> None:
+    content = draw(tmp_path / "gold.jpg", "gold").read_bytes()
+    service = Caller(remote.url)
+    service.wait(service.replace(content))
+    for size in (PHONE, {"width": 1200, "height": 900}):
+        page.set_viewport_size(size)  # type: ignore[arg-type]
+        page.goto(f"{remote.url}/doc/superman/5412")
+        assert not page.evaluate(SCROLLS_SIDEWAYS)
+        before = page.locator(".before img").bounding_box()
+        after = page.locator(".after img").bounding_box()
+        assert before is not None
+        assert after is not None
+        assert before["y"] == after["y"]
+        assert before["x"] + before["width"] <= after["x"]
