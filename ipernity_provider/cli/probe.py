@@ -12,8 +12,8 @@ from urllib.parse import quote
 
 from ipernity_provider.api.client import DEFAULT_BASE_URL, IpernityClient
 from ipernity_provider.api.errors import IpernityError
+from ipernity_provider.api.exchange import host_of
 from ipernity_provider.api.models import Token
-from ipernity_provider.api.network_errors import host_of
 from ipernity_provider.cli import metastore
 from ipernity_provider.cli.errors import CommandFailed, exit_on_error
 from ipernity_provider.cli.terminal import confirm, say

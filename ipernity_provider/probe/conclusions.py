@@ -8,7 +8,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ipernity_provider.api.errors import IpernityError
-from ipernity_provider.api.parsing import Answer, Payload, as_int, as_map, decode
+from ipernity_provider.api.exchange import Answer
+from ipernity_provider.api.parsing import Payload, as_int, as_map, decode
 from ipernity_provider.probe.findings import (
     FACTS,
     MEDIA_FACTS,

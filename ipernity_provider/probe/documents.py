@@ -6,9 +6,8 @@ import time
 from collections.abc import Callable, Iterable
 
 from ipernity_provider.api.client import IpernityClient
-from ipernity_provider.api.errors import ReplyInvalid
 from ipernity_provider.api.models import Document, Token
-from ipernity_provider.api.parsing import Payload
+from ipernity_provider.api.parsing import Payload, parse
 from ipernity_provider.probe.observations import SeenDocument
 from ipernity_provider.probe.record import Attempt
 
@@ -26,13 +25,7 @@ def look_at(
     """
     reply = client.call("doc.get", doc_id=doc_id, extra="md5")
     seen(reply)
-    document = Document.from_reply(reply)
-    if document.doc_id != doc_id:
-        raise ReplyInvalid(
-            "doc.get: the answer is about another document. It was not used.",
-            member="doc.doc_id",
-            method="doc.get",
-        )
+    document = parse(Document, reply, "doc.get", "doc", asked_for=("doc_id", [doc_id]))
     return document, SeenDocument.of(reply)
 
 

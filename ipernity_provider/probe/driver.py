@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from ipernity_provider.api.client import IpernityClient
 from ipernity_provider.api.errors import IpernityError
 from ipernity_provider.api.models import Quota, Token, Upload
+from ipernity_provider.api.parsing import parse
 from ipernity_provider.probe.cleanup import find_result
 from ipernity_provider.probe.conclusions import conclude
 from ipernity_provider.probe.documents import look_at, make_private
@@ -92,7 +93,7 @@ class Probe:
         with suppress(IpernityError):
             reply = self._client.call("account.getQuota")
             self._seen.answers.append(reply)
-            self._seen.quota = Quota.from_reply(reply)
+            self._seen.quota = parse(Quota, reply, "account.getQuota", "quota")
         with suppress(IpernityError), self._make_client(lg=None) as client:
             self._seen.without_lg = client.exchange("test.echo", echo="hello")
         with suppress(IpernityError):

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ipernity_provider.api.errors import IpernityError
+from ipernity_provider.api.exchange import Answer
 from ipernity_provider.api.models import Quota, Token, Upload
-from ipernity_provider.api.parsing import Answer, Payload, as_flag, as_int, as_map, as_text
+from ipernity_provider.api.parsing import Payload, as_flag, as_int, as_map, as_text
 from ipernity_provider.probe.findings import UNKNOWN
 from ipernity_provider.probe.samples import Sample
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ipernity_provider.api.client import IpernityClient
 from ipernity_provider.api.errors import IpernityError, TransientError
 from ipernity_provider.api.models import Ticket
-from ipernity_provider.api.parsing import Members, Payload
+from ipernity_provider.api.parsing import Payload, parse_all
 from ipernity_provider.probe.observations import Wait
 
 _GROWTH = 1.5
@@ -77,6 +77,5 @@ def _find(reply: Payload, ticket: str) -> Ticket | None:
 
     :raises ReplyInvalid: it is not what a ticket must be.
     """
-    members = Members(reply, "upload.checkTickets").children("tickets", "ticket")
-    tickets = map(Ticket.from_members, members)
+    tickets = parse_all(Ticket, reply, "upload.checkTickets", "tickets.ticket")
     return next((found for found in tickets if found.id == ticket), None)

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from ipernity_provider.api.exchange import Answer
 from ipernity_provider.api.models import Token
-from ipernity_provider.api.parsing import Answer
 from ipernity_provider.probe.conclusions import conclude, number_kinds
 from ipernity_provider.probe.findings import FACTS, MEDIA_FACTS, UNKNOWN, Findings
 from ipernity_provider.probe.observations import (
