@@ -89,8 +89,7 @@ def _installed() -> list[str]:
         version("apache-airflow-providers-http")
     except PackageNotFoundError:
         print(
-            "apache-airflow-providers-http is not installed and left out: pip install '.[bench]'"
-            " brings it."
+            "apache-airflow-providers-http is not installed and left out: `make bench` brings it."
         )
         return [name for name in IMPORTS if not name.startswith("http provider")]
     return list(IMPORTS)
