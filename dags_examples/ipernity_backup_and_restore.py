@@ -11,8 +11,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from airflow.sdk import DAG, Param, task
-from airflow.sdk.exceptions import AirflowFailException
 
+from ipernity_provider.airflow_compat import AirflowFailException
 from ipernity_provider.operators.ipernity import ReplaceFileOperator
 
 # Where the files of the examples are, unless the form says otherwise. The DAG processor's

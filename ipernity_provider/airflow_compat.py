@@ -1,9 +1,9 @@
-"""The names that Airflow has moved or added since 3.1, the oldest version that is supported."""
+"""The names that Airflow has moved or added since 3.1, wherever the installed version has them."""
 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from airflow.sdk import conf
@@ -39,6 +39,14 @@ else:
     except ImportError:  # before Airflow 3.3, which has a task state store
         NEVER_EXPIRE = timedelta.max
 
+
+def conn_id_of(path: Any) -> str | None:
+    """Return the connection of an ``ObjectStoragePath``; before Airflow 3.2 it is an option."""
+    if hasattr(path, "conn_id"):
+        return cast("str | None", path.conn_id)
+    return cast("str | None", path.storage_options.get("conn_id"))
+
+
 __all__ = [
     "NEVER_EXPIRE",
     "AirflowFailException",
@@ -47,4 +55,5 @@ __all__ = [
     "AirflowSkipException",
     "AirflowTaskTimeout",
     "conf",
+    "conn_id_of",
 ]

@@ -9,6 +9,7 @@ from typing import Any
 
 from airflow.sdk import BaseHook, ObjectStoragePath
 
+from ipernity_provider.airflow_compat import conn_id_of
 from ipernity_provider.files.paths import is_stored, local_path
 from ipernity_provider.replacement.errors import Refused
 from ipernity_provider.text import display
@@ -129,11 +130,11 @@ def _stored(text: str, conn_id: str | None) -> ObjectStoragePath:
 
 def _with_connection(path: ObjectStoragePath, conn_id: str | None) -> ObjectStoragePath:
     address = f"{path.protocol}://{path.path}"
-    _require_no_credentials(address, path.conn_id)
+    _require_no_credentials(address, conn_id_of(path))
     _require_storage(path.protocol, address)
-    if conn_id and not path.conn_id:
+    if conn_id and not conn_id_of(path):
         return _opened(address, conn_id, **path.storage_options)
-    _require_known(address, path.conn_id)
+    _require_known(address, conn_id_of(path))
     _require_whole(path, address)
     return path
 
