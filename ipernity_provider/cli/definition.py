@@ -166,6 +166,84 @@ PROBE = ActionCommand(
     ),
 )
 
+_BACKUP_TO = Arg(
+    ("--backup-to",),
+    metavar="FOLDER",
+    help="store the document's present file there first: a folder, or a URI of object storage",
+)
+_PROOF = Arg(
+    ("--proof",),
+    choices=("best", "md5", "bytes", "changed", "none"),
+    default="best",
+    help="what the document must show to count as replaced (default: best)",
+)
+_ON_UNCERTAIN = Arg(
+    ("--on-uncertain",),
+    choices=("fail", "send"),
+    default="fail",
+    help="if the service does not show whether an earlier upload arrived (default: fail)",
+)
+_YES = Arg(("--yes",), action="store_true", help="do not ask before sending")
+
+REPLACE = ActionCommand(
+    name="replace",
+    help="Replace the file behind one document",
+    description=(
+        "Shows what will be replaced, asks, sends the file, and proves that the document carries "
+        "it. What was sent is remembered in the user's state folder: after Ctrl-C or a crash, the "
+        "same command asks the service before it sends anything. Exit code 0: the document carries "
+        "the file, or the dry run found no obstacle; 1: it was not replaced; 2: the connection is "
+        "missing or not valid, or there is no terminal to ask at; 3: the file was sent, and it is not known yet what became of it; "
+        "130: interrupted."
+    ),
+    func=lazy_load_command("ipernity_provider.cli.replace.replace"),
+    args=(
+        _CONN_ID,
+        Arg(("doc",), metavar="DOC", help="the document's number, or the address of its page"),
+        Arg(("file",), metavar="FILE", help="the new file: a path, or a URI of object storage"),
+        Arg(("--dry-run",), action="store_true", help="check everything, send nothing"),
+        _BACKUP_TO,
+        Arg(
+            ("--on-new-document",),
+            choices=("fail", "keep"),
+            default="fail",
+            help="if the service creates a document instead of replacing (default: fail)",
+        ),
+        Arg(("--filename",), help="the name that the service gets (default: the file's own)"),
+        _PROOF,
+        _ON_UNCERTAIN,
+        _YES,
+        # The name `output` makes Airflow keep its log lines off stdout.
+        Arg(("--json",), action="store_true", dest="output", help="print the result as JSON"),
+    ),
+)
+
+RESTORE = ActionCommand(
+    name="restore",
+    help="Give documents their previous originals back",
+    description=(
+        "Restores the document of one backup, or all documents of a report of "
+        "ReplaceFilesOperator that has backups (.jsonl). Shows what will be replaced, asks, and "
+        "restores one document after the other until one fails; the same command continues. A "
+        "document that was replaced again since the report is left alone. Exit codes are those of "
+        "replace."
+    ),
+    func=lazy_load_command("ipernity_provider.cli.restore.restore"),
+    args=(
+        _CONN_ID,
+        Arg(
+            ("source",),
+            metavar="REPORT_OR_BACKUP",
+            help="a report, or a backup whose name begins with its document's number",
+        ),
+        Arg(("--dry-run",), action="store_true", help="check everything, send nothing"),
+        _BACKUP_TO,
+        _PROOF,
+        _ON_UNCERTAIN,
+        _YES,
+    ),
+)
+
 SANDBOX = ActionCommand(
     name="sandbox",
     help="Run the service's sandbox on this machine",
@@ -202,6 +280,6 @@ def get_ipernity_cli_commands() -> list[GroupCommand]:
         GroupCommand(
             name="ipernity",
             help="Connect to the photo service ipernity.com",
-            subcommands=(AUTHORIZE, CHECK, DOCUMENTS, PROBE, SANDBOX),
+            subcommands=(AUTHORIZE, CHECK, DOCUMENTS, PROBE, REPLACE, RESTORE, SANDBOX),
         )
     ]

@@ -11,10 +11,13 @@ Advance = Callable[[int, int | None], None]
 
 
 @contextmanager
-def progress_bar(label: str, *, in_bytes: bool = False, hidden: bool = False) -> Iterator[Advance]:
+def progress_bar(
+    label: str, *, in_bytes: bool = False, then: str = "", hidden: bool = False
+) -> Iterator[Advance]:
     """Show a bar while the block runs; it disappears at its end.
 
     :param in_bytes: the numbers are bytes: show MB and the speed.
+    :param then: the label once all is done, if the block goes on.
     :param hidden: show none, because the block prints to the same terminal.
     """
     from rich.console import Console
@@ -33,7 +36,7 @@ def progress_bar(label: str, *, in_bytes: bool = False, hidden: bool = False) ->
         [DownloadColumn(), TransferSpeedColumn()] if in_bytes else [MofNCompleteColumn()]
     )
     with Progress(
-        TextColumn(label, markup=False),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         *numbers,
         TimeRemainingColumn(),
@@ -43,9 +46,10 @@ def progress_bar(label: str, *, in_bytes: bool = False, hidden: bool = False) ->
         redirect_stderr=False,
         disable=hidden or not sys.stderr.isatty(),
     ) as progress:
-        bar = progress.add_task("", total=None)
+        bar = progress.add_task(label, total=None)
 
         def advance(done: int, total: int | None) -> None:
-            progress.update(bar, completed=done, total=total)
+            shown = then if then and done == total else label
+            progress.update(bar, completed=done, total=total, description=shown)
 
         yield advance
