@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 from ipernity_provider.cli.errors import CommandFailed
@@ -47,7 +48,7 @@ class FileJournal:
 
     def write(self, record: UploadRecord) -> None:
         with write_private(self._path.parent) as file:
-            file.stream.write(json.dumps(record.to_json()).encode())
+            file.stream.write(json.dumps(asdict(record)).encode())
             file.name = self._path.name
 
     def delete(self) -> None:

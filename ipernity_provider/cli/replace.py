@@ -16,8 +16,8 @@ from ipernity_provider.cli.progress import progress_bar
 from ipernity_provider.cli.rows import to_json, use_utf8
 from ipernity_provider.cli.terminal import confirm, say
 from ipernity_provider.files.checksums import SourceFile
+from ipernity_provider.hooks.connection import ConnectionSettings
 from ipernity_provider.hooks.files import as_filename, as_path
-from ipernity_provider.hooks.settings import ConnectionSettings
 from ipernity_provider.replacement.errors import Cancelled, Uncertain
 from ipernity_provider.replacement.preflight import Preflight, inspect_source
 from ipernity_provider.replacement.record import UploadRecord
@@ -46,9 +46,10 @@ def replace(options: Namespace) -> None:
             on_uncertain=options.on_uncertain,
         )
         request = ReplaceRequest(
-            doc_id=hook.document_id(options.doc),
+            doc_id=options.doc,
             file=as_path(options.file),
             filename=as_filename(options.filename),
+            base_url=hook.settings.base_url,
         )
         file = inspect_source(request, how)
         user_id = client.check_token().user_id

@@ -23,7 +23,6 @@ from ipernity_provider.files.errors import file_error
 from ipernity_provider.files.paths import ReadableFile
 from ipernity_provider.hooks.files import as_path
 from ipernity_provider.replacement.preflight import Account, inspect_source
-from ipernity_provider.replacement.record import DocumentSnapshot
 from ipernity_provider.replacement.replace import Replacement
 from ipernity_provider.replacement.request import Intent, ReplaceOptions, ReplaceRequest
 from ipernity_provider.text import display, summarize
@@ -166,7 +165,7 @@ def _plan(
                 errors.append(f"{display(backup.path)} is not the file that was stored.")
             elif document.md5 and document.md5 == file.md5:
                 unchanged += 1
-            elif _was_replaced_since(backup, DocumentSnapshot.of(document)):
+            elif _was_replaced_since(backup, document.md5):
                 errors.append(
                     f"Document {backup.doc_id} was replaced again since the report was written."
                 )
@@ -185,10 +184,9 @@ def _plan(
     return steps, unchanged
 
 
-def _was_replaced_since(backup: Backup, shown: DocumentSnapshot) -> bool:
-    """Return whether the document carries neither the original nor what has replaced it."""
-    known = backup.replaced_by | ({backup.md5} if backup.md5 else set())
-    return bool(backup.replaced_by and shown.md5) and shown.md5 not in known
+def _was_replaced_since(backup: Backup, md5: str | None) -> bool:
+    """Return whether a document carries neither its original nor what has replaced that."""
+    return bool(backup.replaced_by and md5) and md5 not in {backup.md5, *backup.replaced_by}
 
 
 def _describe(step: Step) -> str:
