@@ -81,6 +81,22 @@ def test_only_one_class_of_documents(connect: Connect) -> None:
     assert [document.doc_id for document in found] == ["5417"]
 
 
+def test_only_what_a_text_an_album_or_a_time_finds(service: Service, connect: Connect) -> None:
+    hook = IpernityHook(connect())
+
+    def found(**filters: Any) -> list[str]:
+        return [document.doc_id for document in hook.list_documents(**filters)]
+
+    album = hook.call("album.create", title="Ships")["album"]["album_id"]
+    hook.call("album.docs.add", album_id=album, doc_id="5415,5412")
+    assert found(text="mountains") == ["5413"]
+    assert sorted(found(album=album)) == ["5412", "5415"]
+    assert found(album=f"{service.url}/doc/1234/album/{album}", text="harbour") == ["5415"]
+    assert found(since=1699990000 - 3600) == ["5412", "5413"]
+    assert found(since="2100-01-01") == []
+    assert service.calls()["doc.search"] == 5
+
+
 @pytest.mark.parametrize(
     ("host", "website"),
     [
