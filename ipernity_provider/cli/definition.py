@@ -193,8 +193,8 @@ REPLACE = ActionCommand(
         "it. What was sent is remembered in the user's state folder: after Ctrl-C or a crash, the "
         "same command asks the service before it sends anything. Exit code 0: the document carries "
         "the file, or the dry run found no obstacle; 1: it was not replaced; 2: the connection is "
-        "missing or not valid, or there is no terminal to ask at; 3: the file was sent, and it is not known yet what became of it; "
-        "130: interrupted."
+        "missing or not valid, or there is no terminal to ask at; 3: the file was sent, and it is "
+        "not known yet what became of it; 130: interrupted."
     ),
     func=lazy_load_command("ipernity_provider.cli.replace.replace"),
     args=(
