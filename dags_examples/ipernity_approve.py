@@ -30,8 +30,9 @@ The task `plan` looks and sends nothing. `approve` waits for a person, who finds
 replaced under *Required Actions*. *Approve* lets `replace` go on; *Reject* skips it.
 """,
 ) as dag:
-    replacement = {"doc_id": "{{ params.document }}", "file": "{{ params.file }}"}
-    plan = ReplaceFileOperator(task_id="plan", dry_run=True, **replacement)
+    plan = ReplaceFileOperator(
+        task_id="plan", doc_id="{{ params.document }}", file="{{ params.file }}", dry_run=True
+    )
     approve = ApprovalOperator(
         task_id="approve",
         subject="Replace the file of document {{ params.document }}?",
@@ -45,4 +46,10 @@ New file: `{{ plan["filename"] }}`, {{ plan["bytes"] }} bytes
 """,
         response_timeout=timedelta(days=7),
     )
-    plan >> approve >> ReplaceFileOperator(task_id="replace", deferrable=True, **replacement)
+    replace = ReplaceFileOperator(
+        task_id="replace",
+        doc_id="{{ params.document }}",
+        file="{{ params.file }}",
+        deferrable=True,
+    )
+    plan >> approve >> replace

@@ -38,7 +38,7 @@ class MailServer:
     def text(self) -> str:
         (mail,) = self.mails
         payload = next(part for part in mail.walk() if part.get_content_type() == "text/html")
-        return bytes(payload.get_payload(decode=True)).decode()  # type: ignore[arg-type]
+        return bytes(payload.get_payload(decode=True)).decode()
 
 
 @pytest.fixture
