@@ -26,7 +26,7 @@ from ipernity_provider.hooks.reply_shapes import (
 T = TypeVar("T")
 
 #: The checks in their order.
-CHECKS = ("service", "clock", "token", "permission", "account", "quota", "answers")
+CHECKS = ("service", "clock", "token", "permission", "account", "quota", "answers", "probe")
 
 _CLOCK_MATTERS_SECONDS = 60.0
 _KEYS_PAGE = "https://www.ipernity.com/apps/key"
@@ -159,6 +159,7 @@ class Checks:
         yield self._check_pro(reply, token)
         yield self._check_quota(client, token)
         yield self._check_answers(client, token)
+        yield self._recall_probe()
 
     def _explain_refused_token(self, error: IpernityError) -> str:
         if error.code == 107:
@@ -194,6 +195,25 @@ class Checks:
             used = "This month's upload volume is used up. Wait for the next month."
             return Finding("quota", "failed", used)
         return Finding("quota", "ok", f"{quota.left_bytes / 2**20:,.0f} MiB are left of {volume}.")
+
+    def _recall_probe(self) -> Finding:
+        """Say what an earlier probe found of replacing; without a call."""
+        if (found := self._settings.findings) is None:
+            unknown = "It is not known whether this account replaces files in place."
+            learn = "`airflow ipernity probe --store` finds it out."
+            return Finding("probe", "ok", f"{unknown} {learn}")
+        day = f"As probed on {found.probed_on}, this account"
+        new = sorted(found.makes_new_document)
+        if new:
+            refused = "Tasks refuse these unless on_new_document says what to do."
+            sentence = f"{day} gets a new document for: {', '.join(new)}. {refused}"
+            return Finding("probe", "warning", sentence)
+        in_place = sorted(
+            media for media, facts in found.media.items() if facts["replace"] == "in_place"
+        )
+        if in_place:
+            return Finding("probe", "ok", f"{day} replaces in place: {', '.join(in_place)}.")
+        return Finding("probe", "warning", f"{day} was not seen to replace a file.")
 
     def _check_answers(self, client: IpernityClient, token: Token) -> Finding:
         try:

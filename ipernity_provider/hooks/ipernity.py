@@ -37,7 +37,7 @@ class IpernityHook(BaseHook):
     :param ipernity_conn_id: the connection: password = API secret, extra = ``api_key``, ``auth``
         (``signature`` or ``oauth``), ``token``, ``token_secret``, ``lg``, ``verify``, ``proxy``,
         ``connect_timeout``, ``timeout``, ``upload_timeout``, ``stall_timeout``, ``upload_roots``,
-        ``media_hosts``, ``check_account``, ``resend_grace``; host = another address of the service,
+        ``media_hosts``, ``check_account``, ``resend_grace``, ``findings``; host = another address of the service,
         such as the sandbox's.
     """
 
@@ -225,10 +225,12 @@ class IpernityHook(BaseHook):
 
         settings = self.settings
         facts = {"check_account": settings.check_account, "resend_grace": settings.resend_grace}
+        found = settings.findings
         return ReplaceOptions(
             **{**facts, **options},
             backup_to=as_folder(backup_to, file_conn_id) if backup_to else None,
             upload_roots=settings.upload_roots,
+            makes_new_document=found.makes_new_document if found else frozenset(),
         )
 
     def test_connection(self) -> tuple[bool, str]:

@@ -108,6 +108,13 @@ def check_before_sending(
         )
     if decide_unchanged(file, shown, options):
         return Preflight(document, shown, file, unchanged=True)
+    if document.media in options.makes_new_document and options.on_new_document == "fail":
+        raise Refused(
+            f"This account gets a new document for a {document.media}, as `airflow ipernity probe`"
+            f" found: document {document.doc_id} would keep its file. Nothing was sent. Say in"
+            " on_new_document what to do with a new document, or probe again with --store if the"
+            " service has changed."
+        )
     if account:
         account.require_possible(document, file)
     elif options.check_account:

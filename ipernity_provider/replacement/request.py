@@ -70,6 +70,8 @@ class ReplaceOptions:
         early.
     :param on_new_document: ``fail``, or ``keep`` a document that the service created instead of
         replacing.
+    :param makes_new_document: media classes of which this account is known to get a new document;
+        with ``on_new_document="fail"`` these are refused before anything is sent.
     :param on_uncertain: ``fail``, or ``send`` (perhaps a second time) if the service does not show
         whether an earlier upload arrived.
     :param resend_grace: seconds that an upload without an answer has to show up before it counts as
@@ -90,6 +92,7 @@ class ReplaceOptions:
     proof: Proof = "best"
     proof_seconds: float = 15.0
     on_new_document: OnNewDocument = "fail"
+    makes_new_document: frozenset[str] = frozenset()
     on_uncertain: OnUncertain = "fail"
     resend_grace: float = RESEND_GRACE
     check_account: bool = True

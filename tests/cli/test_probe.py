@@ -1,0 +1,209 @@
+"""``airflow ipernity probe`` as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ipernity_provider.__main__ import main
+from scripts.rig import connection_json, migrate
+from tests.cli.commandline import COMMAND, assert_no_secret, assert_one_line, environment, run
+from tests.conftest import Connect, Service
+from tests.probe.support import own_documents
+from tests.probe.test_probing import SEEDS
+from tests.replacement.test_new_document_known import findings
+
+DELETE = {"doc": "delete"}
+
+
+def of_sandbox(service: Service, home: Path) -> dict[str, str]:
+    return environment(home, AIRFLOW_CONN_IPERNITY_DEFAULT=connection_json(service.url))
+
+
+def test_the_table_is_for_a_person_and_the_file_for_the_sandbox(
+    service: Service, tmp_path: Path
+) -> None:
+    service.set(permissions=DELETE, replace_mode="new_document", processing_seconds=0)
+    file = tmp_path / "findings.json"
+    done = run(
+        of_sandbox(service, tmp_path), "probe", "--yes", "--media", "photo", "--save", str(file)
+    )
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "  replacing                   makes a new document; the old one stays as it is" in lines
+    assert "Replacing makes a new document of: photo." in done.stdout
+    assert "Deleting document" in done.stderr
+    assert_no_secret(done.stdout + done.stderr + file.read_text())
+    assert json.loads(file.read_text())["media"]["photo"]["replace"] == "new_document"
+    assert own_documents(service) == SEEDS
+    assert list((tmp_path / "ipernity").glob("*.json")) == []
+
+
+def test_findings_can_be_had_as_json_and_documents_stay_without_the_permission_to_delete(
+    service: Service, tmp_path: Path
+) -> None:
+    service.set(processing_seconds=0)
+    env = of_sandbox(service, tmp_path)
+    done = run(env, "probe", "--yes", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["facts"]["doc_permission"] == "write"
+    (made,) = own_documents(service) - SEEDS
+    assert (
+        f"document {made} ({service.url}/doc/1234/{made}): the token may not delete" in done.stderr
+    )
+    service.set(permissions=DELETE)
+    again = run(env, "probe", "--clean-up", "--yes")
+    assert again.returncode == 0, again.stderr
+    assert own_documents(service) == SEEDS
+    nothing = run(env, "probe", "--clean-up", "--yes")
+    assert (nothing.returncode, nothing.stderr) == (
+        0,
+        "No earlier probe of this connection has left anything.\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "sentence"),
+    [
+        ((), 2, "There is no terminal to ask at"),
+        (("--media", "photo,film"), 2, "not a list of these: photo, audio, video, document"),
+        (("--media", ""), 2, "not a list of these"),
+        (("--timeout", "0"), 2, "--timeout must be above 0"),
+        (("--conn-id", "nobody"), 2, "'nobody' is not"),
+        (("--yes", "--store"), 2, "does not come from Airflow's database"),
+    ],
+)
+def test_what_cannot_start_is_said_before_anything_is_sent(
+    service: Service, migrated: Path, options: tuple[str, ...], code: int, sentence: str
+) -> None:
+    done = run(of_sandbox(service, migrated), "probe", *options)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert sentence in done.stderr
+    assert_one_line(done.stderr.splitlines(keepends=True)[-1])
+    assert service.ledger() == []
+
+
+def test_a_token_that_may_not_write_is_one_line(service: Service, tmp_path: Path) -> None:
+    service.set(permissions={"doc": "read"})
+    done = run(of_sandbox(service, tmp_path), "probe", "--yes")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "The token allows doc: read, but the probe sends files" in done.stderr
+    assert "Nothing was sent." in done.stderr
+
+
+@pytest.fixture(scope="module")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("home")
+    migrate(environment(home))
+    return home
+
+
+def start(service: Service, home: Path) -> tuple[subprocess.Popen[bytes], Callable[[str], str]]:
+    """Run the probe at a terminal; return it, and a function that reads until a text appears."""
+    terminal, end = pty.openpty()
+    process = subprocess.Popen(
+        [*COMMAND, "probe", "--timeout", "5"],
+        env=of_sandbox(service, home),
+        stdin=end,
+        stdout=end,
+        stderr=end,
+        start_new_session=True,
+    )
+    os.close(end)
+    shown = ""
+
+    def read_until(text: str) -> str:
+        nonlocal shown
+        while text not in shown:
+            shown += os.read(terminal, 4096).decode()
+        if text.endswith("[y/N]"):
+            os.write(terminal, b"y\n")
+        return shown
+
+    return process, read_until
+
+
+def test_it_explains_and_asks_first_and_ctrl_c_cleans_up(service: Service, tmp_path: Path) -> None:
+    service.set(permissions=DELETE, processing_seconds=1)
+    process, read_until = start(service, tmp_path)
+    shown = read_until("Probe this account? [y/N]")
+    assert "with the account of Superman" in shown
+    assert "At the end it deletes what it made." in shown
+    assert service.ledger() == []
+    read_until("replacing it by")
+    process.send_signal(signal.SIGINT)
+    read_until("Interrupted.")
+    assert process.wait(30) == 130
+    assert own_documents(service) == SEEDS
+    assert list((tmp_path / "ipernity").glob("*.json")) == []
+
+
+def test_a_killed_probe_is_cleaned_up_by_the_next_start(service: Service, tmp_path: Path) -> None:
+    service.set(permissions=DELETE, processing_seconds=0.2, replace_mode="new_document")
+    process, read_until = start(service, tmp_path)
+    read_until("Probe this account? [y/N]")
+    read_until("async=0")
+    process.kill()
+    process.wait()
+    assert len(own_documents(service) - SEEDS) >= 2
+    process, read_until = start(service, tmp_path)
+    shown = read_until("Look for them and delete them? [y/N]")
+    assert "An earlier probe may have left" in shown
+    read_until("Probe this account? [y/N]")
+    assert own_documents(service) == SEEDS
+    read_until("replacing it by")
+    process.kill()
+    process.wait()
+
+
+def test_findings_are_stored_and_read_again(
+    service: Service, tmp_path: Path, migrated: Path
+) -> None:
+    service.set(permissions=DELETE, processing_seconds=0, replace_mode="new_document")
+    env = environment(migrated)
+    added = subprocess.run(
+        ["airflow", "connections", "add", "probed", "--conn-json", connection_json(service.url)],
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert added.returncode == 0, added.stderr
+    before = run(env, "check", "--conn-id", "probed")
+    assert "It is not known whether this account replaces files in place" in before.stdout
+    done = run(env, "probe", "--conn-id", "probed", "--yes", "--store")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.endswith("The findings are stored in the connection 'probed'.\n")
+    after = run(env, "check", "--conn-id", "probed")
+    assert after.returncode == 0, after.stdout + after.stderr
+    assert "gets a new document for: photo" in after.stdout
+    again = run(env, "probe", "--conn-id", "probed", "--yes", "--json")
+    assert json.loads(again.stdout)["media"]["photo"]["replace"] == "new_document"
+
+
+@pytest.mark.parametrize(
+    ("replacing", "status", "words"),
+    [
+        ("in_place", "ok", "replaces in place: photo"),
+        ("new_document", "warning", "gets a new document for: photo"),
+        ("refused:6", "warning", "was not seen to replace a file"),
+    ],
+)
+def test_check_says_what_was_found(
+    connect: Connect, capsys: pytest.CaptureFixture[str], replacing: str, status: str, words: str
+) -> None:
+    connect(findings=findings(replacing))
+    main(["check", "--json"])
+    checks: list[dict[str, Any]] = json.loads(capsys.readouterr().out)["checks"]
+    assert checks[-1]["check"] == "probe"
+    assert checks[-1]["status"] == status
+    assert words in checks[-1]["sentence"]
