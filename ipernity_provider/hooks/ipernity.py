@@ -37,8 +37,8 @@ class IpernityHook(BaseHook):
     :param ipernity_conn_id: the connection: password = API secret, extra = ``api_key``, ``auth``
         (``signature`` or ``oauth``), ``token``, ``token_secret``, ``lg``, ``verify``, ``proxy``,
         ``connect_timeout``, ``timeout``, ``upload_timeout``, ``stall_timeout``, ``upload_roots``,
-        ``media_hosts``, ``check_account``, ``resend_grace``, ``findings``; host = another address of the service,
-        such as the sandbox's.
+        ``media_hosts``, ``check_account``, ``resend_grace``, ``findings``; host =
+        another address of the service, such as the sandbox's.
     """
 
     conn_name_attr = "ipernity_conn_id"

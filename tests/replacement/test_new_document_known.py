@@ -26,7 +26,7 @@ def test_a_file_is_refused_before_it_is_sent(
 ) -> None:
     service.set(replace_mode="new_document")
     hook = IpernityHook(connect(findings=findings()))
-    with pytest.raises(Refused, match="new document for a photo.*Nothing was sent"):
+    with pytest.raises(Refused, match=r"new document for a photo.*Nothing was sent"):
         hook.replace_file(BOAT, picture)
     with pytest.raises(Refused, match="new document for a photo"):
         hook.replace_file(BOAT, picture, dry_run=True)
@@ -54,7 +54,7 @@ def test_other_findings_refuse_nothing(
 
 
 def test_a_caller_cannot_claim_findings(connect: Connect, picture: Path) -> None:
-    with pytest.raises(Exception, match="no parameter makes_new_document"):
+    with pytest.raises(TypeError, match="makes_new_document"):
         IpernityHook(connect()).replace_file(BOAT, picture, makes_new_document={"photo"})
 
 
