@@ -218,7 +218,7 @@ def test_a_probe_leaves_no_secret_behind(service: Service, tmp_path: Path) -> No
         texts.append(record.read_text())
         saved = tmp_path / f"findings-{auth}.json"
         done = subprocess.run(
-            [*probe, "--json", "--timeout", "10", "--save", str(saved)],
+            [*probe, "--timeout", "10", "--save", str(saved)],
             env=env,
             capture_output=True,
             text=True,
@@ -226,7 +226,7 @@ def test_a_probe_leaves_no_secret_behind(service: Service, tmp_path: Path) -> No
         )
         # The upload of the killed probe may not have arrived, and may still show up.
         assert done.returncode in {0, 1}, done.stderr
-        assert json.loads(done.stdout) == json.loads(saved.read_text())
+        assert json.loads(saved.read_text())["media"]["photo"]["replace"] == "new_document"
         texts += [done.stdout, done.stderr]
     texts += [
         file.read_bytes().decode(errors="replace") for file in tmp_path.rglob("*") if file.is_file()
