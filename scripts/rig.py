@@ -102,13 +102,14 @@ def airflow_env(
 
 @contextmanager
 def session_of(
-    command: list[str], env: Mapping[str, str], log: Path
+    command: list[str], env: Mapping[str, str], log: Path, cwd: Path | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A server in a process session of its own; at the end nothing of that session is left."""
     with log.open("ab") as out:
         server = subprocess.Popen(
             command,
             env=dict(env),
+            cwd=cwd,
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=out,
@@ -123,7 +124,7 @@ def session_of(
 def _end_session(server: subprocess.Popen[bytes]) -> None:
     # Airflow ends its children on SIGINT only; what it forgets is ended by its session.
     for how, seconds in ((signal.SIGINT, 5.0), (signal.SIGTERM, 3.0), (signal.SIGKILL, 5.0)):
-        pids = _pids_of_session(server.pid) if how != signal.SIGINT else [server.pid]
+        pids = pids_of_session(server.pid) if how != signal.SIGINT else [server.pid]
         for pid in pids:
             try:
                 os.kill(pid, how)
@@ -132,12 +133,12 @@ def _end_session(server: subprocess.Popen[bytes]) -> None:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             server.poll()
-            if not _pids_of_session(server.pid):
+            if not pids_of_session(server.pid):
                 return
             time.sleep(0.05)
 
 
-def _pids_of_session(leader: int) -> list[int]:
+def pids_of_session(leader: int) -> list[int]:
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:

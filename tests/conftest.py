@@ -30,9 +30,11 @@ CREDENTIALS: dict[str, dict[str, Any]] = {
 
 
 class OneAirflow(LoadScopeScheduling):  # type: ignore[misc]
-    """All end-to-end tests in one of pytest's processes, for they share an Airflow."""
+    """All tests that share an Airflow in one of pytest's processes; the cluster is another one."""
 
     def _split_scope(self, nodeid: str) -> str:
+        if nodeid.startswith("tests/e2e/cluster/"):
+            return "cluster"
         return "end to end" if nodeid.startswith("tests/e2e/") else nodeid
 
 

@@ -95,11 +95,11 @@ class Bucket:
 
 
 @contextmanager
-def running_storage(folder: Path) -> Iterator[Storage]:
+def running_storage(folder: Path, host: str = "127.0.0.1") -> Iterator[Storage]:
     """A moto server in a process of its own that checks signatures and rights."""
     port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    url = f"http://{host}:{port}"
+    command = [sys.executable, "-m", "moto.server", "-H", host, "-p", str(port)]
     with session_of(command, {}, folder / "moto.log"):
         wait_for("moto", lambda: _answers(url), 30, every=0.1)
         everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
