@@ -33,6 +33,7 @@ DAGS = (
     "batch",
     "quota",
     "tickets",
+    "two_writers",
 )
 
 
