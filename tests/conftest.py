@@ -29,13 +29,21 @@ CREDENTIALS: dict[str, dict[str, Any]] = {
 }
 
 
-class OneAirflow(LoadScopeScheduling):  # type: ignore[misc]
-    """All tests that share an Airflow in one of pytest's processes; the cluster is another one."""
+#: These have Airflows of their own.
+_ALONE = ("commands", "dags_test", "example_defaults")
+
+
+class SharedAirflow(LoadScopeScheduling):  # type: ignore[misc]
+    """All tests that share an Airflow in one of pytest's processes.
+
+    Those of the browser and of the cluster are apart, so that two processes have enough to do.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
-        if nodeid.startswith("tests/e2e/cluster/"):
-            return "cluster"
-        return "end to end" if nodeid.startswith("tests/e2e/") else nodeid
+        folder, _, file = nodeid.partition("::")[0].rpartition("/")
+        if folder == "tests/e2e" and file.removeprefix("test_").removesuffix(".py") in _ALONE:
+            return file
+        return folder if folder.startswith("tests/e2e") else nodeid
 
 
 #: What a test needs by its folder, where neither a marker of its own nor its fixtures say so.
@@ -59,8 +67,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(_LEVELS.get(folder, "socket" if sockets else "unit"))
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneAirflow:
-    return OneAirflow(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SharedAirflow:
+    return SharedAirflow(config, log)
 
 
 @dataclass(frozen=True)
