@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -23,10 +21,9 @@ from tests.e2e.cluster.machines import (
     TRIGGERERS,
     WORKERS,
     Cluster,
-    as_postgres,
-    postgres_programs,
 )
 from tests.e2e.cluster.network import Network, network_of
+from tests.e2e.cluster.postgres import new_database, postgres_programs
 from tests.object_storage import Bucket, running_storage
 
 DAGS = ("waits_in_worker", "waits_in_triggerer", "batch", "batch_in_triggerer")
@@ -74,7 +71,10 @@ def cluster_service(
 
 @pytest.fixture(scope="session")
 def lab(
-    network: Network, cluster_service: Service, tmp_path_factory: pytest.TempPathFactory
+    network: Network,
+    cluster_service: Service,
+    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest,
 ) -> Iterator[Lab]:
     folder = tmp_path_factory.mktemp("cluster")
     with ExitStack() as stack:
@@ -90,7 +90,11 @@ def lab(
             connection_json(cluster_service.url, resend_grace=RESEND_GRACE),
         )
         cluster.api.store_connection("media", storage.connection())
-        yield Lab(cluster, cluster_service, bucket, folder)
+        lab = Lab(cluster, cluster_service, bucket, folder)
+        yield lab
+        capture = request.config.pluginmanager.getplugin("capturemanager")
+        with capture.global_and_fixture_disabled():
+            lab.show_table()
 
 
 @pytest.fixture(autouse=True)
@@ -102,23 +106,6 @@ def steady(lab: Lab) -> None:
     lab.cluster.wait_for_api()
     lab.cluster.wait_for_workers(*WORKERS)
     lab.cluster.all_workers()
-
-
-def new_database() -> tempfile.TemporaryDirectory[str]:
-    """An empty PostgreSQL database in a folder that its user can enter, as below /tmp/pytest-*."""
-    folder = tempfile.TemporaryDirectory(prefix="ipernity-postgres-", ignore_cleanup_errors=True)
-    if os.geteuid() == 0:
-        shutil.chown(folder.name, "postgres", "postgres")
-    options = ["--auth=trust", "--no-sync", "--username=airflow", "--encoding=UTF8"]
-    subprocess.run(
-        as_postgres("initdb", "-D", folder.name, "--locale=C.UTF-8", *options),
-        check=True,
-        capture_output=True,
-        cwd="/",
-    )
-    with Path(folder.name, "pg_hba.conf").open("a") as rules:
-        rules.write("host all all 198.18.0.0/15 trust\n")
-    return folder
 
 
 def start(cluster: Cluster, folder: Path) -> None:

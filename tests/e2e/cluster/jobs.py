@@ -53,7 +53,7 @@ class Lab:
     service: Service
     bucket: Bucket
     folder: Path
-    #: Fault, moment, uploads, tries and seconds of each job that ended as it should.
+    #: Fault, moment, uploads, tries, and seconds from the fault to the end, of each job.
     table: list[tuple[str, str, int, int, float]] = field(default_factory=list)
     _number: int = 0
 
@@ -216,6 +216,11 @@ class Lab:
                     f" {uploads}, carried {carried}, wanted {job.wanted}\n{self.logs(job)}"
                 )
         assert not wrong, "\n".join(wrong)
+
+    def show_table(self) -> None:
+        print(f"\n{'fault':24}{'moment':16}{'uploads':>8}{'tries':>6}{'seconds':>9}")
+        for fault, moment, uploads, tries, seconds in self.table:
+            print(f"{fault:24}{moment:16}{uploads:8}{tries:6}{seconds:9.0f}")
 
     def logs(self, job: Job) -> str:
         """Return what all workers have logged of a job."""

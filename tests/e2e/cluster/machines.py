@@ -27,6 +27,7 @@ from scripts.rig import (
     wait_for,
 )
 from tests.e2e.cluster.network import Network
+from tests.e2e.cluster.postgres import as_postgres
 
 MACHINES = ("w1", "w2")
 WORKERS = ("worker1", "worker2")
@@ -39,13 +40,6 @@ LOST_AFTER = 20
 SECRET = "of-a-cluster-that-is-gone-when-its-tests-have-ended-0123456789-0123"
 # An address at which nothing listens: workers have no database.
 NO_DATABASE = "postgresql+psycopg2://nobody@127.0.0.1:1/none"
-
-
-def postgres_programs() -> Path | None:
-    """Return the folder of PostgreSQL's server programs, of the newest version that is here."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: path.parts[4])
-    in_path = shutil.which("initdb")
-    return found[-1].parent if found else (Path(in_path).resolve().parent if in_path else None)
 
 
 class Cluster:
@@ -272,15 +266,6 @@ class Cluster:
         if name in ("redis", "postgres"):
             return {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
         return self.airflow_env(home, has_database=name not in WORKERS)
-
-
-def as_postgres(program: str, *arguments: str) -> list[str]:
-    """Return a command of PostgreSQL, which does not run as root."""
-    command = [str(Path(postgres_programs() or "") / program), *arguments]
-    if os.geteuid():
-        return command
-    user = ["--reuid=postgres", "--regid=postgres", "--clear-groups"]
-    return ["setpriv", *user, *command]
 
 
 def _machine_of(name: str) -> str | None:
