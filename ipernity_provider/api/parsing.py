@@ -27,8 +27,11 @@ Payload = dict[str, Any]
 M = TypeVar("M")
 
 #: The longest reply that is read, as it travels and inflated. 100 documents with all extras take
-#: less than 1 MiB; decoded, the worst JSON takes 25 times its length.
-MAX_REPLY_BYTES = 4 << 20
+#: less, and hold about 15,000 values. Decoded, a small value takes up to 60 times its
+#: length, so the number of values is limited, too: a reply takes less than 16 MiB of memory.
+MAX_REPLY_BYTES = 1 << 20
+_MOST_VALUES = 40_000
+_SIGNS_OF_A_VALUE = ",[{"
 _LONGEST_XML = 64 << 10
 _LARGEST = 2**63
 _DIGITS = re.compile("[0-9]{1,20}")
@@ -47,6 +50,8 @@ def decode(body: bytes) -> Payload | None:
     text = body.decode("utf-8-sig", errors="replace")
     if text.lstrip().startswith("<"):
         return _decode_xml(text.strip()) if len(text) <= _LONGEST_XML else None
+    if sum(map(text.count, _SIGNS_OF_A_VALUE)) > _MOST_VALUES:
+        return None
     if "\\u" in text:
         text = _SURROGATES.sub(lambda found: r"\ufffd" if found[1] else found[0], text)
     try:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import gzip
 import json
 import os
-import resource
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ from ipernity_provider.api.errors import IpernityError
 from ipernity_provider.api.models import Document, Medias, Quota, Ticket, Token, Upload
 from tests.api.raw_server import is_one_line, speaking
 from tests.conftest import API_KEY, API_SECRET, OAUTH_SECRET, SECRETS, TOKEN
+from tests.memory import begin_measuring, peak_kib
 
 pytestmark = pytest.mark.socket
 
@@ -378,8 +378,8 @@ def test_whatever_is_answered_is_what_is_promised_or_an_error_of_this_package(
             assert isinstance(call(made["signature"], file), promised), name
             made["signature"].close()
         find(st.text(), bool)  # the first time, hypothesis makes its table of characters: 200 MiB
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        before = begin_measuring()
         check()
-        grown_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+        grown_kib = peak_kib() - before
     assert min(outcomes.values()) > EXAMPLES // 10, outcomes
     assert grown_kib < 200 << 10

@@ -26,6 +26,7 @@ from ipernity_provider.api.errors import (
     StaleSignature,
     TransientError,
 )
+from ipernity_provider.api.parsing import MAX_REPLY_BYTES
 from tests.api.raw_server import PAGE, RawServer, Speak, http, refusal, reply, speaking
 from tests.conftest import API_KEY, API_SECRET, BOAT, CREDENTIALS, SECRETS
 
@@ -253,16 +254,14 @@ def zipped(payload: bytes) -> bytes:
 
 
 MEASURE = """
-import resource, sys
+import sys
 from ipernity_provider.api.client import IpernityClient
 from ipernity_provider.api.errors import AnswerLost
-
-def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+from tests.memory import begin_measuring, peak_kib
 
 with IpernityClient("key", "secret", base_url=sys.argv[1], attempts=1) as client:
     assert client.echo() == "hello"  # pays for imports, buffers and the connection
-    before = peak()
+    before = begin_measuring()
     for _ in range(int(sys.argv[2])):
         try:
             client.get_document("5412")
@@ -270,8 +269,23 @@ with IpernityClient("key", "secret", base_url=sys.argv[1], attempts=1) as client
             pass
         else:
             raise SystemExit("no error")
-    print(peak() - before)
+    print(peak_kib() - before)
 """
+
+
+# The values that take most memory for their length, as many as are read and more.
+WIDEST = [
+    (value, count)
+    for value in (b"[]", b'{"a":1}', b'"ab"', b"1.5", b'{"\xe2\x98\x83":[{}]}')
+    for count in (9_900, 19_900, 39_900, 10**6)
+]
+
+
+def longest(value: bytes, count: int) -> bytes:
+    """An answer of that many values, as far as they fit."""
+    start, end = b'{"api": {"status": "ok"}, "doc": [', b"0]}"
+    fit = (MAX_REPLY_BYTES - len(start) - len(end)) // (len(value) + 1)
+    return start + (value + b",") * min(count, fit) + end
 
 
 def test_no_answer_takes_much_memory() -> None:
@@ -282,11 +296,11 @@ def test_no_answer_takes_much_memory() -> None:
         zipped(gzip.compress(bomb)),
         ENDLESS["a flood of body"],
         ENDLESS["a flood in one header"],
-        http(200, b"[" * (3 << 20)),
-        http(200, b'{"a":' * (1 << 19)),
-        http(200, b'{"api": {"status": "ok"}, "doc": [' + b"[]," * (1 << 20) + b"[]]}"),
-        http(200, b'{"api": ' + b"9" * (3 << 20) + b"}"),
-        http(200, b"<api>" + b"<a/>" * (1 << 19) + b"</api>"),
+        http(200, b"[" * (MAX_REPLY_BYTES - 1)),
+        http(200, b'{"a":' * (MAX_REPLY_BYTES // 5)),
+        *(http(200, longest(value, count)) for value, count in WIDEST),
+        http(200, b'{"api": ' + b"9" * (MAX_REPLY_BYTES - 99) + b"}"),
+        http(200, b"<api>" + b"<a/>" * (1 << 14) + b"</api>"),
     ]
 
     def speak(connection: socket.socket) -> None:
@@ -300,7 +314,7 @@ def test_no_answer_takes_much_memory() -> None:
         command = [sys.executable, "-c", MEASURE, server.url, str(len(answers) - 1)]
         grown_kib = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     assert len(server.requests) == len(answers)
-    assert grown_kib < 160 << 10
+    assert grown_kib < 16 << 10
 
 
 def test_a_compressed_answer_is_read() -> None:

@@ -147,16 +147,17 @@ def test_a_file_that_cannot_be_opened_is_not_taken_for_a_broken_connection(
 
 
 UPLOAD_AND_MEASURE = """
-import resource, sys
+import sys
 from pathlib import Path
 from ipernity_provider.api.client import IpernityClient
+from tests.memory import begin_measuring, peak_kib
 
 url, key, secret, token, small, big = sys.argv[1:]
 with IpernityClient(key, secret, token=token, base_url=url) as client:
     client.upload_file(Path(small))  # pays for imports, buffers and the connection
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = begin_measuring()
     client.upload_file(Path(big), before_last_block=lambda md5, size: None)
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+    print(peak_kib() - before)
 """
 
 

@@ -283,11 +283,12 @@ def test_an_object_that_vanishes_before_it_is_sent(
 
 
 REPLACE_AND_MEASURE = """
-import resource, sys
+import sys
 from ipernity_provider.api.client import IpernityClient
 from ipernity_provider.hooks.files import as_path
 from ipernity_provider.replacement.replace import replace_file
 from ipernity_provider.replacement.request import ReplaceOptions, ReplaceRequest
+from tests.memory import begin_measuring, peak_kib
 
 url, key, secret, token, doc_id = sys.argv[1:]
 with IpernityClient(key, secret, token=token, base_url=url) as client:
@@ -295,9 +296,10 @@ with IpernityClient(key, secret, token=token, base_url=url) as client:
         request = ReplaceRequest(doc_id=doc_id, file=as_path(f"s3://made@media/{name}"))
         result = replace_file(client, request, ReplaceOptions(poll_interval=0.2))
         assert result.outcome == "replaced", result
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    before = replaced("small.jpg")  # pays for imports, buffers and the connections
-    print(replaced("big.jpg") - before)
+    replaced("small.jpg")  # pays for imports, buffers and the connections
+    before = begin_measuring()
+    replaced("big.jpg")
+    print(peak_kib() - before)
 """
 
 

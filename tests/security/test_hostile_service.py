@@ -11,7 +11,6 @@ import json
 import math
 import os
 import re
-import resource
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +26,7 @@ from ipernity_provider.replacement.request import Result
 from tests.api.raw_server import http, is_one_line
 from tests.api.test_any_answer import SCALARS, answers, mutated, paths_of
 from tests.conftest import SECRETS
+from tests.memory import begin_measuring, peak_kib
 from tests.replacement.support import run
 from tests.security.hostile import MEDIA, NEW, ORIGINAL, Canary, HostileService
 
@@ -175,8 +175,8 @@ def test_whatever_the_service_answers_it_reaches_nothing_else(
             assert Path(found.backup).parent == backups
 
     find(st.text(), bool)  # the first time, hypothesis makes its table of characters: 200 MiB
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = begin_measuring()
     check()
-    grown_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    grown_kib = peak_kib() - before
     assert min(outcomes[name] for name in ("done", "failed", "kept")) > EXAMPLES // 20, outcomes
     assert grown_kib < 200 << 10
