@@ -42,11 +42,11 @@ def test_nobody_is_green_without_its_bytes_at_the_moment_of_proof(
     remote.set(processing_seconds=1.0)
     runs: list[dict[str, Any]] = []
     for number, doc_id in enumerate(documents):
-        for writer, colour in (("a", "#aa00"), ("b", "#00bb")):
+        for name, colour in (("a", "#aa00"), ("b", "#00bb")):
             runs.append(
                 {
                     "doc_id": doc_id,
-                    "file": str(draw(uploads / f"{writer}{number}.jpg", f"{colour}{number:02x}")),
+                    "file": str(draw(uploads / f"{name}{number}.jpg", f"{colour}{number:02x}")),
                     "meeting": str(tmp_path / doc_id),
                     "delay": round(chance.uniform(0.0, 3.0), 2),
                     "deferrable": deferrable,

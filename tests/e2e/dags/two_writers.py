@@ -51,7 +51,7 @@ def watch() -> list[str | None]:
     shown: list[str | None] = []
     get_document = IpernityClient.get_document
 
-    def watched(client: IpernityClient, doc_id: str | int) -> Any:
+    def watched(client: IpernityClient, doc_id: str) -> Any:
         document = get_document(client, doc_id)
         shown.append(document.md5)
         return document
