@@ -228,7 +228,7 @@ def _pause_before_next(
         if error.maybe_accepted or tries >= signatures:
             return None
         # Timestamps are whole seconds: the next second is a new chance.
-        return random.uniform(0.1, 1.1)  # noqa: S311 - not a secret
+        return random.uniform(0.1, 1.1)  # nosec B311  # noqa: S311 - not a secret
     asked = error.retry_after or 0.0
     worth_waiting = (
         isinstance(error, TransientError)
@@ -237,7 +237,8 @@ def _pause_before_next(
     )
     if not worth_waiting or tries >= attempts:
         return None
-    return max(asked, random.uniform(0.0, min(8.0, 2.0 ** (tries - 1))))  # noqa: S311 - not a secret
+    jitter = random.uniform(0.0, min(8.0, 2.0 ** (tries - 1)))  # nosec B311  # noqa: S311
+    return max(asked, jitter)
 
 
 def _redact(record: logging.LogRecord) -> bool:
