@@ -93,6 +93,10 @@ class Service:
     def calls(self) -> dict[str, int]:
         return dict(self._get("calls"))
 
+    def requests(self) -> list[dict[str, Any]]:
+        """The latest calls, with parameters and answers."""
+        return list(self._get("requests"))
+
     def tickets(self) -> list[dict[str, Any]]:
         return list(self._get("tickets"))
 

@@ -167,6 +167,9 @@ def test_no_secret_is_left_behind_by_runs_that_end_well_or_badly(
         assert any(place in name for name, _ in logs), f"nothing is at {place}"
     for run_id in (run, late):
         logs += shown(airflow, run_id)
+    requests_seen = json.dumps(remote.requests())
+    assert "signed" in requests_seen
+    logs.append(("the sandbox's log of requests", requests_seen))
     found = [
         (place, text[max(0, hit.start() - 60) : hit.end() + 40])
         for place, text in logs
