@@ -150,7 +150,7 @@ def test_a_connection_is_stored_once_and_renewed_with_overwrite(
     # Another process can read the secrets: the key that encrypts them was kept.
     get = ["airflow", "connections", "get", "ipernity_default", "--output", "json"]
     shown = subprocess.run(get, env=env, capture_output=True, text=True, timeout=60, check=True)
-    (row,) = json.loads(shown.stdout)
+    (row,) = json.loads(shown.stdout[shown.stdout.index("[{") :])
     connection = {**row, "extra": row["extra_dejson"]}
     service_client_works(service, json.dumps(connection))
     assert (connection["password"], connection["port"]) == (API_SECRET, "0")

@@ -38,7 +38,7 @@ def test_airflow_lists_it_once_with_its_app(tmp_path: Path, lazy: str) -> None:
     listed = subprocess.run(
         ["airflow", "plugins", "-o", "json"], env=env, capture_output=True, text=True, check=True
     )
-    start = listed.stdout.index("[")
+    start = listed.stdout.index("[{")  # log lines may come first
     (plugin,) = [one for one in json.loads(listed.stdout[start:]) if one["name"] == "ipernity"]
     assert "airflow-provider-ipernity" in plugin["source"]
     assert "ipernity replacements" in str(plugin["fastapi_apps"])
