@@ -88,6 +88,8 @@ class Cluster:
     def kill(self, *names: str) -> None:
         """End all processes of programs at once, as when their machines lose power."""
         for name in names:
+            # Stopped, it starts no more processes while they are counted.
+            self.signal(name, signal.SIGSTOP)
             _kill(_family(self._sessions[name].pid))
             self._sessions[name].wait()
 

@@ -50,7 +50,7 @@ def test_a_rolling_update(lab: Lab) -> None:
 
 
 def test_a_killed_task(lab: Lab) -> None:
-    jobs = [*lab.start_at_each_moment(), *lab.start_batches("worker1")]
+    jobs = [*lab.start_at_each_moment(processing=40), *lab.start_batches("worker1")]
     at = time.monotonic()
     for job in jobs:
         os.kill(lab.task(job)["pid"], signal.SIGKILL)
@@ -61,7 +61,7 @@ def test_a_partition(lab: Lab) -> None:
     if not lab.cluster.network.namespaces:
         pytest.skip("no network namespaces here: no machine can be cut off")
     lab.cluster.only_worker("worker1")
-    jobs = [*lab.start_at_each_moment(), *lab.start_batches("worker1")]
+    jobs = [*lab.start_at_each_moment(processing=40), *lab.start_batches("worker1")]
     at = time.monotonic()
     lab.cluster.network.cut("w1")
     try:

@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.celery, pytest.mark.timeout(600)]
 
 
 def test_messages_that_come_twice_and_messages_that_are_lost(lab: Lab) -> None:
-    jobs = [*lab.start_at_each_moment(held=40, processing=40), *lab.start_batches("worker1")]
+    jobs = [*lab.start_at_each_moment(held=30, processing=30), *lab.start_batches("worker1")]
     assert lab.cluster.redeliver() >= len(jobs)
     # A batch may have ended by the time that its message is taken.
     wait_for("refusals", lambda: lab.cluster.refused_redeliveries() >= len(jobs) - 1, 60)
@@ -58,7 +58,7 @@ def test_one_and_then_all_triggerers_lost(lab: Lab) -> None:
     # A batch waits for its first upload in the worker, and for all others in the triggerer.
     batch = lab.start_batch("deferred batch", lab.make_documents(ROWS), "batch_in_triggerer")
     wait_for("the first of the batch", lambda: lab.accepted(*batch.wanted), 60, every=0.1)
-    lab.service.set(processing_seconds=60)
+    lab.service.set(processing_seconds=45)
     jobs = [batch]
     jobs += [
         lab.start("deferred", doc_id, "waits_in_triggerer") for doc_id in lab.make_documents(4)
