@@ -55,6 +55,16 @@ def get_provider_info() -> dict[str, Any]:
                 ],
             }
         ],
+        "asset-uris": [
+            {
+                "schemes": ["ipernity"],
+                "handler": "ipernity_provider.assets.ipernity.sanitize_uri",
+                "factory": "ipernity_provider.assets.ipernity.create_asset",
+                "to_openlineage_converter": (
+                    "ipernity_provider.assets.ipernity.convert_asset_to_openlineage"
+                ),
+            }
+        ],
         "cli": ["ipernity_provider.cli.definition.get_ipernity_cli_commands"],
         "config": {
             "ipernity": {
@@ -84,7 +94,11 @@ def get_provider_info() -> dict[str, Any]:
                 },
             }
         },
-        "extra-links": ["ipernity_provider.links.ipernity.DocumentLink"],
+        "extra-links": [
+            "ipernity_provider.links.ipernity.DocumentLink",
+            "ipernity_provider.links.ipernity.NewDocumentLink",
+            "ipernity_provider.links.ipernity.ReportLink",
+        ],
         "connection-types": [
             {
                 "connection-type": "ipernity",

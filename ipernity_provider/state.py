@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from ipernity_provider.airflow_compat import NEVER_EXPIRE
 from ipernity_provider.bulk.journal import BulkJournal, JournalLost
 from ipernity_provider.bulk.rows import Row
-from ipernity_provider.replacement.errors import UploadAborted
+from ipernity_provider.replacement.errors import Refused, UploadAborted
 from ipernity_provider.replacement.record import Journal, MemoryJournal, UploadRecord
 from ipernity_provider.replacement.request import Intent
 
@@ -27,16 +27,18 @@ _ROWS_PER_PAGE = 32
 _NO_STORE = "This Airflow has no task state store (3.3 has): a retry can only ask the service."
 
 
-def journal_of(context: Context) -> Journal:
+def journal_of(context: Context, doc_id: str | None = None) -> Journal:
     """Return the task's journal: it survives retries, killed workers, and clearing the task.
 
     Before Airflow 3.3 there is none; the questions to the service still guard a retry.
+
+    :param doc_id: of a document with a record of its own, where a task replaces several by itself.
     """
     store = cast("dict[str, Any]", context).get("task_state_store")
     if store is None:
         log.info(_NO_STORE)
         return MemoryJournal()
-    return TaskStateJournal(store)
+    return TaskStateJournal(store, f"{_KEY}_{doc_id}" if doc_id else _KEY)
 
 
 def bulk_journal_of(context: Context) -> BulkJournal:
@@ -46,6 +48,19 @@ def bulk_journal_of(context: Context) -> BulkJournal:
         log.info(_NO_STORE)
         return BulkJournal()
     return TaskStateBulkJournal(store)
+
+
+def require_known_past(context: Context, journal: BulkJournal) -> None:
+    """Require that it is known what earlier tries of the task have sent.
+
+    :raises Refused: this is a retry, and there is no journal.
+    """
+    if not journal.durable and getattr(context["ti"], "try_number", 1) > 1:
+        raise Refused(
+            "Before Airflow 3.3 it is not known what an earlier try has sent. Nothing was sent."
+            " Look at its report, then start a new run, which leaves alone documents that carry"
+            " their files."
+        )
 
 
 def intent_of(context: Context) -> Intent:
@@ -76,16 +91,17 @@ class TaskStateJournal:
     """Keeps the record under one key, for as long as the task instance exists."""
 
     store: Any
+    key: str = _KEY
 
     def read(self) -> UploadRecord | None:
-        stored = self.store.get(_KEY)
+        stored = self.store.get(self.key)
         return UploadRecord.from_json(stored) if stored else None
 
     def write(self, record: UploadRecord) -> None:
-        self.store.set(_KEY, asdict(record), retention=NEVER_EXPIRE)
+        self.store.set(self.key, asdict(record), retention=NEVER_EXPIRE)
 
     def delete(self) -> None:
-        self.store.delete(_KEY)
+        self.store.delete(self.key)
 
 
 @dataclass

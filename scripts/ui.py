@@ -53,6 +53,7 @@ def prepare(folder: Path, sandbox: str) -> None:
     """
     (folder / "backups").mkdir(parents=True)
     draw_picture(folder / "boat.jpg")
+    draw_picture(folder / "chart.png")
     for name in NEW_FILES.values():
         picture = ImageOps.mirror(PICTURES[Path(name).stem]())
         words = f"Replaced by Airflow, {time.strftime('%Y-%m-%d %H:%M:%S')}"

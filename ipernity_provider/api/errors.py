@@ -34,6 +34,8 @@ class IpernityError(Exception):
     #: to act).
     kind: ClassVar[ErrorKind] = "permanent"
     maybe_accepted: bool = False
+    #: The page of the document that it is about, where that is known.
+    url: str | None = None
 
     def __init__(
         self,

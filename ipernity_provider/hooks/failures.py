@@ -51,7 +51,7 @@ def readable_failures(
     try:
         yield
     except (IpernityError, Cancelled, AirflowSensorTimeout, AirflowTaskTimeout) as error:
-        context = context or _current_context()
+        context = context or current_context()
         if context is not None and not hasattr(error, _LOGGED):
             _log_failure(log or logging.getLogger(__name__), context, error, skips=skips)
             if xcoms:
@@ -102,7 +102,8 @@ def _restore(
     return as_final(error)
 
 
-def _current_context() -> Context | None:
+def current_context() -> Context | None:
+    """Return the context of the task that is running; None outside of one."""
     from airflow.sdk import get_current_context
 
     try:

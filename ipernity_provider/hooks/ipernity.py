@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import fields
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,22 +15,21 @@ if TYPE_CHECKING:
     from ipernity_provider.api.listing import OnPage
     from ipernity_provider.api.models import Document, MediaClass, Ticket
     from ipernity_provider.api.transport import Param
+    from ipernity_provider.bulk.scheduler import OnError
     from ipernity_provider.hooks.connection import ConnectionSettings
     from ipernity_provider.hooks.parameters import Seconds
     from ipernity_provider.replacement.request import ReplaceOptions
 
 _TEST_SECONDS = 9.5
-_FLAGS = frozenset({"asynchronous", "check_account", "dry_run"})
-_DURATIONS = frozenset({"poll_interval", "proof_seconds", "resend_grace", "timeout"})
 _TOLD_BY_TEST = {"token", "permission", "account", "quota"}
 
 
 class IpernityHook(BaseHook):
     """Signed calls to ipernity.com with the settings of an Airflow connection.
 
-    In a task, ``call``, ``check_tickets`` and ``replace_file`` write an error to its log in short
-    lines, and one that no retry can mend ends the task at once. It still is an ``IpernityError``
-    that can be caught. A client from ``get_conn`` raises plain errors;
+    In a task, ``call``, ``check_tickets``, ``replace_file`` and ``replace_files`` write an error to
+    its log in short lines, and one that no retry can mend ends the task at once. It still is an
+    ``IpernityError`` that can be caught. A client from ``get_conn`` raises plain errors;
     :func:`~ipernity_provider.hooks.failures.readable_failures` around its calls does the same.
 
     :param ipernity_conn_id: the connection: password = API secret, extra = ``api_key``, ``auth``
@@ -156,14 +154,15 @@ class IpernityHook(BaseHook):
         *,
         filename: str | None = None,
         file_conn_id: str | None = None,
+        journal: bool = True,
         poll_interval: Seconds = 30.0,
         timeout: Seconds = 3600.0,
         **options: Any,
     ) -> dict[str, Any]:
         """Replace a document's file, wait and verify; for ``@task`` functions.
 
-        :class:`~ipernity_provider.operators.ipernity.ReplaceFileOperator` does the same and also
-        remembers across retries what it has sent.
+        In a task it remembers across retries what it has sent, as
+        :class:`~ipernity_provider.operators.ipernity.ReplaceFileOperator` does.
 
         :param doc_id: the document's number, or the address of its page.
         :param file: a local path, a URI (``file://``, ``s3://``, ``gs://``, ``abfs://``), or an
@@ -171,6 +170,9 @@ class IpernityHook(BaseHook):
         :param filename: the name that the service is told; the file's own by default.
         :param file_conn_id: the connection to the storage of ``file`` and ``backup_to``, where
             their URIs name none.
+        :param journal: whether to use the task's journal, one record for each document: a retry
+            then does not send again what an earlier try has sent. Needs Airflow 3.3; without it a
+            retry can only ask the service. Outside of a task there is none.
         :param poll_interval: longest pause between two looks at the ticket, in seconds or as
             timedelta.
         :param timeout: how long to wait for the service to process the file, in seconds or as
@@ -180,33 +182,49 @@ class IpernityHook(BaseHook):
         :return: the result as a dict: ``outcome``, ``doc_id``, ``ticket``, ``md5``, ``proof``, ...
         :raises ParameterError: a flag is not a bool, or a duration is not one.
         """
-        from ipernity_provider.hooks.failures import readable_failures
-        from ipernity_provider.hooks.files import as_filename, as_path
-        from ipernity_provider.hooks.parameters import ParameterError, require_flag, require_seconds
-        from ipernity_provider.replacement.progress import ProgressLog
-        from ipernity_provider.replacement.replace import replace_file
-        from ipernity_provider.replacement.request import ReplaceOptions, ReplaceRequest
+        from ipernity_provider.hooks.replacing import replace_file
 
-        with readable_failures(self.log), self.get_conn() as client:
-            options |= {"poll_interval": poll_interval, "timeout": timeout}
-            known = {field.name for field in fields(ReplaceOptions)} - {"upload_roots"}
-            if unknown := sorted(options.keys() - known):
-                raise ParameterError(
-                    f"There is no parameter {', '.join(unknown)}. Nothing was sent."
-                )
-            for name in options.keys() & _FLAGS:
-                options[name] = require_flag(name, options[name])
-            for name in options.keys() & _DURATIONS:
-                positive = name == "poll_interval"
-                options[name] = require_seconds(name, options[name], positive=positive)
-            request = ReplaceRequest(
-                doc_id=doc_id,
-                file=as_path(file, file_conn_id),
-                filename=as_filename(filename),
-                base_url=self.settings.base_url,
-            )
-            how = self.replace_options(file_conn_id, **options)
-            return replace_file(client, request, how, progress=ProgressLog()).as_dict()
+        options |= {"poll_interval": poll_interval, "timeout": timeout}
+        return replace_file(
+            self, doc_id, file, filename, file_conn_id, options=options, journal=journal
+        )
+
+    def replace_files(
+        self,
+        manifest: Any,
+        *,
+        on_error: OnError = "stop",
+        max_parallel_uploads: int = 2,
+        report_to: Any = None,
+        file_conn_id: str | None = None,
+        journal: bool = True,
+        poll_interval: Seconds = 30.0,
+        timeout: Seconds = 3600.0,
+        **options: Any,
+    ) -> dict[str, Any]:
+        """Replace the files behind many documents, and wait; for ``@task`` functions.
+
+        The parameters are those of
+        :class:`~ipernity_provider.operators.ipernity.ReplaceFilesOperator`, ``journal`` and
+        ``options`` those of :meth:`replace_file`. A task has one journal for this: call it once.
+
+        :return: the summary: ``total``, how many came to what, ``bytes_sent``, ``report``.
+        :raises BulkFailed: some rows were not replaced.
+        :raises ParameterError: a flag is not a bool, or a number is not one.
+        """
+        from ipernity_provider.hooks.replacing import replace_files
+
+        options |= {"poll_interval": poll_interval, "timeout": timeout}
+        return replace_files(
+            self,
+            manifest,
+            report_to,
+            file_conn_id,
+            on_error=on_error,
+            max_parallel_uploads=max_parallel_uploads,
+            options=options,
+            journal=journal,
+        )
 
     def replace_options(
         self, file_conn_id: str | None = None, *, backup_to: Any = None, **options: Any

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +12,7 @@ from ipernity_provider.api.errors import SourceUnreadable
 from ipernity_provider.bulk.manifest import ManifestLine, kind_of, read_list, read_text
 from ipernity_provider.files.errors import file_error
 from ipernity_provider.files.paths import ReadableFile
-from ipernity_provider.hooks.files import as_path
+from ipernity_provider.hooks.files import as_path, is_one_of
 from ipernity_provider.replacement.errors import Refused
 from ipernity_provider.text import display
 
@@ -42,6 +42,22 @@ def read_manifest(
         kind_of_error = Refused if fault.permanent else SourceUnreadable
         raise kind_of_error(f"The manifest {fault} Nothing was sent.") from None
     return read_text(data, kind, path.name, partial(_locate_beside, path.parent), base_url)
+
+
+def require_report_elsewhere(
+    report_to: Any, conn_id: str | None, manifest: Any, lines: Iterable[ManifestLine]
+) -> None:
+    """Require that a report does not overwrite the manifest or one of its files.
+
+    :raises Refused: it would.
+    """
+    place = display(str(report_to).strip()) if report_to else ""
+    read = {line.file for line in lines} | {str(manifest)}
+    if place and (place in read or is_one_of(as_path(report_to, conn_id), read)):
+        raise Refused(
+            f"report_to is {place}, which would overwrite the manifest or one of its files."
+            " Nothing was sent."
+        )
 
 
 def _locate_beside(folder: Any, text: str) -> str:

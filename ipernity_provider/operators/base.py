@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +23,10 @@ from ipernity_provider.hooks.parameters import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from airflow.sdk import ObjectStoragePath, XComArg
+    from airflow.providers.openlineage.extractors import OperatorLineage
+    from airflow.sdk import Context, ObjectStoragePath, XComArg
 
+    from ipernity_provider.assets.changes import Change
     from ipernity_provider.replacement.request import (
         IfUnchanged,
         OnNewDocument,
@@ -138,6 +140,32 @@ class ReplacingOperator(BaseOperator):
             timeout=self.timeout,
             **{name: getattr(self, name) for name in _CHOICES},
         )
+
+    def changes(self) -> list[Change]:
+        """Return the documents that the task has changed so far."""
+        raise NotImplementedError
+
+    def publish(self, context: Context, summary: Callable[[list[Change]], dict[str, Any]]) -> None:
+        """Send the asset events that are due, and report lineage, once the task is done.
+
+        :param summary: makes the extra of assets that are not documents.
+        """
+        from ipernity_provider.assets.events import send_events
+        from ipernity_provider.assets.lineage import report_to_hook_lineage
+
+        changes = self.changes()
+        send_events(self, context, changes, summary(changes) if changes else {})
+        if changes:
+            report_to_hook_lineage(self.hook, changes)
+
+    def get_openlineage_facets_on_complete(self, _task_instance: Any) -> OperatorLineage[Any, Any]:
+        """Return the files as inputs and the changed documents as outputs.
+
+        The provider ``openlineage`` calls this, if it is installed; for a failed task, too.
+        """
+        from ipernity_provider.assets.lineage import openlineage_of
+
+        return openlineage_of(self.changes())
 
     def failure_xcoms(self, error: BaseException) -> dict[str, Any]:
         """Return what a failed task leaves for callbacks and downstream tasks.

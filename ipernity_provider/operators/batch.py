@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from ipernity_provider.hooks.parameters import check_choice, require_count
+from ipernity_provider.links.ipernity import ReportLink
 from ipernity_provider.operators.base import ReplacingOperator
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context, ObjectStoragePath, XComArg
 
     from ipernity_provider.api.client import IpernityClient
+    from ipernity_provider.assets.changes import Change
     from ipernity_provider.bulk.journal import BulkJournal
     from ipernity_provider.bulk.manifest import ManifestLine
     from ipernity_provider.bulk.rows import Row
@@ -61,6 +63,8 @@ class ReplaceFilesOperator(ReplacingOperator):
         *ReplacingOperator.template_fields,
     )
 
+    operator_extra_links = (ReportLink(),)
+
     #: What has become of each row, as last reported.
     rows_so_far: Sequence[Row] = ()
 
@@ -100,26 +104,23 @@ class ReplaceFilesOperator(ReplacingOperator):
         """
         from ipernity_provider.bulk.report import describe, summarize_rows
         from ipernity_provider.hooks.failures import readable_failures
-        from ipernity_provider.replacement.errors import Refused
-        from ipernity_provider.state import bulk_journal_of
+        from ipernity_provider.state import bulk_journal_of, require_known_past
         from ipernity_provider.text import log_lines
 
         with readable_failures(self.log, context, xcoms=self.failure_xcoms):
             journal = bulk_journal_of(context)
-            if not journal.durable and getattr(context["ti"], "try_number", 1) > 1:
-                raise Refused(
-                    "Before Airflow 3.3 it is not known what an earlier try has sent. Nothing was"
-                    " sent. Look at its report, then start a new run, which leaves alone documents"
-                    " that carry their files."
-                )
+            require_known_past(context, journal)
             with self.hook.get_conn() as client:
                 bulk = self._bulk(context, client, journal)
                 bulk.inspect(self._lines())
                 # Now, so that a place that cannot be written to is known before anything is sent.
                 self._report(bulk.rows)
+                if self._report_place:  # so that the link works, however the task ends
+                    context["ti"].xcom_push(key="report", value=self._report_place)
                 if bulk.options.each.dry_run:
                     place = self._report_place
                     log_lines(self.log, logging.INFO, describe(bulk.rows, report=place))
+                    self._publish(context)
                     return summarize_rows(bulk.rows, place)
                 bulk.require_possible()
                 return self._run(context, bulk, may_pause=journal.durable)
@@ -204,7 +205,18 @@ class ReplaceFilesOperator(ReplacingOperator):
         if not_reported:
             raise not_reported
         log_lines(self.log, logging.INFO, describe(bulk.rows, report=place))
+        self._publish(context)
         return summarize_rows(bulk.rows, self._report_place)
+
+    def changes(self) -> list[Change]:
+        from ipernity_provider.assets.changes import CHANGED, Change
+
+        return [Change.of_row(row) for row in self.rows_so_far if row.status in CHANGED]
+
+    def _publish(self, context: Context) -> None:
+        from ipernity_provider.assets.changes import summarize_changes
+
+        self.publish(context, partial(summarize_changes, report=self._report_place))
 
     def _lines(self) -> list[ManifestLine]:
         """Read the manifest.
@@ -212,18 +224,10 @@ class ReplaceFilesOperator(ReplacingOperator):
         :raises Refused: with all that is wrong in it, or if the report would overwrite it or one of
             its files.
         """
-        from ipernity_provider.hooks.files import as_path, is_one_of
-        from ipernity_provider.hooks.manifests import read_manifest
-        from ipernity_provider.replacement.errors import Refused
+        from ipernity_provider.hooks.manifests import read_manifest, require_report_elsewhere
 
         lines = read_manifest(self.manifest, self.file_conn_id, self.hook.settings.base_url)
-        read = {line.file for line in lines} | {str(self.manifest)}
-        place = self._report_place
-        if place and (place in read or is_one_of(as_path(self.report_to, self.file_conn_id), read)):
-            raise Refused(
-                f"report_to is {place}, which would overwrite the manifest or one of its files."
-                " Nothing was sent."
-            )
+        require_report_elsewhere(self.report_to, self.file_conn_id, self.manifest, lines)
         return lines
 
     def _bulk(

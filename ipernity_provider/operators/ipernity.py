@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ipernity_provider.hooks.parameters import require_flag
-from ipernity_provider.links.ipernity import DocumentLink
+from ipernity_provider.links.ipernity import DocumentLink, NewDocumentLink
 from ipernity_provider.operators.base import ReplacingOperator
 from ipernity_provider.operators.batch import ReplaceFilesOperator
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context, ObjectStoragePath, XComArg
 
     from ipernity_provider.api.client import IpernityClient
+    from ipernity_provider.assets.changes import Change
     from ipernity_provider.replacement.replace import Replacement
     from ipernity_provider.replacement.request import ReplaceRequest, Result
 
@@ -54,7 +55,10 @@ class ReplaceFileOperator(ReplacingOperator):
         "filename",
         *ReplacingOperator.template_fields,
     )
-    operator_extra_links = (DocumentLink(),)
+    operator_extra_links = (DocumentLink(), NewDocumentLink())
+
+    #: What the task has changed, once that is proven.
+    change: Change | None = None
 
     def __init__(
         self,
@@ -84,7 +88,7 @@ class ReplaceFileOperator(ReplacingOperator):
             self.hook.get_conn() as client,
         ):
             replacement = self._replacement(context, client, self._request())
-            return self._run(context, replacement).as_dict()
+            return self._done(context, replacement, self._run(context, replacement))
 
     def execute_complete(
         self, context: Context, event: Any, entry: dict[str, Any] | None = None
@@ -116,7 +120,25 @@ class ReplaceFileOperator(ReplacingOperator):
                 if result is None:  # sent for an earlier run of a cleared task: now it is needed
                     replacement.request = self._request()
                     result = self._run(context, replacement)
-                return result.as_dict()
+                return self._done(context, replacement, result, state.get("file"))
+
+    def changes(self) -> list[Change]:
+        return [self.change] if self.change else []
+
+    def _done(
+        self, context: Context, replacement: Replacement, result: Result, file: str | None = None
+    ) -> dict[str, Any]:
+        """Say what has changed, and return the task's result.
+
+        :param file: the URI of the file that was sent, where its name may have another value by
+            now.
+        """
+        from ipernity_provider.assets.changes import CHANGED, Change
+
+        if result.outcome in CHANGED:
+            self.change = Change.of_result(result, replacement.proven, file or self.file)
+        self.publish(context, lambda changes: asdict(changes[0]))
+        return result.as_dict()
 
     def _request(self) -> ReplaceRequest:
         from ipernity_provider.hooks.files import as_filename, as_path
@@ -152,6 +174,7 @@ class ReplaceFileOperator(ReplacingOperator):
 
         :raises TaskDeferred: its ticket is pending, and the triggerer is to wait for it.
         """
+        from ipernity_provider.assets.changes import file_uri
         from ipernity_provider.replacement.request import Result
         from ipernity_provider.triggers.deadline import Deadline
 
@@ -175,7 +198,7 @@ class ReplaceFileOperator(ReplacingOperator):
                         self.wait_in_triggerer(
                             {ticket.id: started.doc_id},
                             deadline=Deadline.of(context, self.timeout, self.execution_timeout),
-                            state={"record": asdict(started)},
+                            state={"record": asdict(started), "file": file_uri(self.file)},
                         )
                 else:
                     ticket = replacement.wait(started)

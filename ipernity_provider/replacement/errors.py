@@ -5,9 +5,11 @@ The errors of the service itself are in :mod:`ipernity_provider.api.errors`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
-from ipernity_provider.api.errors import PermanentError, TransientError
+from ipernity_provider.api.errors import IpernityError, PermanentError, TransientError
 from ipernity_provider.text import printable
 
 if TYPE_CHECKING:
@@ -73,6 +75,16 @@ class Cancelled(RuntimeError):
 
 class UploadAborted(Cancelled):
     """The upload was aborted before its last block: it cannot have arrived."""
+
+
+@contextmanager
+def about(url: str | None) -> Iterator[None]:
+    """Add the page of a document to the errors of the block that name none."""
+    try:
+        yield
+    except IpernityError as error:
+        error.url = error.url or url
+        raise
 
 
 def unclaimed_document(

@@ -16,7 +16,7 @@ from ipernity_provider.replacement.decisions import (
     decide_unchanged,
     is_candidate,
 )
-from ipernity_provider.replacement.errors import Refused
+from ipernity_provider.replacement.errors import Refused, about
 from ipernity_provider.replacement.record import DocumentSnapshot, UploadRecord
 from ipernity_provider.replacement.request import Outcome, ReplaceOptions, ReplaceRequest, Result
 from ipernity_provider.text import printable
@@ -100,27 +100,28 @@ def check_before_sending(
         if options.check_account and account is None:
             Account.require_write(client.check_token())
         raise
-    if file.media and document.media and file.media != document.media:
-        raise Refused(
-            f"{printable(file.name)} is of class {file.media}, document {document.doc_id} of class"
-            f" {document.media}: a file can only be replaced by one of its own class. Nothing was"
-            " sent."
-        )
-    if decide_unchanged(file, shown, options):
-        return Preflight(document, shown, file, unchanged=True)
-    if document.media in options.makes_new_document and options.on_new_document == "fail":
-        raise Refused(
-            f"This account gets a new document for a {document.media}, as `airflow ipernity probe`"
-            f" found: document {document.doc_id} would keep its file. Nothing was sent. Say in"
-            " on_new_document what to do with a new document, or probe again with --store if the"
-            " service has changed."
-        )
-    if account:
-        account.require_possible(document, file)
-    elif options.check_account:
-        account = Account.load(client)
-        account.require_possible(document, file, left_bytes=account.quota.spendable_bytes)
-    return Preflight(document, shown, file, unchanged=False, account=account)
+    with about(document.link):
+        if file.media and document.media and file.media != document.media:
+            raise Refused(
+                f"{printable(file.name)} is of class {file.media}, document {document.doc_id} of"
+                f" class {document.media}: a file can only be replaced by one of its own class."
+                " Nothing was sent."
+            )
+        if decide_unchanged(file, shown, options):
+            return Preflight(document, shown, file, unchanged=True)
+        if document.media in options.makes_new_document and options.on_new_document == "fail":
+            raise Refused(
+                f"This account gets a new document for a {document.media}, as `airflow ipernity"
+                f" probe` found: document {document.doc_id} would keep its file. Nothing was sent."
+                " Say in on_new_document what to do with a new document, or probe again with"
+                " --store if the service has changed."
+            )
+        if account:
+            account.require_possible(document, file)
+        elif options.check_account:
+            account = Account.load(client)
+            account.require_possible(document, file, left_bytes=account.quota.spendable_bytes)
+        return Preflight(document, shown, file, unchanged=False, account=account)
 
 
 def observe(

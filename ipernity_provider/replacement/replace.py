@@ -32,6 +32,7 @@ from ipernity_provider.replacement.errors import (
     NotVerified,
     OtherUploadPending,
     TicketInvalid,
+    about,
     unclaimed_document,
 )
 from ipernity_provider.replacement.preflight import (
@@ -103,6 +104,8 @@ class Replacement:
     #: What was in the journal when it was decided to send: it must still be there when the intent
     #: is written.
     _known: UploadRecord | None = field(default=None, init=False)
+    #: The upload whose replacement was proven, by this try or an earlier one.
+    proven: UploadRecord | None = field(default=None, init=False)
 
     def run(self, file: SourceFile | None = None) -> Result:
         """Replace the file, wait for the service, and prove it.
@@ -134,12 +137,17 @@ class Replacement:
             return replace(found, outcome="planned")
         if check.unchanged:
             return found
+        with about(found.url):
+            return self._send(file, check)
+
+    def _send(self, file: SourceFile, check: Preflight) -> UploadRecord:
+        """Back the document up, and send the file; once more if it provably did not arrive."""
         backup = None
         if folder := self.options.backup_to:
             doc_id, account = self.request.doc_id, check.account
             backup = back_up(self.client, folder, doc_id, check.document, account)
         uploader = self._uploader()
-        for _ in range(_SENDS_PER_TRY):  # once more if it provably did not arrive
+        for _ in range(_SENDS_PER_TRY):
             record = self._new_record(file, check.document, check.shown, backup)
             if sent := uploader.send(file, record):
                 return sent
@@ -173,6 +181,12 @@ class Replacement:
         :return: as for :meth:`start`; None if the file is to be sent.
         """
         record, step = self._decide(file)
+        with about(record.url if record else None):
+            return self._resume(record, step, file)
+
+    def _resume(
+        self, record: UploadRecord | None, step: Resume, file: SourceFile
+    ) -> Result | UploadRecord | None:
         if step in {Resume.ASSUME, Resume.LOOK}:
             return self._resume_unrecorded(file, patient=step is Resume.ASSUME)
         if record is None:
@@ -345,15 +359,16 @@ class Replacement:
         """
         earlier = record.intent != self.intent.id
         try:
-            proven = prove(
-                self.client,
-                self.options,
-                self.journal,
-                self.clock,
-                record,
-                ticket,
-                patient=not earlier,
-            )
+            with about(record.url):
+                proven = prove(
+                    self.client,
+                    self.options,
+                    self.journal,
+                    self.clock,
+                    record,
+                    ticket,
+                    patient=not earlier,
+                )
         except (NewDocument, NotVerified, TicketInvalid) as error:
             if not earlier or (isinstance(error, NotVerified) and not record.rejected):
                 raise
@@ -367,6 +382,7 @@ class Replacement:
 
     def _report(self, proven: UploadRecord) -> Result:
         """Return, and log, what a proven record says."""
+        self.proven = proven
         result = result_of(proven)
         for line in self.describe(proven, result):
             log.info("%s", line)

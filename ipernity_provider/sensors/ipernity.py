@@ -19,6 +19,7 @@ from ipernity_provider.airflow_compat import (
 )
 from ipernity_provider.hooks.ipernity import IpernityHook
 from ipernity_provider.hooks.parameters import Seconds, require_flag, require_seconds
+from ipernity_provider.links.ipernity import DocumentLink, NewDocumentLink
 from ipernity_provider.sensors.quota import IpernityQuotaSensor
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class TicketSensor(BaseSensorOperator):
     """
 
     template_fields: Sequence[str] = ("tickets", "ipernity_conn_id")
+    operator_extra_links = (DocumentLink(), NewDocumentLink())
 
     def __init__(
         self,
@@ -75,6 +77,8 @@ class TicketSensor(BaseSensorOperator):
         self._remembers = False
 
     def execute(self, context: Context) -> Any:
+        if isinstance(self.tickets, Mapping) and self.tickets.get("url"):
+            context["ti"].xcom_push(key="url", value=self.tickets["url"])  # for the links
         if self.deferrable:
             return self._look_once_or_defer(context)
         from ipernity_provider.hooks.failures import readable_failures
@@ -102,7 +106,9 @@ class TicketSensor(BaseSensorOperator):
         from ipernity_provider.triggers.deadline import Deadline
         from ipernity_provider.triggers.events import read_event, reading
 
-        with readable_failures(self.log, context, skips=self.soft_fail or self.never_fail):
+        with readable_failures(
+            self.log, context, skips=self.soft_fail or self.never_fail, xcoms=_new_document
+        ):
             states, timed_out, state = read_event(event)
             with reading(event):
                 finished = dict(state["finished"] if finished is None else finished)
@@ -158,7 +164,9 @@ class TicketSensor(BaseSensorOperator):
     def _round(self, context: Context) -> Tickets:
         from ipernity_provider.hooks.failures import readable_failures
 
-        with readable_failures(self.log, context, skips=self.soft_fail or self.never_fail):
+        with readable_failures(
+            self.log, context, skips=self.soft_fail or self.never_fail, xcoms=_new_document
+        ):
             tickets = self._known = self._known or self._recall(context)
             self._look(tickets)
         self._remember(context, tickets)
@@ -209,3 +217,8 @@ class TicketSensor(BaseSensorOperator):
         ):
             return self.poke_interval  # without a memory every round would pass for the first
         return self._known.next_delay(self.poke_interval)
+
+
+def _new_document(error: BaseException) -> dict[str, Any]:
+    """Return what the link to a new document needs."""
+    return {"new_doc_id": getattr(error, "new_doc_id", None)}

@@ -27,6 +27,10 @@ REPLACED = {
     "ipernity_restore_backup": [],  # it still carries what the backup holds
     "ipernity_nightly_refresh": ["5414", "5415"],
     "ipernity_replace_many": ["5414", "5415"],
+    "ipernity_chart_draw": [],
+    "ipernity_chart_replace": ["5412"],
+    "ipernity_chart_notify": [],  # no event has started it
+    "ipernity_refresh_on_asset": ["5412"],
 }
 #: Not among them: it waits for a person, see test_approval.
 WAITS_FOR_A_PERSON = {"ipernity_approve"}

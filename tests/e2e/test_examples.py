@@ -43,7 +43,7 @@ def test_the_file_of_a_document_is_replaced_from_the_trigger_button(
     }
 
     links = airflow.get(f"/dags/ipernity_replace_file/dagRuns/{run}/taskInstances/replace/links")
-    page = requests.get(links["extra_links"]["Document at ipernity"], timeout=10)
+    page = requests.get(links["extra_links"]["Document"], timeout=10)
     assert page.ok
     assert md5 in page.text
     log = airflow.log("ipernity_replace_file", run, "replace")
@@ -63,6 +63,11 @@ def test_a_new_document_fails_the_task_without_a_retry_and_both_are_named(
         "replace"
     ]
     assert (task["state"], task["try_number"]) == ("failed", 1)
+    path = f"/dags/ipernity_replace_file/dagRuns/{run}/taskInstances/replace/links"
+    links = airflow.get(path)["extra_links"]
+    assert requests.get(links["Document"], timeout=10).ok
+    assert links["New document"].endswith(f"/{accepted['new_doc_id']}")
+    assert requests.get(links["New document"], timeout=10).ok
     log = airflow.log("ipernity_replace_file", run, "replace")
     assert re.search(
         (
@@ -107,6 +112,10 @@ def test_a_manifest_of_many_waits_for_the_volume_and_is_reported_on(
     assert_green(airflow, "ipernity_replace_many", run)
     assert airflow.xcom("ipernity_replace_many", run, "volume") > 50_000_000
     assert airflow.xcom("ipernity_replace_many", run, "replace", "replaced") == 5
+    path = f"/dags/ipernity_replace_many/dagRuns/{run}/taskInstances/replace/links"
+    table = requests.get(airflow.get(path)["extra_links"]["Report"], timeout=10)
+    assert table.ok, table.text
+    assert "ipernity_replace_many" in table.text
     outcomes = {
         row["doc_id"]: row["outcome"] for row in map(json.loads, report.read_text().splitlines())
     }

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import pytest
 from airflow.sdk import Context, ObjectStoragePath
+from airflow.sdk.execution_time.context import OutletEventAccessors
 
 from ipernity_provider.api.errors import PermanentError, RateLimited
 from ipernity_provider.hooks.ipernity import IpernityHook
@@ -40,7 +41,12 @@ class StateStore(dict[str, Any]):
 
 
 def context(**parts: Any) -> Context:
-    return cast("Context", {"ti": TaskInstance(), "task_state_store": StateStore(), **parts})
+    given = {
+        "ti": TaskInstance(),
+        "task_state_store": StateStore(),
+        "outlet_events": OutletEventAccessors(),
+    }
+    return cast("Context", {**given, **parts})
 
 
 def operator(file: Any, **options: Any) -> ReplaceFileOperator:

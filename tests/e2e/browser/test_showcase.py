@@ -29,10 +29,21 @@ EXAMPLES = {
     "ipernity_restore_backup": ["newest_backup", "restore"],
     "ipernity_nightly_refresh": ["replace"],
     "ipernity_replace_many": ["volume", "replace"],
+    "ipernity_chart_draw": ["draw_chart"],
+    "ipernity_chart_replace": ["replace"],
+    "ipernity_chart_notify": ["tell_people"],
+    "ipernity_refresh_on_asset": ["replace"],
 }
 #: It waits for a person, see test_approval.
 WAITS_FOR_A_PERSON = "ipernity_approve"
-SCHEDULED = {"ipernity_nightly_refresh", "ipernity_replace_many"}
+SCHEDULED = {
+    "ipernity_nightly_refresh",
+    "ipernity_replace_many",
+    "ipernity_chart_draw",
+    "ipernity_chart_replace",
+    "ipernity_chart_notify",
+    "ipernity_refresh_on_asset",
+}
 
 
 @dataclass(frozen=True)
@@ -113,15 +124,17 @@ def test_every_example_is_green_at_its_first_try_with_its_form_as_it_is(
         tasks = showcase.airflow.tasks(dag_id, run["dag_run_id"])
         seen = {task["task_id"]: (task["state"], task["try_number"]) for task in tasks}
         assert seen == dict.fromkeys(task_ids, ("success", 1))
-    # The last example has the same manifest as the one before, and finds its documents unchanged.
+    # Two examples have the same manifest, and two the same chart: the second one of each finds its
+    # documents unchanged.
     newest = max(
         (showcase.files / "backups").iterdir(), key=lambda backup: backup.name.split("-")[2]
     )
-    boat, mountains, restored, *listed = (
+    boat, mountains, restored, *listed, chart = (
         (entry["doc_id"], entry["filename"]) for entry in replacements(showcase.service)
     )
     assert (boat, mountains) == (("5412", "boat.jpg"), ("5413", "mountains.jpg"))
     assert restored == ("5413", newest.name)
+    assert chart == ("5412", "chart.png")
     assert sorted(listed) == [("5414", "meadow.png"), ("5415", "night_city.jpg")]
     report = map(json.loads, (showcase.files / "report.jsonl").read_text().splitlines())
     assert [row["outcome"] for row in report] == ["unchanged", "unchanged"]

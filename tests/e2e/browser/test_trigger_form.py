@@ -56,7 +56,7 @@ def test_the_trigger_form_replaces_the_file_and_the_link_of_the_green_task_shows
 
     dag.open_task("replace")
     page.get_by_role("link", name="Details").click()
-    link = page.get_by_role("link", name="Document at ipernity")
+    link = page.get_by_role("link", name="Document")
     expect(link).to_be_visible()
     snap(page, "result-link")
     with page.expect_popup() as opened:

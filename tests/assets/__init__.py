@@ -1,0 +1,1 @@
+"""Assets, their events, and lineage."""
