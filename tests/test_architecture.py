@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "links": {"links", *_AIRFLOW},
     "triggers": {*_CORE, "hooks", "triggers", *_AIRFLOW},
     "operators": {*_CORE, "assets", "state", "hooks", "links", "triggers", "operators", *_AIRFLOW},
-    "sensors": {*_CORE, "hooks", "triggers", "sensors", *_AIRFLOW},
+    "sensors": {*_CORE, "hooks", "links", "triggers", "sensors", *_AIRFLOW},
     "plugins": {*_CORE, "hooks", "plugins", *_AIRFLOW},
     "cli": {*_CORE, "probe", "hooks", "cli", "sandbox", *_AIRFLOW},
     "sandbox": {"sandbox"},
