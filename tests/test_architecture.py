@@ -10,15 +10,16 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "ipernity_provider"
 
-_CORE = {"text", "api", "files", "replacement", "bulk"}
+_CORE = {"text", "metrics", "api", "files", "replacement", "bulk"}
 _AIRFLOW = {"airflow", "airflow_compat"}
 
 #: Room -> the rooms that it may import from. Only those named `airflow` may know of Airflow.
 MAY_IMPORT = {
     "text.py": set[str](),
-    "api": {"text", "api"},
+    "metrics.py": set[str](),
+    "api": {"text", "metrics", "api"},
     "files": {"text", "files"},
-    "replacement": {"text", "api", "files", "replacement"},
+    "replacement": {"text", "metrics", "api", "files", "replacement"},
     "bulk": _CORE,
     "probe": {"text", "api", "files", "probe"},
     "airflow_compat.py": {"airflow"},
@@ -45,6 +46,9 @@ def imported(file: Path) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{file} imports relatively"
+            alone = node.module == "ipernity_provider"  # `from ipernity_provider import metrics`
+            named = {alias.name for alias in node.names} - {"__version__"} if alone else set()
+            yield from (f"ipernity_provider.{name}" for name in named)
             yield str(node.module)
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Self
 
+from ipernity_provider import metrics
 from ipernity_provider.api.download import MediaHosts, download
 from ipernity_provider.api.errors import DocumentNotFound, TicketNotFound, TransientError
 from ipernity_provider.api.exchange import Answer
@@ -171,6 +172,7 @@ class IpernityClient:
             that ends before its last block has left cannot have arrived, whatever was answered.
         """
         path: FilePath = Path(file) if isinstance(file, str) else file
+        metrics.count("uploads")
         reply = self._transport.upload(
             "upload.replace",
             {"doc_id": doc_id, "async": asynchronous},

@@ -22,12 +22,14 @@ from urllib3.exceptions import (
     ReadTimeoutError,
 )
 
+from ipernity_provider import metrics
 from ipernity_provider.api.errors import (
     FILE_MAY_HAVE_ARRIVED,
     AnswerLost,
     BrokenOff,
     IpernityError,
     PermanentError,
+    RateLimited,
     StaleSignature,
     TransientError,
     Unreachable,
@@ -44,6 +46,7 @@ _GET_ONLY = frozenset({"api.methods.get"})
 # How the service names its reading methods. A frob can be exchanged only once, so that call is not
 # one of them.
 _READING = ("get", "check", "search", "hello", "echo")
+_STATUS = "upload.checkTickets"
 _NOT_READING = frozenset({"auth.getToken"})
 # An OAuth nonce that was used, or a timestamp older than one seen before: another program with the
 # same token was faster.
@@ -153,12 +156,18 @@ class Transport:
         doc_id = params.get("doc_id")
         subject = "" if doc_id is None else f"document {doc_id}"
         for tries in itertools.count(1):
+            metrics.count("status_calls" if method == _STATUS else "calls")
             try:
-                return parse_reply(method, self.exchange(method, params, body_of), subject)
+                with metrics.timed("upload" if body_of else "call"):
+                    return parse_reply(method, self.exchange(method, params, body_of), subject)
             except IpernityError as error:
                 pause = _pause_before_next(error, tries, attempts, signatures)
+                if isinstance(error, RateLimited):
+                    metrics.count("rate_limited")
                 if pause is None:
                     raise
+                if isinstance(error, RateLimited):
+                    metrics.duration("rate_limit_wait", pause)
             time.sleep(pause)
         raise AssertionError  # the count has no end
 

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ipernity_provider import metrics
 from ipernity_provider.api.errors import (
     CredentialError,
     PermanentError,
@@ -231,6 +232,7 @@ class Sending:
         # A token that is refused says nothing about the row.
         row = row.with_error(error, "not_sent" if isinstance(error, CredentialError) else "failed")
         self._journal.save(row)
+        metrics.count(f"outcome.{row.status}")
         log_lines(log, logging.ERROR, f"{row.where}, document {row.doc_id}: {row.error}")
         self.scheduler.note_done(row.doc_id)
         if isinstance(error, NewDocument):

@@ -241,7 +241,9 @@ class ConnectionSettings(BaseModel):
             :class:`~ipernity_provider.api.client.IpernityClient`'s parameters.
         """
         from ipernity_provider.api.client import IpernityClient
+        from ipernity_provider.hooks.metrics import measure_task
 
+        measure_task()
         others = {"upload_roots", "check_account", "resend_grace", "findings"}
         options = self.model_dump(exclude=others if self.base_url else {*others, "base_url"})
         if self.findings and self.findings.facts.get("oauth_multipart") == "rfc5849":

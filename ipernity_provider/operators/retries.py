@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from airflow.sdk import RetryPolicy
 from airflow.sdk.definitions.retry_policy import RetryDecision
 
+from ipernity_provider import metrics
+
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
@@ -36,6 +38,8 @@ class PatientRetryPolicy(RetryPolicy):
         max_tries: int,  # noqa: ARG002
         context: Context | None = None,
     ) -> RetryDecision:
+        from ipernity_provider.api.errors import RateLimited
+
         own = getattr(context.get("task"), "retry_delay", None) if context else None
         own = own if isinstance(own, timedelta) else timedelta()
         first, asked = _first_wait(exception), _asked_wait(exception)
@@ -43,6 +47,8 @@ class PatientRetryPolicy(RetryPolicy):
             return RetryDecision.default()
         grown = min((first or timedelta()) * 2 ** (min(try_number, 10) - 1), _LONGEST)
         delay = max(grown, asked, own)
+        if isinstance(exception, RateLimited):
+            metrics.duration("rate_limit_wait", delay.total_seconds())
         return RetryDecision.retry(
             delay, f"The service asks for patience: waiting {delay}. ({exception})"
         )

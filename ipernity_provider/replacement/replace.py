@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from uuid import uuid4
 
+from ipernity_provider import metrics
 from ipernity_provider.api.client import IpernityClient
 from ipernity_provider.api.errors import AnswerLost, DocumentNotFound, TransientError
 from ipernity_provider.api.models import Document, Ticket
@@ -134,8 +135,9 @@ class Replacement:
         found = check.result("unchanged" if check.unchanged else "planned")
         log.info("%s", found.reason)
         if self.options.dry_run:
-            return replace(found, outcome="planned")
-        if check.unchanged:
+            found = replace(found, outcome="planned")
+        if self.options.dry_run or check.unchanged:
+            metrics.count(f"outcome.{found.outcome}")
             return found
         with about(found.url):
             return self._send(file, check)
@@ -378,7 +380,10 @@ class Replacement:
                     raise
             log.info("The task was cleared: starting again. Its earlier upload ended so: %s", error)
             return None
-        return self._report(proven)
+        result = self._report(proven)
+        metrics.count(f"outcome.{result.outcome}")
+        metrics.count(f"proof.{result.proof or 'none'}")
+        return result
 
     def _report(self, proven: UploadRecord) -> Result:
         """Return, and log, what a proven record says."""

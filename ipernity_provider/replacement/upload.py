@@ -11,6 +11,7 @@ import threading
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
+from ipernity_provider import metrics
 from ipernity_provider.api.client import IpernityClient
 from ipernity_provider.api.errors import (
     BrokenOff,
@@ -192,6 +193,7 @@ class Uploader:
     ) -> UploadRecord:
         """Write the ticket down, at first where nothing can fail."""
         record = replace(record, ticket=ticket, result_id=result_id, complete=True)
+        metrics.count("upload_bytes", record.bytes)
         log.info("The service accepted %s (%d bytes).", printable(record.filename), record.bytes)
         log.info("Ticket: %s", ticket or f"none, document {result_id}")
         try:

@@ -18,7 +18,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
+from ipernity_provider import metrics
 from ipernity_provider.api.errors import IpernityError, TransientError
+from ipernity_provider.hooks.metrics import measure_triggerer
 from ipernity_provider.replacement.schedule import TicketSchedule
 
 if TYPE_CHECKING:
@@ -148,12 +150,16 @@ class TicketPoller:
         threads = ThreadPoolExecutor(CALLS_AT_A_TIME, thread_name_prefix=_THREADS)
         client = None
         try:
+            measure_triggerer()
             make_client = await self._connect()
             client = await self._loop.run_in_executor(threads, make_client)
             while self._subscribers:
                 now = self._loop.time()
                 free = len(self._calls) < CALLS_AT_A_TIME and now >= self._quiet_until
+                due = self._schedule.next_due()
                 if tickets := self._schedule.next_call(now) if free else []:
+                    metrics.gauge("poller.backlog", len(self._subscribers))
+                    metrics.duration("poller.lag", max(0.0, now - (due or now)))
                     call = self._loop.create_task(self._check(client, threads, tickets))
                     self._calls.add(call)
                     call.add_done_callback(self._checked)

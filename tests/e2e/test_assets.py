@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from scripts.rig import AirflowApi, running_airflow, wait_for
 from tests.conftest import BOAT, Service, draw
 from tests.e2e.conftest import MakeEnv, assert_green, make_pairs, replacements
+from tests.statsd import StatsD
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -21,9 +23,25 @@ CHAIN = ("ipernity_chart_replace", "ipernity_chart_notify")
 
 
 @pytest.fixture(scope="module")
-def scheduler(make_env: MakeEnv, uploads: Path) -> Iterator[AirflowApi]:
-    """An Airflow that starts runs by itself, which that of the other tests does not."""
-    settings = {"AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "True", "IPERNITY_FOLDER": str(uploads)}
+def statsd() -> Iterator[StatsD]:
+    with closing(StatsD()) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def scheduler(make_env: MakeEnv, uploads: Path, statsd: StatsD) -> Iterator[AirflowApi]:
+    """An Airflow that starts runs by itself, which that of the other tests does not.
+
+    It sends its metrics to a StatsD server.
+    """
+    settings = {
+        "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "True",
+        "AIRFLOW__METRICS__STATSD_ON": "True",
+        "AIRFLOW__METRICS__STATSD_HOST": "127.0.0.1",
+        "AIRFLOW__METRICS__STATSD_PORT": str(statsd.port),
+        "AIRFLOW__METRICS__METRICS_ALLOW_LIST": "^ipernity",
+        "IPERNITY_FOLDER": str(uploads),
+    }
     with running_airflow(make_env(**settings)) as airflow:
         airflow.wait_for_dags(*DAGS, *CHAIN)
         for dag_id in CHAIN:
@@ -142,3 +160,19 @@ def test_the_chain_of_the_example_tells_of_a_change_and_of_nothing_else(
     assert [len(lines) for lines in told] == [1, 1]
     assert told[-1][0].endswith(f"shows a new chart: md5 {md5}")
     assert len(replacements(remote)) == 2
+
+
+def test_tasks_and_triggerer_send_their_metrics(
+    scheduler: AirflowApi, remote: Service, uploads: Path, statsd: StatsD
+) -> None:
+    statsd.lines()
+    remote.set(processing_seconds=3.0)
+    run = scheduler.trigger("changes", file=str(draw(uploads / "measured.jpg", "#50a0f0")))
+    assert_green(scheduler, "changes", run)
+    lines = statsd.lines()
+    sent = [(name, value) for name, value, _ in lines]
+    # Of the task before it waits, of the triggerer, and of the task once it is resumed.
+    for expected in ("uploads", "poller.backlog", "outcome.replaced", "proof.md5"):
+        assert sent.count((f"ipernity.{expected}", 1.0)) >= 1, sent
+    counts = [value for name, value in sent if name == "ipernity.status_calls"]
+    assert sum(counts) == remote.calls()["upload.checkTickets"]
