@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
@@ -40,6 +41,12 @@ else:
         NEVER_EXPIRE = timedelta.max
 
 
+#: Held for each call to the supervisor of a task, where threads make some: `dag.test()` (Airflow
+#: 3.3.2) takes the way to its supervisor away from the process while it serves a request, and
+#: another thread would meet an ImportError.
+SUPERVISOR_LOCK = threading.RLock()
+
+
 def conn_id_of(path: Any) -> str | None:
     """Return the connection of an ``ObjectStoragePath``; before Airflow 3.2 it is an option."""
     if hasattr(path, "conn_id"):
@@ -49,6 +56,7 @@ def conn_id_of(path: Any) -> str | None:
 
 __all__ = [
     "NEVER_EXPIRE",
+    "SUPERVISOR_LOCK",
     "AirflowFailException",
     "AirflowNotFoundException",
     "AirflowSensorTimeout",

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from ipernity_provider.airflow_compat import NEVER_EXPIRE
+from ipernity_provider.airflow_compat import NEVER_EXPIRE, SUPERVISOR_LOCK
 from ipernity_provider.bulk.journal import BulkJournal, JournalLost
 from ipernity_provider.bulk.rows import Row
 from ipernity_provider.replacement.errors import Refused, UploadAborted
@@ -98,7 +97,7 @@ class TaskStateJournal:
         return UploadRecord.from_json(stored) if stored else None
 
     def write(self, record: UploadRecord) -> None:
-        self.store.set(self.key, asdict(record), retention=NEVER_EXPIRE)
+        self.store.set(self.key, record.to_json(), retention=NEVER_EXPIRE)
 
     def delete(self) -> None:
         self.store.delete(self.key)
@@ -116,9 +115,6 @@ class TaskStateBulkJournal(BulkJournal):
     durable: ClassVar[bool] = True
 
     store: Any
-    # One call at a time: `dag.test()` (Airflow 3.3.2) takes the way to its supervisor away from the
-    # process while it serves a request, and another thread would meet an ImportError.
-    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
     _book: int = field(default=0, init=False)
     _pages: list[dict[str, Any]] = field(default_factory=list, init=False)
     _page_of: dict[str, int] = field(default_factory=dict, init=False)
@@ -153,7 +149,7 @@ class TaskStateBulkJournal(BulkJournal):
             self.store.delete(key)
 
     def save(self, *rows: Row) -> None:
-        with self._lock:
+        with SUPERVISOR_LOCK:
             changed = set()
             for row in rows:
                 page, stored = self._page_of[row.doc_id], row.to_json()
@@ -165,7 +161,7 @@ class TaskStateBulkJournal(BulkJournal):
         self.rows |= {row.doc_id: row for row in rows}
 
     def require_current(self) -> None:
-        with self._lock:
+        with SUPERVISOR_LOCK:
             contents = self.store.get(_BULK_KEY)
         if contents is None or contents["book"] != self._book:
             raise UploadAborted(

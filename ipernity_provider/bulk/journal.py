@@ -70,7 +70,7 @@ class RowJournal:
 
     def write(self, record: UploadRecord) -> None:
         row = self.of_all.rows[self.doc_id].with_record(record)
-        if record.proven:  # saved with the status that follows
+        if record.settled:  # saved with the status that follows
             self.of_all.rows[self.doc_id] = row
         else:
             self.of_all.save(row)

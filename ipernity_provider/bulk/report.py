@@ -16,6 +16,7 @@ from ipernity_provider.files.errors import file_error
 from ipernity_provider.files.writing import atomic_write, make_folder
 from ipernity_provider.text import summarize, without_query
 
+_SENT = {"replaced", "new_document", "transferred"}
 _OUTCOMES: tuple[Status, ...] = get_args(Status)
 _UNPRINTABLE = re.compile(r"[^ -~]")
 
@@ -35,9 +36,7 @@ class BulkFailed(PermanentError):
 def summarize_rows(rows: Sequence[Row], report: str | None) -> dict[str, Any]:
     """Return how many rows have each outcome, and the bytes that were sent; JSON-simple."""
     counts = Counter(row.status for row in rows)
-    sent = sum(
-        row.bytes or 0 for row in rows if row.ticket and row.status in {"replaced", "new_document"}
-    )
+    sent = sum(row.bytes or 0 for row in rows if row.ticket and row.status in _SENT)
     return {
         "total": len(rows),
         **{outcome: counts[outcome] for outcome in _OUTCOMES},
@@ -97,7 +96,8 @@ def write_report(path: Any, rows: Iterable[Row]) -> None:
 
     ``doc_id``, ``file`` and ``filename`` as in a manifest, so that a report can be read as one;
     ``where``, ``outcome``, ``md5_before``, ``md5`` (of the file), ``md5_after``, ``backup``,
-    ``bytes``, ``ticket``, ``new_doc_id``, ``proof``, ``error``; null where there is none.
+    ``bytes``, ``ticket``, ``new_doc_id``, ``new_url``, ``proof``, ``transferred``,
+    ``not_transferred``, ``error``; null where there is none.
 
     :param path: ``pathlib.Path`` or ``ObjectStoragePath``; behind a link, the file that it leads to
         is replaced.
@@ -133,7 +133,10 @@ def _to_line(row: Row) -> str:
         "bytes": row.bytes,
         "ticket": row.ticket,
         "new_doc_id": row.new_doc_id,
+        "new_url": row.new_url,
         "proof": row.proof,
+        "transferred": list(row.transferred) or None,
+        "not_transferred": dict(row.not_transferred) or None,
         "error": row.error or None,
     }
     text = json.dumps(columns, ensure_ascii=False)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, Self
 
 from ipernity_provider.api.errors import IpernityError
@@ -18,6 +18,7 @@ Status = Literal[
     "replaced",
     "unchanged",
     "new_document",
+    "transferred",
     "refused",
     "failed",
     "uncertain",
@@ -27,6 +28,7 @@ Status = Literal[
 ]
 """What has become of a row.
 
+``transferred``: a new document has taken the place of the row's.
 ``planned``: to be sent. ``sent``: accepted by the service, not proven yet. ``refused``: found
 before sending that it cannot be replaced. ``uncertain``: an upload was started and it is not known
 whether it arrived. ``not_sent``: the run ended before its turn, or it could not be sent for now.
@@ -55,6 +57,9 @@ class Row:
         show it.
     :param md5_after: of the document once the replacement was proven.
     :param backup: where the previous original was stored.
+    :param new_url: the page of the new document, after a transfer.
+    :param transferred: what it got of the old one.
+    :param not_transferred: what it did not get, each with the reason.
     :param error: why it is neither replaced nor unchanged.
     :param record: of the last upload to the document.
     :param sent_file: the manifest's ``file`` at that upload.
@@ -75,6 +80,9 @@ class Row:
     ticket: str | None = None
     new_doc_id: str | None = None
     proof: ProofLevel | None = None
+    new_url: str | None = None
+    transferred: Sequence[str] = ()
+    not_transferred: Mapping[str, str] = field(default_factory=dict)
     backup: str | None = None
     error: str = ""
     record: UploadRecord | None = None
@@ -86,15 +94,15 @@ class Row:
 
         A new document that may be kept is not wrong.
         """
-        return self.status in {"replaced", "unchanged"} or (
+        return self.status in {"replaced", "unchanged", "transferred"} or (
             self.status == "new_document" and not self.error
         )
 
     @property
     def may_have_arrived(self) -> bool:
-        """Whether an upload to the document was complete and is not proven."""
+        """Whether an upload to the document was complete and is not settled."""
         record = self.record
-        return bool(record and not record.proven and (record.answered or record.complete))
+        return bool(record and not record.settled and (record.answered or record.complete))
 
     @property
     def volume(self) -> int:
@@ -116,7 +124,7 @@ class Row:
         """Return the row with the state of its upload."""
         return replace(
             self,
-            status="sent" if record.answered and not record.proven else "planned",
+            status="sent" if record.answered and not record.settled else "planned",
             md5=record.md5 or self.md5,
             bytes=record.bytes,
             md5_before=record.before.md5,
@@ -139,6 +147,9 @@ class Row:
             ticket=result.ticket,
             new_doc_id=result.new_doc_id,
             proof=result.proof,
+            new_url=result.new_url,
+            transferred=tuple(result.transferred),
+            not_transferred=dict(result.not_transferred),
             error="",
         )
 
@@ -182,9 +193,15 @@ class Row:
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON-simple values without what is empty: thousands of rows are stored."""
-        stored = {name: value for name, value in asdict(self).items() if value not in (None, "")}
+        stored = {
+            name: value for name, value in asdict(self).items() if value not in (None, "", (), {})
+        }
         if self.source:
             del stored["source"]["source"]
+        if self.record:
+            stored["record"] = self.record.to_json()
+        if self.transferred:
+            stored["transferred"] = list(self.transferred)
         return stored
 
     @classmethod
@@ -200,6 +217,7 @@ class Row:
             values["source"] = SourceFile(**{**known, "source": None})
         if record := stored.get("record"):
             values["record"] = UploadRecord.from_json(record)
+        values["transferred"] = tuple(stored.get("transferred", ()))
         return cls(**values)
 
 

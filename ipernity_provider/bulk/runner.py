@@ -21,6 +21,7 @@ from ipernity_provider.bulk.scheduler import Stop, find_obstacle
 from ipernity_provider.bulk.sending import Sending
 from ipernity_provider.bulk.steps import BulkOptions, RowSteps
 from ipernity_provider.replacement.errors import Refused
+from ipernity_provider.replacement.memory import DocumentMemory
 from ipernity_provider.replacement.preflight import Account
 from ipernity_provider.replacement.request import Intent
 from ipernity_provider.replacement.schedule import Clock
@@ -35,6 +36,7 @@ class BulkReplacement:
     :param journal: lets a later call continue where this one was cut off.
     :param cancelled: once it is set, by a signal handler or another thread, uploads are aborted
         before their last blocks, and :meth:`run` ends soon.
+    :param memory: what is known of documents; ``on_new_document="transfer"`` needs it.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class BulkReplacement:
         intent: Intent | None = None,
         cancelled: threading.Event | None = None,
         clock: Clock | None = None,
+        memory: DocumentMemory | None = None,
     ) -> None:
         self.options = options
         self._journal = journal
@@ -57,6 +60,7 @@ class BulkReplacement:
             self._intent,
             cancelled or threading.Event(),
             clock or time,
+            memory=memory,
         )
         self._left_bytes: int | None = None
         #: Why nothing more is sent; None while sending goes on.
@@ -94,7 +98,8 @@ class BulkReplacement:
         :raises TransientError: the same, and a later try may succeed.
         """
         begun = any(
-            row.may_have_arrived or row.status in {"replaced", "failed"} for row in self.rows
+            row.may_have_arrived or row.status in {"replaced", "transferred", "failed"}
+            for row in self.rows
         )
         if self.stop is None or begun:
             return

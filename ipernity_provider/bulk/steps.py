@@ -27,6 +27,7 @@ from ipernity_provider.bulk.rows import Row, file_as_sent
 from ipernity_provider.bulk.scheduler import OnError
 from ipernity_provider.files.checksums import SourceFile, change_marker
 from ipernity_provider.replacement.errors import Cancelled, Refused
+from ipernity_provider.replacement.memory import DocumentMemory
 from ipernity_provider.replacement.preflight import Account, Preflight, inspect_source
 from ipernity_provider.replacement.progress import ProgressLog
 from ipernity_provider.replacement.record import UploadRecord
@@ -81,6 +82,7 @@ class RowSteps:
     """Carries single rows on.
 
     :param account: as loaded once for all.
+    :param memory: what is known of documents.
     """
 
     client: IpernityClient
@@ -90,6 +92,7 @@ class RowSteps:
     cancelled: threading.Event
     clock: Clock
     account: Account | None = None
+    memory: DocumentMemory | None = None
 
     def inspect_all(self) -> TransientError | None:
         """Inspect all rows of the manifest, and save what was found as it comes.
@@ -195,6 +198,7 @@ class RowSteps:
             account=self.account,
             clock=self.clock,
             describe=_in_one_line,
+            memory=self.memory,
         )
 
     def _look_at_file(
@@ -232,4 +236,6 @@ def _in_one_line(record: UploadRecord, result: Result) -> list[str]:
     There are many of them, and the report says the rest.
     """
     where = f"new document {result.new_doc_id}" if result.new_doc_id else "replaced"
+    if result.outcome == "transferred":
+        where = f"transferred to {result.new_doc_id}"
     return [f"Document {record.doc_id}: {where}, proof: {result.proof or 'none'}."]

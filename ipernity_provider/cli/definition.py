@@ -205,9 +205,12 @@ REPLACE = ActionCommand(
         _BACKUP_TO,
         Arg(
             ("--on-new-document",),
-            choices=("fail", "keep"),
+            choices=("fail", "keep", "transfer", "transfer_keep"),
             default="fail",
-            help="if the service creates a document instead of replacing (default: fail)",
+            help=(
+                "if the service creates a document instead of replacing (default: fail); transfer "
+                "(experimental) gives it all that the old one has, and makes that private"
+            ),
         ),
         Arg(("--filename",), help="the name that the service gets (default: the file's own)"),
         _PROOF,

@@ -8,6 +8,7 @@ from dataclasses import replace as with_changes
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+from ipernity_provider.api.details import get_details
 from ipernity_provider.api.errors import IpernityError, TransientError
 from ipernity_provider.cli import metastore
 from ipernity_provider.cli.errors import CommandFailed, exit_on_error
@@ -23,6 +24,7 @@ from ipernity_provider.replacement.preflight import Preflight, inspect_source
 from ipernity_provider.replacement.record import UploadRecord
 from ipernity_provider.replacement.replace import Replacement
 from ipernity_provider.replacement.request import Intent, ReplaceRequest, Result
+from ipernity_provider.replacement.transfer import foresee
 from ipernity_provider.text import display, printable
 
 #: The file was sent, and it is not known yet what became of it.
@@ -54,7 +56,9 @@ def replace(options: Namespace) -> None:
         file = inspect_source(request, how)
         user_id = client.check_token().user_id
         with journal_of(hook.settings, user_id, request.doc_id) as journal:
-            replacement = Replacement(client, request, how, journal, Intent(id=uuid4().hex))
+            replacement = Replacement(
+                client, request, how, journal, Intent(id=uuid4().hex), memory=hook.memory(how)
+            )
             found = replacement.inspect(file)
             for line in plan(replacement, file, found):
                 say(line)
@@ -97,12 +101,18 @@ def plan(
         f"md5 {document.md5 or 'unknown'}",
     ]
     kept = f"stored in {display(folder)} first" if folder else "none (--backup-to FOLDER keeps one)"
+    transfer = []
+    if replacement.options.transfers:
+        hides = replacement.options.on_new_document == "transfer"
+        details = get_details(replacement.client, document.doc_id)
+        transfer = [foresee(details, hides=hides)]
     return [
-        f'Document {doc_id} "{printable(document.title)}"',
+        f'Document {document.doc_id} "{printable(document.title)}"',
         f"Page:     {document.link or 'unknown'}",
         f"Old file: {', '.join(filter(None, old))}",
         new,
         f"Backup:   {kept}",
+        *transfer,
     ]
 
 
@@ -157,6 +167,9 @@ def print_result(result: Result, *, as_json: bool) -> None:
         print(to_json(result.as_dict()))
         return
     print(f"Dry run: {result.reason}" if result.outcome == "planned" else result.reason)
-    for name, value in (("Page", result.url), ("Backup", result.backup)):
+    pages = (("Page", result.url), ("New page", result.new_url), ("Backup", result.backup))
+    for name, value in pages:
         if value:
             print(f"{name}: {display(value)}")
+    for name, why in result.not_transferred.items():
+        print(f"Not transferred: {printable(name)}: {why}")

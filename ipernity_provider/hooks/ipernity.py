@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ipernity_provider.bulk.scheduler import OnError
     from ipernity_provider.hooks.connection import ConnectionSettings
     from ipernity_provider.hooks.parameters import Seconds
+    from ipernity_provider.replacement.memory import DocumentMemory
     from ipernity_provider.replacement.request import ReplaceOptions
 
 _TEST_SECONDS = 9.5
@@ -225,6 +226,15 @@ class IpernityHook(BaseHook):
             options=options,
             journal=journal,
         )
+
+    def memory(self, options: ReplaceOptions) -> DocumentMemory | None:
+        """Return what is known of the service's documents; None where the options need it not."""
+        if not (options.transfers or options.proof == "changed"):
+            return None
+        from ipernity_provider.api.client import DEFAULT_BASE_URL
+        from ipernity_provider.hooks.memory import VariableMemory
+
+        return VariableMemory(self.settings.base_url or DEFAULT_BASE_URL)
 
     def replace_options(
         self, file_conn_id: str | None = None, *, backup_to: Any = None, **options: Any

@@ -66,6 +66,7 @@ def replace_file(
             journal_of(context, request.doc_id) if context else MemoryJournal(),
             intent_of(context) if context else Intent(),
             progress=ProgressLog(),
+            memory=hook.memory(how),
         )
         result = replacement.run()
         if result.outcome in CHANGED:
@@ -106,7 +107,11 @@ def replace_files(
         lines = read_manifest(manifest, file_conn_id, hook.settings.base_url)
         require_report_elsewhere(report_to, file_conn_id, manifest, lines)
         bulk = BulkReplacement(
-            client, how, known, intent=intent_of(context) if context else Intent()
+            client,
+            how,
+            known,
+            intent=intent_of(context) if context else Intent(),
+            memory=hook.memory(how.each),
         )
         bulk.inspect(lines)
         report(bulk.rows)

@@ -61,7 +61,9 @@ class ReplacingOperator(BaseOperator):
         strongest level that the service shows), ``md5``, ``bytes`` (or better), ``changed`` (or
         better), ``none`` (templated).
     :param on_new_document: ``fail``, or ``keep`` a document that the service created instead of
-        replacing (outcome ``new_document``, its id in ``new_doc_id``) (templated).
+        replacing (outcome ``new_document``, its id in ``new_doc_id``), or (experimental)
+        ``transfer`` to it what the old one has besides its file, and make the old one private
+        (outcome ``transferred``); ``transfer_keep`` leaves the old one as it is (templated).
     :param on_uncertain: ``fail``, or ``send`` (perhaps a second time) if the service does not show
         whether an earlier try's upload arrived (templated).
     :param backup_to: folder or object storage URI in which to keep the previous originals

@@ -43,17 +43,18 @@ class ReplaceFilesOperator(ReplacingOperator):
         e.g. from an XCom (templated).
     :param on_error: ``stop`` sends nothing more after the first row that cannot be replaced, and
         nothing at all if that is known before; ``continue`` goes on with the others. After the
-        first *new* document that the service creates instead of replacing, both stop, unless
-        ``on_new_document="keep"`` (templated).
+        first *new* document that the service creates instead of replacing, both stop if
+        ``on_new_document`` is ``fail`` (templated).
     :param max_parallel_uploads: how many files are sent at the same time; the service is run by
         volunteers.
     :param report_to: file for a report of what has become of each row, one JSON object a line:
         ``doc_id``, ``file``, ``filename``, ``where``, ``outcome``, ``md5_before``, ``md5``,
-        ``md5_after``, ``backup``, ``bytes``, ``ticket``, ``new_doc_id``, ``proof``, ``error``. A
-        link stays; its file is replaced (templated).
+        ``md5_after``, ``backup``, ``bytes``, ``ticket``, ``new_doc_id``, ``new_url``, ``proof``,
+        ``transferred``, ``not_transferred``, ``error``. A link stays; its file is replaced
+        (templated).
     :return: ``total`` and how many came to what: ``replaced``, ``unchanged``, ``new_document``,
-        ``refused``, ``failed``, ``uncertain``, ``sent``, ``not_sent``, ``planned``; ``bytes_sent``,
-        and ``report``: where the report is.
+        ``transferred``, ``refused``, ``failed``, ``uncertain``, ``sent``, ``not_sent``,
+        ``planned``; ``bytes_sent``, and ``report``: where the report is.
     """
 
     template_fields: Sequence[str] = (
@@ -246,7 +247,12 @@ class ReplaceFilesOperator(ReplacingOperator):
         )
         self.cancelled = threading.Event()
         return BulkReplacement(
-            client, options, journal, intent=intent_of(context), cancelled=self.cancelled
+            client,
+            options,
+            journal,
+            intent=intent_of(context),
+            cancelled=self.cancelled,
+            memory=self.hook.memory(options.each),
         )
 
     def _report(self, rows: Sequence[Row]) -> None:

@@ -45,8 +45,8 @@ class ReplaceFileOperator(ReplacingOperator):
         ``dry_run``, ``proof``, ``on_new_document``, ``on_uncertain``, ``backup_to``,
         ``ipernity_conn_id``; and those of every operator.
     :return: ``outcome``, ``doc_id``, ``ticket``, ``new_doc_id``, ``filename``, ``bytes``, ``md5``,
-        ``proof``, ``url``, ``backup``, ``reason``; each also under its own key:
-        ``replace.output["ticket"]``.
+        ``proof``, ``url``, ``backup``, ``reason``, ``new_url``, ``transferred``,
+        ``not_transferred``; each also under its own key: ``replace.output["ticket"]``.
     """
 
     template_fields: Sequence[str] = (
@@ -159,14 +159,16 @@ class ReplaceFileOperator(ReplacingOperator):
         from ipernity_provider.state import intent_of, journal_of
 
         self.cancelled = threading.Event()
+        options = self.options()
         return Replacement(
             client,
             request,
-            self.options(),
+            options,
             journal_of(context),
             intent_of(context),
             progress=ProgressLog(),
             cancelled=self.cancelled,
+            memory=self.hook.memory(options),
         )
 
     def _run(self, context: Context, replacement: Replacement) -> Result:
@@ -198,7 +200,7 @@ class ReplaceFileOperator(ReplacingOperator):
                         self.wait_in_triggerer(
                             {ticket.id: started.doc_id},
                             deadline=Deadline.of(context, self.timeout, self.execution_timeout),
-                            state={"record": asdict(started), "file": file_uri(self.file)},
+                            state={"record": started.to_json(), "file": file_uri(self.file)},
                         )
                 else:
                     ticket = replacement.wait(started)

@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from ipernity_provider.api.models import Document, Ticket
 from ipernity_provider.files.checksums import SourceFile
+from ipernity_provider.replacement.memory import Remembered
 from ipernity_provider.replacement.record import DocumentSnapshot, UploadRecord
 from ipernity_provider.replacement.request import Intent, Proof, ProofLevel, ReplaceOptions
 
@@ -61,7 +62,8 @@ def decide_resume(
     - and so is the journal, and it is not the first try   assume
     - and the run of a mapped task was cleared             look: another task may have sent it
     of another document (a mapped task changed its order)  assume: another task may have sent it
-    of this document and file, proven, same intent         return it; continue if more is demanded
+    of this document and file, proven, same intent         return it; continue if more is demanded,
+                                                           or a transfer is not finished
     - proven, another intent (the task was cleared)        start: equal bytes cost one question
     - with a ticket or a resulting document                continue
     - not complete, its sender may be alive                wait for the sender
@@ -81,8 +83,10 @@ def decide_resume(
     if record.proven:
         if not (same_file and record.intent == intent.id):
             return Resume.START
-        wanted = record.result_id == doc_id or options.on_new_document == "keep"
-        return Resume.RETURN if wanted and meets(record.proof, options.proof) else Resume.CONTINUE
+        done = record.result_id == doc_id or options.on_new_document == "keep"
+        if options.transfers and record.transfer:
+            done = record.transfer.finished
+        return Resume.RETURN if done and meets(record.proof, options.proof) else Resume.CONTINUE
     if not record.answered and not record.complete:
         alive = now - record.heartbeat_at < min(SENDER_TIMEOUT, options.resend_grace)
         return Resume.WAIT_FOR_SENDER if alive else Resume.START
@@ -103,13 +107,27 @@ def is_same_file(record: UploadRecord, file: SourceFile) -> bool:
     return bool(file.marker) and (record.marker, record.bytes) == (file.marker, file.size)
 
 
-def decide_unchanged(file: SourceFile, shown: DocumentSnapshot, options: ReplaceOptions) -> bool:
+def decide_unchanged(
+    file: SourceFile,
+    shown: DocumentSnapshot,
+    options: ReplaceOptions,
+    remembered: Remembered | None = None,
+) -> bool:
     """Whether the document carries the file already, so that nothing has to be sent.
 
     The one place where a checksum that a storage reports is believed: at worst the file is sent
     another time.
+
+    :param remembered: what the document showed after the last upload, for a service that rewrites
+        files: it counts for those who accept rewriting.
     """
-    return options.if_unchanged != "replace" and shown.carries(file.md5 or file.reported_md5)
+    if options.if_unchanged == "replace":
+        return False
+    md5 = file.md5 or file.reported_md5
+    if shown.carries(md5):
+        return True
+    accepts_rewriting = options.proof == "changed"
+    return bool(accepts_rewriting and remembered and remembered.says_carried(md5, shown))
 
 
 # -- what became of an upload ----------------------------------------------------------------------

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from ipernity_provider.api.client import IpernityClient
+from ipernity_provider.api.details import get_details
 from ipernity_provider.api.errors import DocumentNotFound, PermanentError, SourceUnreadable
 from ipernity_provider.api.models import Document, Quota, Token
 from ipernity_provider.files.checksums import SourceFile, inspect_file
@@ -17,8 +18,10 @@ from ipernity_provider.replacement.decisions import (
     is_candidate,
 )
 from ipernity_provider.replacement.errors import Refused, about
+from ipernity_provider.replacement.memory import DocumentMemory
 from ipernity_provider.replacement.record import DocumentSnapshot, UploadRecord
 from ipernity_provider.replacement.request import Outcome, ReplaceOptions, ReplaceRequest, Result
+from ipernity_provider.replacement.transfer import foresee
 from ipernity_provider.text import printable
 
 _MOST_CANDIDATES = 20
@@ -30,6 +33,10 @@ class Preflight:
 
     :param unchanged: whether the document carries the file already.
     :param account: where it was loaded.
+    :param doc_id: the document that was asked for, where ``document`` has taken its place.
+    :param remembered: whether that is known from the last upload alone: the service has rewritten
+        the file.
+    :param foreseen: what would be transferred to a new document.
     """
 
     document: Document
@@ -37,24 +44,33 @@ class Preflight:
     file: SourceFile
     unchanged: bool
     account: Account | None = None
+    doc_id: str | None = None
+    remembered: bool = False
+    foreseen: str = ""
 
     def result(self, outcome: Outcome) -> Result:
         """Return the result for a request of which nothing is sent."""
         document, file = self.document, self.file
         size = "unknown" if document.bytes is None else document.bytes
+        carried = f"Document {document.doc_id} already carries these bytes."
+        if self.remembered:
+            carried = (
+                f"Document {document.doc_id} shows what it showed when this file was last sent."
+            )
         return Result(
             outcome=outcome,
-            doc_id=document.doc_id,
+            doc_id=self.doc_id or document.doc_id,
+            new_doc_id=document.doc_id if self.doc_id else None,
             filename=file.name,
             bytes=file.size,
             md5=file.md5 or (file.reported_md5 if self.unchanged else None),
-            proof="md5" if self.unchanged else None,
+            proof=("changed" if self.remembered else "md5") if self.unchanged else None,
             url=document.link,
-            reason=f"Document {document.doc_id} already carries these bytes."
+            reason=carried
             if self.unchanged
             else (
                 f"{printable(file.name)} ({file.size} bytes) replaces the file of document"
-                f" {document.doc_id} ({size} bytes)."
+                f" {document.doc_id} ({size} bytes).{self.foreseen}"
             ),
         )
 
@@ -85,15 +101,17 @@ def check_before_sending(
     options: ReplaceOptions,
     file: SourceFile,
     account: Account | None = None,
+    memory: DocumentMemory | None = None,
 ) -> Preflight:
     """Ask the service whether this replacement can succeed, and whether it is needed.
 
     :param account: as loaded before, for many documents; else it is loaded if
         ``options.check_account``.
+    :param memory: read before an upload with ``proof="changed"``.
     :raises Refused: it cannot; the sentence says why.
     """
     try:
-        document, shown = observe(client, request.doc_id, file.md5 or file.reported_md5)
+        document, shown = observe(client, request.target, file.md5 or file.reported_md5)
     except DocumentNotFound:
         # A token without permissions sees no private document either: say that rather than blame
         # the id.
@@ -107,8 +125,18 @@ def check_before_sending(
                 f" class {document.media}: a file can only be replaced by one of its own class."
                 " Nothing was sent."
             )
-        if decide_unchanged(file, shown, options):
-            return Preflight(document, shown, file, unchanged=True)
+        found = Preflight(
+            document,
+            shown,
+            file,
+            unchanged=decide_unchanged(file, shown, options),
+            doc_id=request.doc_id if request.successor else None,
+        )
+        if not found.unchanged and memory and options.proof == "changed":
+            known = decide_unchanged(file, shown, options, memory.read(request.target))
+            found = replace(found, unchanged=known, remembered=known)
+        if found.unchanged:
+            return found
         if document.media in options.makes_new_document and options.on_new_document == "fail":
             raise Refused(
                 f"This account gets a new document for a {document.media}, as `airflow ipernity"
@@ -121,7 +149,11 @@ def check_before_sending(
         elif options.check_account:
             account = Account.load(client)
             account.require_possible(document, file, left_bytes=account.quota.spendable_bytes)
-        return Preflight(document, shown, file, unchanged=False, account=account)
+        if options.transfers and options.dry_run:
+            hides = options.on_new_document == "transfer"
+            foreseen = foresee(get_details(client, request.target), hides=hides)
+            found = replace(found, foreseen=f" {foreseen}")
+        return replace(found, account=account)
 
 
 def observe(

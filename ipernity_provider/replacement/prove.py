@@ -24,6 +24,7 @@ from ipernity_provider.replacement.preflight import locate, observe
 from ipernity_provider.replacement.record import DocumentSnapshot, Journal, UploadRecord
 from ipernity_provider.replacement.request import ProofLevel, ReplaceOptions, Result
 from ipernity_provider.replacement.schedule import Clock
+from ipernity_provider.replacement.transfer import IMPOSSIBLE, transfer_lines
 from ipernity_provider.text import lines_of, printable
 
 log = logging.getLogger(__name__)
@@ -136,7 +137,7 @@ def require_wanted(
 
     :raises NewDocument: ``on_new_document`` is ``fail``.
     """
-    if options.on_new_document == "keep":
+    if options.on_new_document != "fail":
         return
     try:
         page = client.get_document(new_id).link or new_id
@@ -154,19 +155,25 @@ def require_wanted(
 
 def result_of(record: UploadRecord) -> Result:
     """Return what a proven record says."""
-    new_doc_id = None if record.result_id == record.doc_id else record.result_id
+    asked_for = record.asked_for or record.doc_id
+    created = record.result_id != record.doc_id
+    transfer = record.transfer if created else None
     shows = f"proof: {record.proof}" if record.proof else "not verified"
     reason = f"Document {record.doc_id} carries {printable(record.filename)} ({shows})."
-    if new_doc_id:
+    if created:
         reason = (
-            f"The service created document {new_doc_id} instead of replacing the file of"
+            f"The service created document {record.result_id} instead of replacing the file of"
             f" {record.doc_id} ({shows})."
         )
+    if transfer:
+        reason += f" It has taken the place of {record.doc_id}, which was not deleted."
+    elif record.asked_for:
+        reason += f" It has taken the place of document {asked_for}."
     return Result(
-        outcome="new_document" if new_doc_id else "replaced",
-        doc_id=record.doc_id,
+        outcome=("transferred" if transfer else "new_document") if created else "replaced",
+        doc_id=asked_for,
         ticket=record.ticket,
-        new_doc_id=new_doc_id,
+        new_doc_id=None if record.result_id == asked_for else record.result_id,
         filename=record.filename,
         bytes=record.bytes,
         md5=record.md5,
@@ -174,6 +181,9 @@ def result_of(record: UploadRecord) -> Result:
         url=record.url,
         backup=record.backup,
         reason=reason,
+        new_url=transfer.new_url if transfer else None,
+        transferred=transfer.done if transfer else (),
+        not_transferred={**transfer.refused, **IMPOSSIBLE} if transfer else {},
     )
 
 
@@ -189,7 +199,7 @@ def result_lines(record: UploadRecord, result: Result) -> list[str]:
         "size unknown" if before.bytes is None else f"{before.bytes:,} bytes",
         f"md5 {before.md5 or 'unknown'}",
     )
-    if result.new_doc_id:
+    if result.outcome in {"new_document", "transferred"}:
         ending = (
             f"Document {record.doc_id}{title} has its old file; the new document is"
             f" {result.new_doc_id}."
@@ -205,4 +215,7 @@ def result_lines(record: UploadRecord, result: Result) -> list[str]:
         f"Page: {result.url or 'unknown'}",
     )
     # Each is a line of its own, whatever a title or a file name looks like.
-    return lines_of("\n".join([ending, *facts]))
+    lines = lines_of("\n".join([ending, *facts]))
+    if record.transfer and record.result_id:
+        lines += transfer_lines(record.doc_id, record.result_id, record.transfer)
+    return lines

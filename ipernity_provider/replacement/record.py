@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Protocol, Self
 
+from ipernity_provider.api.details import Visibility
 from ipernity_provider.replacement.request import ProofLevel, Result
 from ipernity_provider.text import printable
 
@@ -34,6 +37,39 @@ class DocumentSnapshot:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Transfer:
+    """How far a new document has taken the place of the old one.
+
+    :param visibility: who saw the old document before the transfer began; None where the service
+        does not show it.
+    :param done: the names of the steps that were taken.
+    :param refused: what could not be transferred, each with its reason.
+    :param finished: whether nothing is left to do.
+    :param hidden: whether the old document is private now.
+    :param new_url: the page of the new document.
+    """
+
+    visibility: Visibility | None = None
+    done: tuple[str, ...] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)
+    finished: bool = False
+    hidden: bool = False
+    new_url: str | None = None
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Self:
+        flags = stored.get("visibility")
+        return cls(
+            visibility=(bool(flags[0]), bool(flags[1]), bool(flags[2])) if flags else None,
+            done=tuple(stored.get("done", ())),
+            refused=dict(stored.get("refused", {})),
+            finished=bool(stored.get("finished")),
+            hidden=bool(stored.get("hidden")),
+            new_url=stored.get("new_url"),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class UploadRecord:
     """One upload: what was to be sent where, and how far it came.
 
@@ -59,6 +95,9 @@ class UploadRecord:
     :param proven: what that document showed when the replacement was proven; ``proof`` says by
         what.
     :param rejected: whether it was reported that the document does not show the proof.
+    :param asked_for: the document that was asked for, where ``doc_id`` has taken its place; empty
+        where that is the same.
+    :param transfer: of the old document's details to a new one; None where there is none.
     """
 
     doc_id: str
@@ -82,6 +121,13 @@ class UploadRecord:
     proven: DocumentSnapshot | None = None
     proof: ProofLevel | None = None
     rejected: bool = False
+    asked_for: str = ""
+    transfer: Transfer | None = None
+
+    @property
+    def settled(self) -> bool:
+        """Whether it is proven, and no transfer has begun that is still to be finished."""
+        return self.proven is not None and (self.transfer is None or self.transfer.finished)
 
     @property
     def answered(self) -> bool:
@@ -105,7 +151,7 @@ class UploadRecord:
         """Return the result for a caller that does not wait for the service."""
         return Result(
             outcome="sent",
-            doc_id=self.doc_id,
+            doc_id=self.asked_for or self.doc_id,
             ticket=self.ticket,
             filename=self.filename,
             bytes=self.bytes,
@@ -118,6 +164,11 @@ class UploadRecord:
             ),
         )
 
+    def to_json(self) -> dict[str, Any]:
+        """Return JSON-simple values: Airflow's stores take no tuples."""
+        stored: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return stored
+
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> Self:
         """Read a stored record; members that are not known to this version are left out."""
@@ -128,6 +179,8 @@ class UploadRecord:
         for name in ("before", "proven"):
             if values.get(name):
                 values[name] = DocumentSnapshot(**values[name])
+        if values.get("transfer"):
+            values["transfer"] = Transfer.from_json(values["transfer"])
         return cls(**values)
 
 

@@ -25,6 +25,7 @@ from ipernity_provider.replacement.decisions import (
     TicketMeaning,
     decide_resume,
     interpret_ticket,
+    is_same_file,
 )
 from ipernity_provider.replacement.errors import (
     Cancelled,
@@ -36,6 +37,7 @@ from ipernity_provider.replacement.errors import (
     about,
     unclaimed_document,
 )
+from ipernity_provider.replacement.memory import DocumentMemory, Remembered
 from ipernity_provider.replacement.preflight import (
     Account,
     Preflight,
@@ -54,6 +56,7 @@ from ipernity_provider.replacement.record import (
 )
 from ipernity_provider.replacement.request import Intent, ReplaceOptions, ReplaceRequest, Result
 from ipernity_provider.replacement.schedule import Clock, next_poll_delay
+from ipernity_provider.replacement.succession import Succession, require_memory
 from ipernity_provider.replacement.upload import Uploader
 from ipernity_provider.text import printable
 
@@ -70,15 +73,22 @@ def replace_file(
     journal: Journal | None = None,
     *,
     progress: Progress | None = None,
+    memory: DocumentMemory | None = None,
 ) -> Result:
     """Replace a document's file and prove it.
 
     :param journal: lets a later call continue where this one was cut off; by default there is none.
     :param progress: called after each block that is sent, with the bytes sent and the size.
+    :param memory: what is known of documents; ``on_new_document="transfer"`` needs it.
     :raises IpernityError: typed by what can be done about it.
     """
     return Replacement(
-        client, request, options or ReplaceOptions(), journal or MemoryJournal(), progress=progress
+        client,
+        request,
+        options or ReplaceOptions(),
+        journal or MemoryJournal(),
+        progress=progress,
+        memory=memory,
     ).run()
 
 
@@ -90,6 +100,7 @@ class Replacement:
         before its last block.
     :param account: as loaded before, for many documents.
     :param describe: makes the lines of the log for a proven replacement.
+    :param memory: what is known of documents, for transfers and for services that rewrite files.
     """
 
     client: IpernityClient
@@ -102,6 +113,7 @@ class Replacement:
     account: Account | None = None
     clock: Clock = time
     describe: Callable[[UploadRecord, Result], Sequence[str]] = result_lines
+    memory: DocumentMemory | None = None
     #: What was in the journal when it was decided to send: it must still be there when the intent
     #: is written.
     _known: UploadRecord | None = field(default=None, init=False)
@@ -129,9 +141,10 @@ class Replacement:
         :return: the result; or the record of an upload that is to be waited for and proven.
         """
         file = file or inspect_source(self.request, self.options)
+        self._find_target(file, changes=not self.options.dry_run)
         if not self.options.dry_run and (resumed := self.resume(file)):
             return resumed
-        check = check_before_sending(self.client, self.request, self.options, file, self.account)
+        check = self._check(file)
         found = check.result("unchanged" if check.unchanged else "planned")
         log.info("%s", found.reason)
         if self.options.dry_run:
@@ -146,7 +159,7 @@ class Replacement:
         """Back the document up, and send the file; once more if it provably did not arrive."""
         backup = None
         if folder := self.options.backup_to:
-            doc_id, account = self.request.doc_id, check.account
+            doc_id, account = self.request.target, check.account
             backup = back_up(self.client, folder, doc_id, check.document, account)
         uploader = self._uploader()
         for _ in range(_SENDS_PER_TRY):
@@ -155,7 +168,7 @@ class Replacement:
                 return sent
         uploader.forget()
         raise AnswerLost(
-            f"{printable(file.name)} was sent to document {self.request.doc_id}"
+            f"{printable(file.name)} was sent to document {self.request.target}"
             f" {_SENDS_PER_TRY} times and did not arrive; the document is as before. A retry may"
             " succeed.",
             method="upload.replace",
@@ -169,12 +182,13 @@ class Replacement:
             earlier upload.
         :raises Refused: the replacement cannot succeed.
         """
+        self._find_target(file, changes=False)
         record, step = self._decide(file)
         if record and step is Resume.RETURN:
             return result_of(record)
         if record and step is Resume.CONTINUE:
             return record
-        check = check_before_sending(self.client, self.request, self.options, file, self.account)
+        check = self._check(file)
         return check if step is Resume.START else None
 
     def resume(self, file: SourceFile) -> Result | UploadRecord | None:
@@ -210,12 +224,44 @@ class Replacement:
             return self.resume(file)
         if step is Resume.WAIT_FOR_OTHER:
             self._require_settled(record)
+            self._find_target(file, changes=True)
         return None
+
+    def _check(self, file: SourceFile) -> Preflight:
+        return check_before_sending(
+            self.client, self.request, self.options, file, self.account, self.memory
+        )
+
+    def _find_target(self, file: SourceFile, *, changes: bool) -> None:
+        """Replace the file of the document that has taken the place of the requested one."""
+        if not self.options.transfers:
+            return
+        doc_id, record = self.request.doc_id, self.journal.read()
+        ours = None  # an upload of which it does not count what came of it: it is continued
+        if record and (self._asked_for(record), record.intent) == (doc_id, self.intent.id):
+            ours = record if not record.proven or is_same_file(record, file) else None
+        target = self._succession().find_target(doc_id, ours, changes=changes)
+        self.request = replace(self.request, successor=None if target == doc_id else target)
+
+    @staticmethod
+    def _asked_for(record: UploadRecord) -> str:
+        return record.asked_for or record.doc_id
+
+    def _succession(self) -> Succession:
+        memory = require_memory(self.memory)
+        return Succession(self.client, self.options, memory, self.cancelled)
 
     def _decide(self, file: SourceFile) -> tuple[UploadRecord | None, Resume]:
         """Return the record of an earlier try, and what it means for this one."""
         record = self._known = self.journal.read()
-        now, doc_id = self.clock.time(), self.request.doc_id
+        now, doc_id = self.clock.time(), self.request.target
+        if (
+            record
+            and record.proven
+            and record.doc_id != doc_id
+            and self._asked_for(record) == self.request.doc_id
+        ):
+            record = None  # its document has been succeeded by the one that is replaced now
         return record, decide_resume(record, doc_id, file, self.intent, self.options, now)
 
     def _new_record(
@@ -227,7 +273,8 @@ class Replacement:
     ) -> UploadRecord:
         now = self.clock.time()
         return UploadRecord(
-            doc_id=self.request.doc_id,
+            doc_id=self.request.target,
+            asked_for=self.request.doc_id if self.request.successor else "",
             filename=file.name,
             bytes=file.size,
             md5=file.md5,
@@ -266,7 +313,7 @@ class Replacement:
             file = with_checksum(file)
         except FileError as error:
             raise source_error(error) from None
-        document, shown = observe(self.client, self.request.doc_id, file.md5)
+        document, shown = observe(self.client, self.request.target, file.md5)
         if shown.carries(file.md5) and self.options.if_unchanged != "replace":
             return None  # the preflight says so
         since = int(self.intent.since or self.clock.time())
@@ -307,6 +354,8 @@ class Replacement:
             ticket = self.check_ticket(record.ticket)
             if interpret_ticket(record.doc_id, ticket) is TicketMeaning.NEW_DOCUMENT:
                 require_wanted(self.client, self.options, record, str(ticket.doc_id))
+                if self.options.transfers:  # its document gets what this file would miss
+                    self.finish(record, ticket)
             settled = not ticket.pending
         else:
             arrival, resulting = locate(self.client, record)
@@ -380,10 +429,22 @@ class Replacement:
                     raise
             log.info("The task was cleared: starting again. Its earlier upload ended so: %s", error)
             return None
+        if self.options.transfers and proven.result_id != proven.doc_id:
+            proven = self._succession().transfer(proven, self.journal)
+        if self.memory and self.options.proof == "changed":
+            self._remember_bytes(self.memory, proven)
         result = self._report(proven)
         metrics.count(f"outcome.{result.outcome}")
         metrics.count(f"proof.{result.proof or 'none'}")
         return result
+
+    @staticmethod
+    def _remember_bytes(memory: DocumentMemory, proven: UploadRecord) -> None:
+        """Remember what was sent, if the document shows something else."""
+        doc_id = proven.result_id or proven.doc_id
+        known = memory.read(doc_id) or Remembered()
+        if (now_known := known.with_bytes(proven)) != known:
+            memory.write(doc_id, now_known)
 
     def _report(self, proven: UploadRecord) -> Result:
         """Return, and log, what a proven record says."""

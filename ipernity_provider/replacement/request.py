@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import InitVar, asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import InitVar, asdict, dataclass, field
 from typing import Any, Literal, Protocol, get_args
 
 from ipernity_provider.api.models import read_doc_id
 from ipernity_provider.replacement.errors import Refused
 
-Outcome = Literal["replaced", "unchanged", "planned", "sent", "new_document"]
+Outcome = Literal["replaced", "unchanged", "planned", "sent", "new_document", "transferred"]
 IfUnchanged = Literal["succeed", "skip", "replace"]
-OnNewDocument = Literal["fail", "keep"]
+#: With ``transfer`` the old document becomes private at the end, with ``transfer_keep`` it stays.
+OnNewDocument = Literal["fail", "keep", "transfer", "transfer_keep"]
 OnUncertain = Literal["fail", "send"]
 #: A level of proof, strongest first: the stored checksum, the stored size, the date of the last
 #: replacement.
@@ -41,6 +42,7 @@ class ReplaceRequest:
     :param file: the new file: ``pathlib.Path``, ``ObjectStoragePath``, ``UPath``.
     :param filename: the name that the service gets; the file's own by default.
     :param base_url: see :func:`~ipernity_provider.api.models.read_doc_id`.
+    :param successor: the document that has taken the place of ``doc_id``, if one has.
     :raises Refused: ``doc_id`` is neither a number nor a document's page.
     """
 
@@ -48,6 +50,12 @@ class ReplaceRequest:
     file: Any
     filename: str | None = None
     base_url: InitVar[str | None] = None
+    successor: str | None = None
+
+    @property
+    def target(self) -> str:
+        """The document whose file is replaced."""
+        return self.successor or self.doc_id
 
     def __post_init__(self, base_url: str | None) -> None:
         try:
@@ -69,7 +77,8 @@ class ReplaceOptions:
     :param proof_seconds: how long to look for the proof; the service may call an upload done too
         early.
     :param on_new_document: ``fail``, or ``keep`` a document that the service created instead of
-        replacing.
+        replacing, or (experimental) ``transfer`` to it what the old one has besides its file, and
+        make the old one private; ``transfer_keep`` leaves the old one as it is.
     :param makes_new_document: media classes of which this account is known to get a new document;
         with ``on_new_document="fail"`` these are refused before anything is sent.
     :param on_uncertain: ``fail``, or ``send`` (perhaps a second time) if the service does not show
@@ -101,6 +110,11 @@ class ReplaceOptions:
     asynchronous: bool = True
     poll_interval: float = 30.0
     timeout: float = 3600.0
+
+    @property
+    def transfers(self) -> bool:
+        """Whether a new document takes the place of the old one."""
+        return self.on_new_document in {"transfer", "transfer_keep"}
 
     def __post_init__(self) -> None:
         for name, choices in _CHOICES.items():
@@ -150,7 +164,8 @@ class Result:
     """What came of a request.
 
     :param ticket: of the upload; None where nothing was sent or its answer was lost.
-    :param new_doc_id: the document that was created instead of replacing.
+    :param new_doc_id: the document that carries the file, where it is not ``doc_id``: one that was
+        created instead of replacing, or one that has taken its place before.
     :param bytes: size of the file that was (or would be) sent.
     :param md5: its checksum, lower-case hex; None where it was not read.
     :param proof: the level of proof reached; None where there was nothing to prove or no proof was
@@ -158,6 +173,9 @@ class Result:
     :param url: the document's page.
     :param backup: where the previous original was stored.
     :param reason: one sentence for a person.
+    :param new_url: the page of the new document, after a transfer.
+    :param transferred: what it got of the old one.
+    :param not_transferred: what it did not get, each with the reason.
     """
 
     outcome: Outcome
@@ -171,7 +189,10 @@ class Result:
     url: str | None = None
     backup: str | None = None
     reason: str = ""
+    new_url: str | None = None
+    transferred: Sequence[str] = ()
+    not_transferred: Mapping[str, str] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-simple, always with the same keys."""
-        return asdict(self)
+        return {**asdict(self), "transferred": list(self.transferred)}

@@ -243,7 +243,7 @@ class Uploader:
             pause = min(pause * 1.5, _LONGEST_PAUSE)
         send_again = self.options.on_uncertain == "send"
         if arrival is Arrival.NEW_DOCUMENT and not (
-            send_again and self.options.on_new_document == "keep"
+            send_again and self.options.on_new_document != "fail"
         ):
             raise unclaimed_document(record, resulting, self.options)
         name = printable(record.filename)

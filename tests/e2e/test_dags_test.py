@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from scripts.rig import migrate, session_of, wait_for
-from tests.conftest import SECRETS, Service
+from tests.conftest import SECRETS, Service, draw
 from tests.e2e.conftest import MakeEnv, make_pairs, replacements
 
 pytestmark = pytest.mark.timeout(600)
@@ -139,3 +139,23 @@ def test_the_execution_timeout_ends_a_deferred_task(
     assert airflow_home.dags_test("execution_timeout", **pair) == {"replace": [("failed", 1)]}
     assert "was not finished within the execution_timeout of 15 s" in airflow_home.output
     assert len(replacements(remote)) == 1
+
+
+def test_the_next_run_finds_the_successors_that_airflow_remembers(
+    airflow_home: AirflowHome, remote: Service, uploads: Path
+) -> None:
+    """One document, deferred, and many: two runs, each with new files for the same numbers."""
+    remote.set(replace_mode="new_document", processing_seconds=0.5)
+    one, *rows = pairs = make_pairs(remote, uploads, 3)
+    doc_ids = [pair["doc_id"] for pair in pairs]
+    for shade in ("10", "20"):
+        for number, pair in enumerate(pairs):
+            draw(Path(pair["file"]), f"#{shade}00{number:02x}")
+        tasks = airflow_home.dags_test(
+            "transferring", document=one["doc_id"], file=one["file"], rows=rows
+        )
+        assert tasks == at_the_first_try(one=1, many=1)
+    sent = replacements(remote)
+    assert sorted(entry["doc_id"] for entry in sent[:3]) == sorted(doc_ids)
+    successors = sorted(str(entry["new_doc_id"]) for entry in sent[:3])
+    assert sorted(entry["doc_id"] for entry in sent[3:]) == successors

@@ -36,6 +36,9 @@ KEYS = [
     "url",
     "backup",
     "reason",
+    "new_url",
+    "transferred",
+    "not_transferred",
 ]
 FIRST, CLEARED = Intent("2"), Intent("5")
 
