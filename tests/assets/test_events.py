@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from airflow.sdk import Asset, AssetAlias, Context
+from airflow.sdk.execution_time import task_runner
 from airflow.sdk.execution_time.task_runner import _build_asset_profiles, _serialize_outlet_events
 
 from ipernity_provider.api.client import IpernityClient
@@ -20,6 +21,7 @@ from ipernity_provider.triggers.events import settled
 from scripts.rig import wait_for
 from tests.airflow_exceptions import TaskDeferred
 from tests.conftest import BOAT, Connect, Service, draw
+from tests.hooks.test_memory import Supervisor
 from tests.operators.test_operator import context
 
 GALLERY = Asset("gallery", uri="x-test://gallery")
@@ -214,3 +216,17 @@ def test_more_events_than_airflow_takes_at_once_are_not_sent(
 )
 def test_the_uri_of_a_file_names_no_connection(file: Any, uri: str) -> None:
     assert file_uri(file) == uri
+
+
+def test_a_transferred_document_is_an_event_that_names_its_successor(
+    service: Service, picture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", Supervisor(), raising=False)
+    service.set(replace_mode="new_document")
+    there, task = context(), single(picture, on_new_document="transfer")
+    result = task.execute(there)
+    ((name, extra),) = sent(task, there)
+    assert name == f"{ANY_DOCUMENT} {ipernity_document(BOAT).uri}"
+    assert (extra["outcome"], extra["doc_id"]) == ("transferred", BOAT)
+    assert extra["new_doc_id"] == result["new_doc_id"] == service.ledger()[0]["new_doc_id"]
+    assert extra["md5_after"] == md5(picture)
