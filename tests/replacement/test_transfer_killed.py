@@ -21,7 +21,7 @@ pytestmark = pytest.mark.socket
 
 KILLS = int(os.environ.get("TRANSFER_KILLS", "4"))
 #: About how long a transfer takes here, in seconds; a later kill finds a finished one.
-SPAN = 0.9
+SPAN = 0.45
 
 
 @pytest.mark.parametrize("number", range(KILLS))
