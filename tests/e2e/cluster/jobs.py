@@ -19,17 +19,12 @@ from tests.conftest import Service, draw
 from tests.e2e.cluster.machines import Cluster
 from tests.object_storage import Bucket
 
-#: Larger than what the buffers on the way take in at once, so that its sending can be watched.
-BIG = 24 << 20
-#: So fast such a file is received: within a minute.
-SLOWLY = 400_000
+#: Much larger than what the buffers on the way take in at once, so that its sending takes time.
+BIG = 64 << 20
 ROWS = 8
 #: Seconds that the service works on a file: shorter than ``RESEND_GRACE``, as it is to be.
 PROCESSING = 10.0
 RESEND_GRACE = 25.0
-#: The same where the task has its ticket when the fault comes: it still waits then.
-LONG_PROCESSING = 60.0
-HELD = 60.0
 
 
 @dataclass(frozen=True)
@@ -103,22 +98,19 @@ class Lab:
         )
         return Job(name, dag_id, run, dict(zip(doc_ids, files.values(), strict=True)))
 
-    def start_at_each_moment(
-        self, *, held: float = HELD, processing: float = LONG_PROCESSING
-    ) -> list[Job]:
+    def start_at_each_moment(self, lasting: int = 60) -> list[Job]:
         """Start three replacements; return once each is at the moment that its name says.
 
-        :param held: seconds between an upload's acceptance and its answer.
-        :param processing: seconds that the service works on the file whose ticket is waited for.
+        :param lasting: seconds that an upload, its answer, and the waiting for its ticket take.
         """
         documents = self.make_documents(3)
         begun = self.service.calls().get("upload.replace", 0)
         # The first is held after its file was accepted.
-        fault = {"method": "upload.replace", "kind": f"slow:{held}"}
+        fault = {"method": "upload.replace", "kind": f"slow:{lasting}"}
         self.service.set(processing_seconds=PROCESSING, faults=[fault])
         jobs = [self.start("after sending", documents[0])]
         wait_for("the first upload", lambda: self.accepted(documents[0]), 60)
-        self.service.set(processing_seconds=processing, receive_bytes_per_second=SLOWLY)
+        self.service.set(processing_seconds=lasting, receive_bytes_per_second=BIG // lasting)
         jobs += [
             self.start("while waiting", documents[1]),
             self.start("while sending", documents[2], size=BIG),

@@ -90,8 +90,11 @@ class Cluster:
         for name in names:
             # Stopped, it starts no more processes while they are counted.
             self.signal(name, signal.SIGSTOP)
-            _kill(_family(self._sessions[name].pid))
+            family = _family(self._sessions[name].pid)
+            _kill(family)
             self._sessions[name].wait()
+            # PostgreSQL does not start while one of its old processes holds the shared memory.
+            wait_for(f"the end of {name}", lambda family=family: not any(map(_lives, family)), 30)
 
     def signal(self, name: str, how: signal.Signals) -> None:
         """Send a signal to a program's main process alone."""
@@ -285,6 +288,12 @@ def _family(leader: int) -> set[int]:
     while more := {pid for pid, parent in parents.items() if parent in found} - found:
         found |= more
     return found
+
+
+def _lives(pid: int) -> bool:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
 
 
 def _kill(pids: set[int]) -> None:

@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.celery, pytest.mark.timeout(600)]
 
 
 def test_messages_that_come_twice_and_messages_that_are_lost(lab: Lab) -> None:
-    jobs = [*lab.start_at_each_moment(held=30, processing=30), *lab.start_batches("worker1")]
+    jobs = [*lab.start_at_each_moment(lasting=35), *lab.start_batches("worker1")]
     assert lab.cluster.redeliver() >= len(jobs)
     # A batch may have ended by the time that its message is taken.
     wait_for("refusals", lambda: lab.cluster.refused_redeliveries() >= len(jobs) - 1, 60)
@@ -35,7 +35,7 @@ def test_messages_that_come_twice_and_messages_that_are_lost(lab: Lab) -> None:
 
 
 def test_postgresql_crashed(lab: Lab) -> None:
-    jobs = [*lab.start_at_each_moment(held=20, processing=25), *lab.start_batches("worker1")]
+    jobs = [*lab.start_at_each_moment(lasting=35), *lab.start_batches("worker1")]
     at = time.monotonic()
     lab.cluster.kill("postgres")
     lab.cluster.start("postgres")
@@ -44,7 +44,7 @@ def test_postgresql_crashed(lab: Lab) -> None:
 
 
 def test_the_execution_api_down_while_the_service_answers(lab: Lab) -> None:
-    jobs = [*lab.start_at_each_moment(held=30, processing=40), *lab.start_batches("worker1")]
+    jobs = [*lab.start_at_each_moment(lasting=35), *lab.start_batches("worker1")]
     at = time.monotonic()
     lab.cluster.kill("api-server")
     wait_for("the ticket", lambda: "The service accepted" in lab.logs(jobs[0]), 60)
