@@ -10,6 +10,7 @@ import pytest
 
 from ipernity_provider.hooks.connection import ConnectionSettingError
 from ipernity_provider.hooks.ipernity import IpernityHook
+from ipernity_provider.hooks.parameters import ParameterError
 from ipernity_provider.probe.findings import FACTS, MEDIA_FACTS, Findings
 from ipernity_provider.replacement.errors import Refused
 from tests.conftest import BOAT, CREDENTIALS, Connect, Service
@@ -54,7 +55,7 @@ def test_other_findings_refuse_nothing(
 
 
 def test_a_caller_cannot_claim_findings(connect: Connect, picture: Path) -> None:
-    with pytest.raises(TypeError, match="makes_new_document"):
+    with pytest.raises(ParameterError, match="no parameter makes_new_document"):
         IpernityHook(connect()).replace_file(BOAT, picture, makes_new_document={"photo"})
 
 
