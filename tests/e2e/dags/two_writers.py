@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -69,4 +70,6 @@ with DAG(
         assert params is not None
         return list(params["runs"])
 
-    WatchedOperator.partial(task_id="replace", poll_interval=0.5, retries=0).expand_kwargs(runs())
+    WatchedOperator.partial(
+        task_id="replace", poll_interval=0.5, retries=1, retry_delay=timedelta(seconds=1)
+    ).expand_kwargs(runs())
