@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
+from ipernity_provider.api.client import IpernityClient
 from ipernity_provider.operators.ipernity import ReplaceFileOperator
 from ipernity_provider.sensors.ipernity import TicketSensor
 from tests.airflow_exceptions import AirflowFailException, AirflowRescheduleException, TaskDeferred
 from tests.conftest import BOAT, Connect, Service
 from tests.operators.test_operator import StateStore, context
+from tests.replacement.support import run
 from tests.sensors.test_sensor import FirstReschedule
 
 MODES = ["poke", "reschedule", "deferrable"]
@@ -100,14 +102,14 @@ def test_what_is_found_without_a_ticket_is_proven_at_once(service: Service, pict
 
 
 def test_a_service_that_rewrites_is_green_every_night_if_that_is_accepted(
-    service: Service, picture: Path
+    service: Service, client: IpernityClient, picture: Path
 ) -> None:
-    """Rewritten in the same way again, the document shows the checksum that it showed before."""
+    """Rewritten in the same way again, the document shows the checksum that it showed before.
+
+    Without a memory, which would know that nothing has changed.
+    """
     service.set(rewrite_bytes=True)
     for _night in range(3):
-        operator = ReplaceFileOperator(
-            task_id="refresh", doc_id=BOAT, file=picture, proof="changed", poll_interval=0.1
-        )
-        assert operator.execute(context())["outcome"] == "replaced"
+        assert run(client, picture, proof="changed").outcome == "replaced"
         time.sleep(1.1)  # the service tells the time of a replacement in whole seconds
     assert len(service.ledger()) == 3
