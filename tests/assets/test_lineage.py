@@ -21,7 +21,14 @@ from airflow.sdk import DAG, task
 from ipernity_provider.operators.ipernity import ReplaceFileOperator, ReplaceFilesOperator
 
 with DAG("lineage", schedule=None) as dag:
-    ReplaceFileOperator(task_id="one", doc_id="5412", file="{folder}/one.jpg") >> (
+    @task
+    def by_hook():
+        from ipernity_provider.hooks.ipernity import IpernityHook
+
+        IpernityHook().replace_file("5414", "{folder}/three.png")
+
+    # First: Airflow's collector is one for the process, and dag.test() runs all tasks in it.
+    by_hook() >> ReplaceFileOperator(task_id="one", doc_id="5412", file="{folder}/one.jpg") >> (
         ReplaceFilesOperator(
             task_id="many",
             manifest=[
@@ -30,14 +37,6 @@ with DAG("lineage", schedule=None) as dag:
             ],
         )
     )
-
-    @task
-    def by_hook():
-        from ipernity_provider.hooks.ipernity import IpernityHook
-
-        IpernityHook().replace_file("5414", "{folder}/three.png")
-
-    by_hook()
 """
 
 
