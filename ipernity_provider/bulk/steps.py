@@ -38,6 +38,7 @@ from ipernity_provider.replacement.request import (
     ReplaceRequest,
     Result,
 )
+from ipernity_provider.replacement.resume import resume
 from ipernity_provider.replacement.schedule import Clock
 
 _SAVED_TOGETHER = 100
@@ -168,7 +169,7 @@ class RowSteps:
         if not unreadable:
             self.journal.rows[doc_id] = row.with_source(file)
             return replacement.start(file)
-        if resumed := replacement.resume(file):
+        if resumed := resume(replacement, file):
             return resumed
         raise unreadable
 

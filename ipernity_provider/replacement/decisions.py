@@ -15,7 +15,13 @@ from ipernity_provider.api.models import Document, Ticket
 from ipernity_provider.files.checksums import SourceFile
 from ipernity_provider.replacement.memory import Remembered
 from ipernity_provider.replacement.record import DocumentSnapshot, UploadRecord
-from ipernity_provider.replacement.request import Intent, Proof, ProofLevel, ReplaceOptions
+from ipernity_provider.replacement.request import (
+    Intent,
+    Proof,
+    ProofLevel,
+    ReplaceOptions,
+    ReplaceRequest,
+)
 
 #: A sender that gave no sign of life for so long is dead, or frozen: six missed heartbeats.
 SENDER_TIMEOUT = 60.0
@@ -47,7 +53,7 @@ class Resume(StrEnum):
 
 def decide_resume(
     record: UploadRecord | None,
-    doc_id: str,
+    request: ReplaceRequest,
     file: SourceFile,
     intent: Intent,
     options: ReplaceOptions,
@@ -62,6 +68,7 @@ def decide_resume(
     - and so is the journal, and it is not the first try   assume
     - and the run of a mapped task was cleared             look: another task may have sent it
     of another document (a mapped task changed its order)  assume: another task may have sent it
+    - proven, and the present one has taken its place      as if it were missing
     of this document and file, proven, same intent         return it; continue if more is demanded,
                                                            or a transfer is not finished
     - proven, another intent (the task was cleared)        start: equal bytes cost one question
@@ -73,6 +80,9 @@ def decide_resume(
     - not settled                                          wait for the other
     =====================================================  ========================================
     """
+    doc_id = request.target
+    if record and record.proven and record.doc_id != doc_id and _asked_for(record, request):
+        record = None
     if record is None:
         if intent.without_journal:
             return Resume.ASSUME
@@ -93,6 +103,23 @@ def decide_resume(
     if not same_file:
         return Resume.START if record.result_id else Resume.WAIT_FOR_OTHER
     return Resume.CONTINUE if record.answered else Resume.RECONCILE
+
+
+def _asked_for(record: UploadRecord, request: ReplaceRequest) -> bool:
+    return bool(request.doc_id == (record.asked_for or record.doc_id))
+
+
+def is_to_continue(
+    record: UploadRecord, request: ReplaceRequest, file: SourceFile, intent: Intent
+) -> bool:
+    """Return whether the record is of this very request, whichever document it was sent to.
+
+    What came of it does not count as a successor of that document yet: it is still to be continued,
+    or to be reported again.
+    """
+    if not _asked_for(record, request) or record.intent != intent.id:
+        return False
+    return not record.proven or is_same_file(record, file)
 
 
 def is_same_file(record: UploadRecord, file: SourceFile) -> bool:

@@ -137,3 +137,11 @@ def follow_chain(memory: DocumentMemory, doc_id: str) -> list[tuple[str, Remembe
             )
         passed.add(doc_id)
     return chain
+
+
+def remember_bytes(memory: DocumentMemory, proven: UploadRecord) -> None:
+    """Remember what a proven upload has sent, if the document shows something else."""
+    doc_id = proven.result_id or proven.doc_id
+    known = memory.read(doc_id) or Remembered()
+    if (now_known := known.with_bytes(proven)) != known:
+        memory.write(doc_id, now_known)

@@ -20,11 +20,12 @@ from ipernity_provider.replacement.decisions import (
     interpret_ticket,
     is_candidate,
     is_same_file,
+    is_to_continue,
     meets,
     proof_reached,
 )
 from ipernity_provider.replacement.record import DocumentSnapshot, UploadRecord
-from ipernity_provider.replacement.request import Intent, ReplaceOptions
+from ipernity_provider.replacement.request import Intent, ReplaceOptions, ReplaceRequest
 
 NOW = 1_700_000_000.0
 OLD, NEW, FOREIGN = "0" * 32, "1" * 32, "2" * 32
@@ -44,6 +45,8 @@ RECORD = UploadRecord(
     heartbeat_at=NOW - 10,
     complete=True,
 )
+REQUEST = ReplaceRequest(doc_id="5412", file=None)
+SUCCEEDED = replace(REQUEST, successor="77")
 FILE = SourceFile("boat.jpg", "boat.jpg", 200, NEW, marker="m")
 PROVEN = replace(RECORD, ticket="5412-1", result_id="5412", proven=BEFORE, proof="md5")
 HIDDEN = replace(BEFORE, md5=None)
@@ -79,21 +82,54 @@ HIDDEN = replace(BEFORE, md5=None)
 def test_what_an_earlier_try_left_behind(
     record: UploadRecord | None, intent: Intent, step: Resume
 ) -> None:
-    assert decide_resume(record, "5412", FILE, intent, ReplaceOptions(), NOW) is step
+    assert decide_resume(record, REQUEST, FILE, intent, ReplaceOptions(), NOW) is step
 
 
 def test_a_stronger_demand_is_not_met_by_what_was_proven_less() -> None:
     weak, demanding = replace(PROVEN, proof="changed"), ReplaceOptions(proof="md5")
-    assert decide_resume(weak, "5412", FILE, Intent("2"), demanding, NOW) is Resume.CONTINUE
+    assert decide_resume(weak, REQUEST, FILE, Intent("2"), demanding, NOW) is Resume.CONTINUE
+
+
+def test_an_upload_to_a_document_whose_place_another_one_has_taken() -> None:
+    """Once it is proven, it says nothing of the successor."""
+    transferred = replace(PROVEN, result_id="77")
+    assert decide_resume(transferred, SUCCEEDED, FILE, Intent("2"), ReplaceOptions(), NOW) is (
+        Resume.START
+    )
+    assert decide_resume(RECORD, SUCCEEDED, FILE, Intent("2"), ReplaceOptions(), NOW) is (
+        Resume.ASSUME
+    )
+    foreign = replace(transferred, doc_id="9")
+    assert decide_resume(foreign, SUCCEEDED, FILE, Intent("2"), ReplaceOptions(), NOW) is (
+        Resume.ASSUME
+    )
+
+
+@pytest.mark.parametrize(
+    ("record", "intent", "continued"),
+    [
+        (RECORD, "2", True),
+        (RECORD, "5", False),
+        (replace(RECORD, doc_id="9"), "2", False),
+        (replace(RECORD, doc_id="77", asked_for="5412"), "2", True),
+        (replace(RECORD, md5=FOREIGN), "2", True),
+        (PROVEN, "2", True),
+        (replace(PROVEN, md5=FOREIGN), "2", False),
+    ],
+)
+def test_what_is_continued_whatever_has_taken_the_document_s_place(
+    record: UploadRecord, intent: str, continued: bool
+) -> None:
+    assert is_to_continue(record, REQUEST, FILE, Intent(intent)) is continued
 
 
 def test_a_new_document_that_was_kept_is_not_returned_once_it_is_not_wanted() -> None:
     kept = replace(PROVEN, result_id="77")
     assert (
-        decide_resume(kept, "5412", FILE, Intent("2"), ReplaceOptions(on_new_document="keep"), NOW)
+        decide_resume(kept, REQUEST, FILE, Intent("2"), ReplaceOptions(on_new_document="keep"), NOW)
         is Resume.RETURN
     )
-    assert decide_resume(kept, "5412", FILE, Intent("2"), ReplaceOptions(), NOW) is Resume.CONTINUE
+    assert decide_resume(kept, REQUEST, FILE, Intent("2"), ReplaceOptions(), NOW) is Resume.CONTINUE
 
 
 @pytest.mark.parametrize(

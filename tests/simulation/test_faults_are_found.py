@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from ipernity_provider.replacement import prove, upload
-from ipernity_provider.replacement import replace as driver
+from ipernity_provider.replacement import prove, resume, upload
 from ipernity_provider.replacement.decisions import Arrival, Resume, TicketMeaning
 from ipernity_provider.replacement.preflight import locate
 from tests.simulation import service
@@ -103,12 +102,12 @@ FAULTS: dict[str, tuple[Patch | None, Scenario]] = {
         SCENARIOS["one writer, cleared" + HIDDEN],
     ),
     "what an earlier try has sent is not resumed": (
-        _instead(driver, "decide_resume", _never),
+        _instead(resume, "decide_resume", _never),
         SCENARIOS["one writer, cleared" + HIDDEN],
     ),
     "the journal of a map is kept by position": (
         _instead(
-            driver,
+            resume,
             "decide_resume",
             lambda decide: _maps(Resume.LOOK, Resume.START)(
                 _maps(Resume.ASSUME, Resume.START)(decide)
