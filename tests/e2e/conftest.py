@@ -25,6 +25,8 @@ DAGS = (
     "ipernity_replace_many",
     "canary",
     "kill_matrix",
+    "kill_taskflow",
+    "kill_taskflow_many",
     "late",
     "deferrable",
     "every_ending",

@@ -1,4 +1,7 @@
-"""Replacements whose task process kills itself at a named boundary of its first try."""
+"""Replacements whose task process kills itself at a named boundary of its first try.
+
+By the operator, and in tasks of one's own by the hook.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from airflow.sdk import DAG, Context, task
 
 from ipernity_provider.api.client import IpernityClient
 from ipernity_provider.api.multipart import MultipartBody
+from ipernity_provider.hooks.ipernity import IpernityHook
 from ipernity_provider.operators.ipernity import ReplaceFileOperator
 from ipernity_provider.replacement.replace import Replacement
 from ipernity_provider.state import TaskStateJournal
@@ -84,6 +88,12 @@ BOUNDARIES: dict[str, Callable[[str, str, float], Any]] = {
 }
 
 
+def arm(hook: IpernityHook, boundary: str, doc_id: str, ti: Any) -> None:
+    """Let the first try of a task end at a boundary; at none if it has no name."""
+    if boundary and ti.try_number == 1:
+        BOUNDARIES[boundary](str(hook.settings.base_url), doc_id, 0.0)
+
+
 class KilledOperator(ReplaceFileOperator):
     template_fields = (*ReplaceFileOperator.template_fields, "boundary", "delay")
 
@@ -117,3 +127,36 @@ with DAG(
         retry_delay=timedelta(seconds=1),
         map_index_template="{{ task.doc_id }}",
     ).expand_kwargs(runs())
+
+
+@task(retries=1, retry_delay=timedelta(seconds=1))
+def replace_one(doc_id: str, file: str, boundary: str, ti: Any = None) -> dict[str, Any]:
+    hook = IpernityHook("ipernity_impatient")
+    arm(hook, boundary, doc_id, ti)
+    return hook.replace_file(doc_id, file, journal=True, poll_interval=0.5)
+
+
+@task(retries=1, retry_delay=timedelta(seconds=1))
+def replace_many(params: dict[str, Any] | None = None, ti: Any = None) -> dict[str, Any]:
+    assert params is not None
+    hook = IpernityHook("ipernity_impatient")
+    arm(hook, params["boundary"], params["killed_at"], ti)
+    return hook.replace_files(params["rows"], journal=True, poll_interval=0.5)
+
+
+with DAG("kill_taskflow", schedule=None, catchup=False, params={"runs": []}) as taskflow:
+
+    @task
+    def planned(params: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+        assert params is not None
+        return list(params["runs"])
+
+    replace_one.expand_kwargs(planned())
+
+with DAG(
+    "kill_taskflow_many",
+    schedule=None,
+    catchup=False,
+    params={"rows": [], "boundary": "", "killed_at": ""},
+) as taskflow_many:
+    replace_many()
