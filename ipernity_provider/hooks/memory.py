@@ -53,9 +53,10 @@ class VariableMemory:
         :raises TransientError: Airflow does not store it.
         """
         about = f"What airflow-provider-ipernity knows of document {doc_id}."
+        put = _put_by_supervisor if _in_task() else _put_in_database
         try:
             with SUPERVISOR_LOCK:
-                _variables().set(self.key(doc_id), remembered.to_json(), description=about)
+                put(self.key(doc_id), remembered.to_json(), about)
         except Exception as error:
             raise TransientError(
                 f"Airflow's Variable {self.key(doc_id)} cannot be written"
@@ -67,15 +68,19 @@ def _in_task() -> bool:
     return hasattr(sys.modules.get(_RUNNER), "SUPERVISOR_COMMS")
 
 
-def _variables() -> Any:
-    """Return the class that can write Variables here."""
-    if _in_task():
-        from airflow.sdk import Variable
+def _put_by_supervisor(key: str, value: str, description: str) -> None:
+    """Store a Variable; before Airflow 3.3 ``Variable.set`` only logs that it could not."""
+    from airflow.sdk.execution_time.comms import PutVariable
+    from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
 
-        return Variable
-    from airflow.models import Variable as StoredVariable
+    SUPERVISOR_COMMS.send(PutVariable(key=key, value=value, description=description))
 
-    return StoredVariable  # noqa: AIR311 - a command has the database, and no supervisor
+
+def _put_in_database(key: str, value: str, description: str) -> None:
+    """Store a Variable from a command, which has the database, and no supervisor."""
+    from airflow.models import Variable
+
+    Variable.set(key, value, description=description)  # noqa: AIR311
 
 
 def _ask_supervisor(key: str) -> str | None:
