@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -16,8 +17,8 @@ from airflow.sdk.observability.stats import Stats
 from ipernity_provider import metrics
 from ipernity_provider.api.errors import RateLimited
 from ipernity_provider.hooks.ipernity import IpernityHook
+from ipernity_provider.hooks.metrics import measure_task
 from ipernity_provider.operators.ipernity import ReplaceFileOperator, ReplaceFilesOperator
-from ipernity_provider.operators.retries import PatientRetryPolicy
 from ipernity_provider.triggers.poller import poller_of
 from tests.conftest import BOAT, Connect, Service, draw
 from tests.operators.test_operator import context
@@ -40,16 +41,21 @@ def statsd(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> Iterator[StatsD
     monkeypatch.setenv("AIRFLOW__METRICS__STATSD_ON", "True")
     monkeypatch.setenv("AIRFLOW__METRICS__STATSD_HOST", "127.0.0.1")
     monkeypatch.setenv("AIRFLOW__METRICS__STATSD_PORT", str(server.port))
-    for stats in both:
-        stats.initialize(factory=get_statsd_logger, export_legacy_names=True)
+    set_up(both, get_statsd_logger)
     metrics.send_to(None)
     yield server
     from airflow.sdk._shared.observability.metrics.base_stats_logger import NoStatsLogger
 
-    for stats in both:
-        stats.initialize(factory=NoStatsLogger, export_legacy_names=True)
+    set_up(both, NoStatsLogger)
     metrics.send_to(None)
     server.close()
+
+
+def set_up(all_stats: tuple[Any, ...], factory: Any) -> None:
+    """Initialize statistics; Airflow 3.2 does not ask for old names."""
+    for stats in all_stats:
+        asked = inspect.signature(stats.initialize).parameters
+        stats.initialize(factory=factory, **dict.fromkeys(asked.keys() - {"factory"}, True))
 
 
 def counted(lines: list[tuple[str, float, str]]) -> dict[str, float]:
@@ -109,6 +115,15 @@ def test_a_rate_limit_and_its_wait_are_measured(service: Service, statsd: StatsD
     lines = statsd.lines()
     assert counted(lines)["rate_limited"] == 1
     assert timers(lines)["ipernity.rate_limit_wait"] == 1
+
+
+def test_the_delay_of_a_retry_is_measured(statsd: StatsD) -> None:
+    pytest.importorskip(
+        "airflow.sdk.definitions.retry_policy", reason="retry policies came with Airflow 3.3"
+    )
+    from ipernity_provider.operators.retries import PatientRetryPolicy
+
+    measure_task()
     error = RateLimited("Too many calls.", method="upload.replace", code=113)
     decision = PatientRetryPolicy().evaluate(error, 1, 3, None)
     ((name, waited, _),) = statsd.lines()

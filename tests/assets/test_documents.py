@@ -51,6 +51,7 @@ def test_a_document_that_is_not_one_is_one_sentence() -> None:
 
 
 def test_openlineage_names_service_and_document() -> None:
+    pytest.importorskip("airflow.providers.openlineage")
     dataset = convert_asset_to_openlineage(ipernity_document("5412"), None)
     assert (dataset.namespace, dataset.name) == ("ipernity://www.ipernity.com", "doc/5412")
 

@@ -41,6 +41,7 @@ with DAG("lineage", schedule=None) as dag:
 
 
 def test_openlineage_sees_files_become_documents(service: Service, tmp_path: Path) -> None:
+    pytest.importorskip("airflow.providers.openlineage")
     for name, colour in (("one.jpg", "#111111"), ("two.jpg", "#222222"), ("three.png", "#333333")):
         draw(tmp_path / name, colour)
     dags, events = tmp_path / "dags", tmp_path / "events.jsonl"
@@ -91,6 +92,7 @@ def test_openlineage_sees_files_become_documents(service: Service, tmp_path: Pat
 
 @pytest.mark.unit
 def test_a_key_in_object_storage_is_named_as_it_is() -> None:
+    pytest.importorskip("airflow.providers.openlineage")
     facts = dict.fromkeys(Change.__dataclass_fields__) | {
         "doc_id": BOAT,
         "file": "s3://bucket/a folder/50%#1.jpg",
