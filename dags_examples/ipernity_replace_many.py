@@ -33,11 +33,11 @@ with DAG(
                 " beside it."
             ),
         ),
-        "report": Param(
-            f"{FOLDER}/report.jsonl",
+        "reports": Param(
+            f"{FOLDER}/reports",
             type="string",
-            title="Report",
-            description="Where to tell what became of each document, one JSON object a line.",
+            title="Folder of the reports",
+            description="Each run writes one: what became of each document, a JSON object a line.",
         ),
     },
     doc_md="""
@@ -51,7 +51,8 @@ cleanly, and the next month's run does the rest.
     replace = ReplaceFilesOperator(
         task_id="replace",
         manifest="{{ params.manifest }}",
-        report_to="{{ params.report }}",
+        # The run's name, without the signs that not every storage takes.
+        report_to="{{ params.reports }}/{{ run_id | replace(':', '') | replace('+', '_') }}.jsonl",
         on_error="continue",  # what cannot be replaced is in the report; the task is red for it
         deferrable=True,
     )

@@ -105,9 +105,8 @@ def test_a_manifest_of_many_waits_for_the_volume_and_is_reported_on(
         writer.writerow(["doc_id", "file"])
         writer.writerows([pair["doc_id"], Path(pair["file"]).name] for pair in pairs)
     remote.set(processing_seconds=2.0)
-    report = uploads / "report.jsonl"
     run = airflow.trigger(
-        "ipernity_replace_many", manifest=str(uploads / "many.csv"), report=str(report)
+        "ipernity_replace_many", manifest=str(uploads / "many.csv"), reports=str(uploads / "told")
     )
     assert_green(airflow, "ipernity_replace_many", run)
     assert airflow.xcom("ipernity_replace_many", run, "volume") > 50_000_000
@@ -116,6 +115,9 @@ def test_a_manifest_of_many_waits_for_the_volume_and_is_reported_on(
     table = requests.get(airflow.get(path)["extra_links"]["Report"], timeout=10)
     assert table.ok, table.text
     assert "ipernity_replace_many" in table.text
+    (report,) = (uploads / "told").iterdir()  # named after the run, so that the next one keeps it
+    assert re.fullmatch(r"[\w.-]+\.jsonl", report.name)
+    assert airflow.xcom("ipernity_replace_many", run, "replace", "report") == str(report)
     outcomes = {
         row["doc_id"]: row["outcome"] for row in map(json.loads, report.read_text().splitlines())
     }

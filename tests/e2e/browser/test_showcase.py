@@ -136,8 +136,9 @@ def test_every_example_is_green_at_its_first_try_with_its_form_as_it_is(
     assert restored == ("5413", newest.name)
     assert chart == ("5412", "chart.png")
     assert sorted(listed) == [("5414", "meadow.png"), ("5415", "night_city.jpg")]
-    report = map(json.loads, (showcase.files / "report.jsonl").read_text().splitlines())
-    assert [row["outcome"] for row in report] == ["unchanged", "unchanged"]
+    (report,) = (showcase.files / "reports").iterdir()
+    rows = map(json.loads, report.read_text().splitlines())
+    assert [row["outcome"] for row in rows] == ["unchanged", "unchanged"]
     assert all_runs(showcase.airflow) == sorted(
         (dag_id, "manual", "success") for dag_id in EXAMPLES
     )
