@@ -30,7 +30,7 @@ test-fast: $(VENV)/dev  ## run the pure tests alone
 	$(BIN)/python -m pytest -n 2 -m unit
 
 matrix: $(VENV)/dev  ## run the tests beside each declared Python and Airflow; writes docs/versions.md
-	$(BIN)/python -m scripts.matrix $(CELLS)
+	$(BIN)/python -m scripts.matrix $(CELLS) $(OPTIONS)
 
 bench: $(VENV)/bench  ## measure against other ways to do the same, in tables of ratios
 	@for part in parsing uploading replacing waiting many; do \

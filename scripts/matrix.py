@@ -3,7 +3,8 @@
 ``python -m scripts.matrix`` runs the cells one after the other, each in an environment of its own
 below ``.matrix``, and writes the table in docs/versions.md. uv makes the environments: the one of
 the system, or the one that this Python has. ``--lowest`` only runs the DAG of all deferrable
-classes, on the oldest versions; it writes nothing.
+classes, on the oldest versions, and ``--view`` asset events and the view in a browser; these two
+write nothing.
 """
 
 from __future__ import annotations
@@ -39,6 +40,12 @@ DAG_RUN = [
 ]
 TRIGGERER = ["tests/e2e/test_deferral.py::test_one_sensor_waits_for_the_tickets_of_all"]
 DAG_RUN_TOOLS = ["pytest", "pytest-timeout", "pytest-xdist"]
+VIEW = [
+    "tests/e2e/test_assets.py",
+    "tests/e2e/browser/test_view.py",
+    "tests/e2e/browser/test_view_rights.py",
+]
+VIEW_TOOLS = ["--group", "test", "playwright>=1.65", "statsd>=4"]
 
 
 @dataclass(frozen=True)
@@ -96,6 +103,7 @@ def main() -> int:
     parser.add_argument("cells", nargs="*", help="their names; all by default")
     parser.add_argument("--dag-run", action="store_true", help="leave the other tests out")
     parser.add_argument("--lowest", action="store_true", help="one DAG run on the oldest versions")
+    parser.add_argument("--view", action="store_true", help="asset events and the view alone")
     options = parser.parse_args()
     if unknown := set(options.cells) - {cell.name for cell in CELLS}:
         parser.error(f"no such cells: {', '.join(sorted(unknown))}")
@@ -105,10 +113,13 @@ def main() -> int:
     for cell in CELLS:
         if not options.cells or cell.name in options.cells:
             print(f"== {cell.name}: Python {cell.python}, packages: {cell.packages}", flush=True)
-            outcomes[cell.name] = outcome = _run(cell, only_dag_run=options.dag_run)
-            (PLACE / f"{cell.name}.json").write_text(json.dumps(asdict(outcome)))
+            outcome = _run_view(cell) if options.view else _run(cell, only_dag_run=options.dag_run)
+            outcomes[cell.name] = outcome
             print(outcome, flush=True)
-    _write_table()
+            if not options.view:
+                (PLACE / f"{cell.name}.json").write_text(json.dumps(asdict(outcome)))
+    if not options.view:
+        _write_table()
     return 1 if any(outcome.failed for outcome in outcomes.values()) else 0
 
 
@@ -124,6 +135,14 @@ def _run(cell: Cell, *, only_dag_run: bool) -> Outcome:
         triggerer="not run" if only_dag_run else _pytest(python, TRIGGERER),
         day=datetime.now(UTC).date().isoformat(),
     )
+
+
+def _run_view(cell: Cell) -> Outcome:
+    """Run what needs a scheduler that starts runs by itself, and a browser."""
+    python = _environment(cell, VIEW_TOOLS)
+    if python is None:
+        return Outcome(f"no Python {cell.python} was found")
+    return Outcome(_version_of("apache-airflow", python), tests=_pytest(python, VIEW))
 
 
 def _run_lowest() -> int:
@@ -185,6 +204,7 @@ def _pytest(python: Path, arguments: list[str]) -> str:
     report.unlink(missing_ok=True)
     env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     env["PATH"] = f"{python.parent}{os.pathsep}{env.get('PATH', '')}"
+    env["IPERNITY_BROWSER_TESTS"] = "required"
     log = report.with_name(f"{Path(arguments[0]).stem.partition('.')[0]}.log")
     with log.open("w") as output:
         subprocess.run(
