@@ -41,25 +41,21 @@ def journal_of(context: Context, doc_id: str | None = None) -> Journal:
 
 
 def bulk_journal_of(context: Context) -> BulkJournal:
-    """Return the task's journal of many uploads; see :func:`journal_of`."""
-    store = cast("dict[str, Any]", context).get("task_state_store")
-    if store is None:
-        log.info(_NO_STORE)
-        return BulkJournal()
-    return TaskStateBulkJournal(store)
+    """Return the task's journal of many uploads; see :func:`journal_of`.
 
-
-def require_known_past(context: Context, journal: BulkJournal) -> None:
-    """Require that it is known what earlier tries of the task have sent.
-
-    :raises Refused: this is a retry, and there is no journal.
+    :raises Refused: there is none, and this is a retry: what earlier tries have sent is not known.
     """
-    if not journal.durable and getattr(context["ti"], "try_number", 1) > 1:
+    store = cast("dict[str, Any]", context).get("task_state_store")
+    if store is not None:
+        return TaskStateBulkJournal(store)
+    log.info(_NO_STORE)
+    if getattr(context["ti"], "try_number", 1) > 1:
         raise Refused(
             "Before Airflow 3.3 it is not known what an earlier try has sent. Nothing was sent."
             " Look at its report, then start a new run, which leaves alone documents that carry"
             " their files."
         )
+    return BulkJournal()
 
 
 def intent_of(context: Context) -> Intent:
@@ -142,9 +138,9 @@ class TaskStateBulkJournal(BulkJournal):
         starts = range(0, len(stored), _ROWS_PER_PAGE)
         self._open([dict(stored[start : start + _ROWS_PER_PAGE]) for start in starts])
         for page, content in enumerate(self._pages):
-            self._keep(self._key(page), content)
+            self.store.set(self._key(page), content, retention=NEVER_EXPIRE)
         contents = {"book": self._book, "pages": len(self._pages), "items": len(stored)}
-        self._keep(_BULK_KEY, contents)
+        self.store.set(_BULK_KEY, contents, retention=NEVER_EXPIRE)
         for key in old:
             self.store.delete(key)
 
@@ -157,7 +153,7 @@ class TaskStateBulkJournal(BulkJournal):
                     self._pages[page][row.doc_id] = stored
                     changed.add(page)
             for page in sorted(changed):
-                self._keep(self._key(page), self._pages[page])
+                self.store.set(self._key(page), self._pages[page], retention=NEVER_EXPIRE)
         self.rows |= {row.doc_id: row for row in rows}
 
     def require_current(self) -> None:
@@ -174,6 +170,3 @@ class TaskStateBulkJournal(BulkJournal):
 
     def _key(self, page: int) -> str:
         return f"{_BULK_KEY}_{self._book}_{page}"
-
-    def _keep(self, key: str, value: Any) -> None:
-        self.store.set(key, value, retention=NEVER_EXPIRE)

@@ -172,7 +172,7 @@ class IpernityClient:
             that ends before its last block has left cannot have arrived, whatever was answered.
         """
         path: FilePath = Path(file) if isinstance(file, str) else file
-        metrics.count("uploads")
+        metrics.sink.incr("ipernity.uploads")
         reply = self._transport.upload(
             "upload.replace",
             {"doc_id": doc_id, "async": asynchronous},

@@ -156,18 +156,21 @@ class Transport:
         doc_id = params.get("doc_id")
         subject = "" if doc_id is None else f"document {doc_id}"
         for tries in itertools.count(1):
-            metrics.count("status_calls" if method == _STATUS else "calls")
+            metrics.sink.incr("ipernity.status_calls" if method == _STATUS else "ipernity.calls")
+            began = time.monotonic()
             try:
-                with metrics.timed("upload" if body_of else "call"):
-                    return parse_reply(method, self.exchange(method, params, body_of), subject)
+                return parse_reply(method, self.exchange(method, params, body_of), subject)
             except IpernityError as error:
                 pause = _pause_before_next(error, tries, attempts, signatures)
                 if isinstance(error, RateLimited):
-                    metrics.count("rate_limited")
+                    metrics.sink.incr("ipernity.rate_limited")
                 if pause is None:
                     raise
                 if isinstance(error, RateLimited):
-                    metrics.duration("rate_limit_wait", pause)
+                    metrics.sink.timing("ipernity.rate_limit_wait", pause * 1000)
+            finally:
+                took = (time.monotonic() - began) * 1000
+                metrics.sink.timing("ipernity.upload" if body_of else "ipernity.call", took)
             time.sleep(pause)
         raise AssertionError  # the count has no end
 

@@ -232,7 +232,7 @@ class Sending:
         # A token that is refused says nothing about the row.
         row = row.with_error(error, "not_sent" if isinstance(error, CredentialError) else "failed")
         self._journal.save(row)
-        metrics.count(f"outcome.{row.status}")
+        metrics.sink.incr(f"ipernity.outcome.{row.status}")
         log_lines(log, logging.ERROR, f"{row.where}, document {row.doc_id}: {row.error}")
         self.scheduler.note_done(row.doc_id)
         if isinstance(error, NewDocument):

@@ -146,14 +146,14 @@ class RowSteps:
         except TransientError as error:
             return row.with_error(error, "not_sent"), error
         except PermanentError as error:
-            metrics.count("outcome.refused")
+            metrics.sink.incr("ipernity.outcome.refused")
             return row.with_error(error, "refused"), None
         if isinstance(found, Result):
             return row.with_result(found), None
         if isinstance(found, UploadRecord):
             return replace(row, status="sent", ticket=found.ticket), None
         if found and found.unchanged:
-            metrics.count("outcome.unchanged")
+            metrics.sink.incr("ipernity.outcome.unchanged")
             before = row.md5_before if row.record else found.shown.md5
             return replace(row, md5_before=before).with_result(found.result("unchanged")), None
         return replace(row, md5_before=found.shown.md5, backup=None) if found else row, None

@@ -13,7 +13,7 @@ _OF_SERVERS = ("airflow.observability.stats", "airflow.stats")
 
 def measure_task() -> None:
     """Send what this process measures to the statistics of tasks, unless it is sent already."""
-    if not metrics.is_sent():
+    if type(metrics.sink) is metrics.Sink:
         _send_to_first(_OF_TASKS)
 
 
@@ -25,7 +25,7 @@ def measure_triggerer() -> None:
 def _send_to_first(modules: tuple[str, ...]) -> None:
     for name in modules:
         try:
-            metrics.send_to(import_module(name).Stats)
+            metrics.sink = import_module(name).Stats
         except ImportError:  # Airflow 3.1 has the last one only
             continue
         return

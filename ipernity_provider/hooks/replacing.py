@@ -29,7 +29,7 @@ from ipernity_provider.replacement.progress import ProgressLog
 from ipernity_provider.replacement.record import MemoryJournal
 from ipernity_provider.replacement.replace import Replacement
 from ipernity_provider.replacement.request import Intent, ReplaceOptions, ReplaceRequest
-from ipernity_provider.state import bulk_journal_of, intent_of, journal_of, require_known_past
+from ipernity_provider.state import bulk_journal_of, intent_of, journal_of
 from ipernity_provider.text import display, log_lines
 
 if TYPE_CHECKING:
@@ -96,8 +96,6 @@ def replace_files(
     with readable_failures(hook.log), hook.get_conn() as client:
         context = current_context() if require_flag("journal", journal) else None
         known = bulk_journal_of(context) if context else BulkJournal()
-        if context:
-            require_known_past(context, known)
         how = BulkOptions(
             each=hook.replace_options(file_conn_id, **_checked(options)),
             open_path=partial(as_path, conn_id=file_conn_id),

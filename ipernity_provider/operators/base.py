@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -147,16 +147,15 @@ class ReplacingOperator(BaseOperator):
         """Return the documents that the task has changed so far."""
         raise NotImplementedError
 
-    def publish(self, context: Context, summary: Callable[[list[Change]], dict[str, Any]]) -> None:
+    def publish(self, context: Context, changes: list[Change], summary: dict[str, Any]) -> None:
         """Send the asset events that are due, and report lineage, once the task is done.
 
-        :param summary: makes the extra of assets that are not documents.
+        :param summary: the extra of assets that are not documents.
         """
         from ipernity_provider.assets.events import send_events
         from ipernity_provider.assets.lineage import report_to_hook_lineage
 
-        changes = self.changes()
-        send_events(self, context, changes, summary(changes) if changes else {})
+        send_events(self, context, changes, summary)
         if changes:
             report_to_hook_lineage(self.hook, changes)
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from ipernity_provider.api.client import IpernityClient
     from ipernity_provider.assets.changes import Change
     from ipernity_provider.bulk.journal import BulkJournal
-    from ipernity_provider.bulk.manifest import ManifestLine
     from ipernity_provider.bulk.rows import Row
     from ipernity_provider.bulk.runner import BulkReplacement
     from ipernity_provider.bulk.scheduler import OnError
@@ -105,15 +104,18 @@ class ReplaceFilesOperator(ReplacingOperator):
         """
         from ipernity_provider.bulk.report import describe, summarize_rows
         from ipernity_provider.hooks.failures import readable_failures
-        from ipernity_provider.state import bulk_journal_of, require_known_past
+        from ipernity_provider.hooks.manifests import read_manifest, require_report_elsewhere
+        from ipernity_provider.state import bulk_journal_of
         from ipernity_provider.text import log_lines
 
         with readable_failures(self.log, context, xcoms=self.failure_xcoms):
             journal = bulk_journal_of(context)
-            require_known_past(context, journal)
             with self.hook.get_conn() as client:
                 bulk = self._bulk(context, client, journal)
-                bulk.inspect(self._lines())
+                base_url = self.hook.settings.base_url
+                lines = read_manifest(self.manifest, self.file_conn_id, base_url)
+                require_report_elsewhere(self.report_to, self.file_conn_id, self.manifest, lines)
+                bulk.inspect(lines)
                 # Now, so that a place that cannot be written to is known before anything is sent.
                 self._report(bulk.rows)
                 if self._report_place:  # so that the link works, however the task ends
@@ -217,19 +219,8 @@ class ReplaceFilesOperator(ReplacingOperator):
     def _publish(self, context: Context) -> None:
         from ipernity_provider.assets.changes import summarize_changes
 
-        self.publish(context, partial(summarize_changes, report=self._report_place))
-
-    def _lines(self) -> list[ManifestLine]:
-        """Read the manifest.
-
-        :raises Refused: with all that is wrong in it, or if the report would overwrite it or one of
-            its files.
-        """
-        from ipernity_provider.hooks.manifests import read_manifest, require_report_elsewhere
-
-        lines = read_manifest(self.manifest, self.file_conn_id, self.hook.settings.base_url)
-        require_report_elsewhere(self.report_to, self.file_conn_id, self.manifest, lines)
-        return lines
+        changes = self.changes()
+        self.publish(context, changes, summarize_changes(changes, self._report_place))
 
     def _bulk(
         self, context: Context, client: IpernityClient, journal: BulkJournal

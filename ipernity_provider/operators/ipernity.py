@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
     from ipernity_provider.api.client import IpernityClient
     from ipernity_provider.assets.changes import Change
+    from ipernity_provider.replacement.record import UploadRecord
     from ipernity_provider.replacement.replace import Replacement
-    from ipernity_provider.replacement.request import ReplaceRequest, Result
+    from ipernity_provider.replacement.request import Result
 
 __all__ = ["ReplaceFileOperator", "ReplaceFilesOperator"]
 
@@ -87,7 +88,7 @@ class ReplaceFileOperator(ReplacingOperator):
             readable_failures(self.log, context, xcoms=self.failure_xcoms),
             self.hook.get_conn() as client,
         ):
-            replacement = self._replacement(context, client, self._request())
+            replacement = self._replacement(context, client)
             return self._done(context, replacement, self._run(context, replacement))
 
     def execute_complete(
@@ -101,7 +102,6 @@ class ReplaceFileOperator(ReplacingOperator):
         from ipernity_provider.hooks.failures import readable_failures
         from ipernity_provider.replacement.errors import NotFinished
         from ipernity_provider.replacement.record import UploadRecord
-        from ipernity_provider.replacement.request import ReplaceRequest
         from ipernity_provider.triggers.deadline import Deadline
         from ipernity_provider.triggers.events import read_event, reading
 
@@ -113,12 +113,10 @@ class ReplaceFileOperator(ReplacingOperator):
             if not tickets or timed_out:
                 raise NotFinished.after(str(deadline), str(record.ticket))
             with self.hook.get_conn() as client:
-                # The file is not needed any more, and its name may have another value by now.
-                request = ReplaceRequest(doc_id=record.doc_id, file=None)
-                replacement = self._replacement(context, client, request)
+                replacement = self._replacement(context, client, record)
                 result = replacement.finish(record, tickets[0])
-                if result is None:  # sent for an earlier run of a cleared task: now it is needed
-                    replacement.request = self._request()
+                if result is None:  # sent for an earlier run of a cleared task
+                    replacement = self._replacement(context, client)
                     result = self._run(context, replacement)
                 return self._done(context, replacement, result, state.get("file"))
 
@@ -137,27 +135,31 @@ class ReplaceFileOperator(ReplacingOperator):
 
         if result.outcome in CHANGED:
             self.change = Change.of_result(result, replacement.proven, file or self.file)
-        self.publish(context, lambda changes: asdict(changes[0]))
+            self.publish(context, [self.change], asdict(self.change))
+        else:
+            self.publish(context, [], {})
         return result.as_dict()
 
-    def _request(self) -> ReplaceRequest:
-        from ipernity_provider.hooks.files import as_filename, as_path
-        from ipernity_provider.replacement.request import ReplaceRequest
-
-        return ReplaceRequest(
-            doc_id=self.doc_id,
-            file=as_path(self.file, self.file_conn_id),
-            filename=as_filename(self.filename),
-            base_url=self.hook.settings.base_url,
-        )
-
     def _replacement(
-        self, context: Context, client: IpernityClient, request: ReplaceRequest
+        self, context: Context, client: IpernityClient, sent: UploadRecord | None = None
     ) -> Replacement:
+        """Return the task's replacement.
+
+        :param sent: an upload that is to be finished: its file is not needed any more, and the name
+            of the file may have another value by now.
+        """
+        from ipernity_provider.hooks.files import as_filename, as_path
         from ipernity_provider.replacement.progress import ProgressLog
         from ipernity_provider.replacement.replace import Replacement
+        from ipernity_provider.replacement.request import ReplaceRequest
         from ipernity_provider.state import intent_of, journal_of
 
+        request = ReplaceRequest(
+            doc_id=sent.doc_id if sent else self.doc_id,
+            file=None if sent else as_path(self.file, self.file_conn_id),
+            filename=None if sent else as_filename(self.filename),
+            base_url=self.hook.settings.base_url,
+        )
         self.cancelled = threading.Event()
         options = self.options()
         return Replacement(

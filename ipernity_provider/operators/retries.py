@@ -48,7 +48,7 @@ class PatientRetryPolicy(RetryPolicy):
         grown = min((first or timedelta()) * 2 ** (min(try_number, 10) - 1), _LONGEST)
         delay = max(grown, asked, own)
         if isinstance(exception, RateLimited):
-            metrics.duration("rate_limit_wait", delay.total_seconds())
+            metrics.sink.timing("ipernity.rate_limit_wait", delay.total_seconds() * 1000)
         return RetryDecision.retry(
             delay, f"The service asks for patience: waiting {delay}. ({exception})"
         )

@@ -131,12 +131,14 @@ class Replacement:
             find_earlier(self, file, changes=False)  # the document may have a successor
         elif resumed := resume(self, file):
             return resumed
-        check = self.check(file)
+        check = check_before_sending(
+            self.client, self.request, self.options, file, self.account, self.memory
+        )
         found = check.result("unchanged" if check.unchanged else "planned")
         log.info("%s", found.reason)
         if dry_run or check.unchanged:
             found = replace(found, outcome="planned" if dry_run else "unchanged")
-            metrics.count(f"outcome.{found.outcome}")
+            metrics.sink.incr(f"ipernity.outcome.{found.outcome}")
             return found
         with about(found.url):
             return self._send(file, check)
@@ -154,14 +156,10 @@ class Replacement:
             return result_of(record)
         if record and step is Resume.CONTINUE:
             return record
-        check = self.check(file)
-        return check if step is Resume.START else None
-
-    def check(self, file: SourceFile) -> Preflight:
-        """Ask the service whether the replacement can succeed, and whether it is needed."""
-        return check_before_sending(
+        check = check_before_sending(
             self.client, self.request, self.options, file, self.account, self.memory
         )
+        return check if step is Resume.START else None
 
     def _send(self, file: SourceFile, check: Preflight) -> UploadRecord:
         """Back the document up, and send the file; once more if it provably did not arrive."""
@@ -282,8 +280,8 @@ class Replacement:
         if self.memory and self.options.proof == "changed":
             remember_bytes(self.memory, proven)
         result = self.report(proven)
-        metrics.count(f"outcome.{result.outcome}")
-        metrics.count(f"proof.{result.proof or 'none'}")
+        metrics.sink.incr(f"ipernity.outcome.{result.outcome}")
+        metrics.sink.incr(f"ipernity.proof.{result.proof or 'none'}")
         return result
 
     def succession(self) -> Succession:

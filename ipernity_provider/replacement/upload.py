@@ -193,7 +193,7 @@ class Uploader:
     ) -> UploadRecord:
         """Write the ticket down, at first where nothing can fail."""
         record = replace(record, ticket=ticket, result_id=result_id, complete=True)
-        metrics.count("upload_bytes", record.bytes)
+        metrics.sink.incr("ipernity.upload_bytes", record.bytes)
         log.info("The service accepted %s (%d bytes).", printable(record.filename), record.bytes)
         log.info("Ticket: %s", ticket or f"none, document {result_id}")
         try:

@@ -158,8 +158,8 @@ class TicketPoller:
                 free = len(self._calls) < CALLS_AT_A_TIME and now >= self._quiet_until
                 due = self._schedule.next_due()
                 if tickets := self._schedule.next_call(now) if free else []:
-                    metrics.gauge("poller.backlog", len(self._subscribers))
-                    metrics.duration("poller.lag", max(0.0, now - (due or now)))
+                    metrics.sink.gauge("ipernity.poller.backlog", len(self._subscribers))
+                    metrics.sink.timing("ipernity.poller.lag", max(0.0, now - (due or now)) * 1000)
                     call = self._loop.create_task(self._check(client, threads, tickets))
                     self._calls.add(call)
                     call.add_done_callback(self._checked)
