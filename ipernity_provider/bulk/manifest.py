@@ -10,7 +10,7 @@ import io
 import json
 import re
 import reprlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Literal, Self
@@ -24,6 +24,7 @@ _KINDS: dict[str, Kind] = {".csv": "csv", ".json": "json", ".jsonl": "jsonl", ".
 _REQUIRED = ("doc_id", "file")
 _COLUMNS = (*_REQUIRED, "filename")
 _SHOWN = 20
+_LONGEST_SHOWN_CHAIN = 6
 _END_OF_LINE = re.compile(rb"\r\n|\r|\n")
 #: Spreadsheets write it before the header, and read it themselves.
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?(?:\r\n|\r|\n|\Z)')
@@ -78,6 +79,35 @@ def kind_of(name: str) -> Kind:
     if kind := _KINDS.get(PurePosixPath(name).suffix.lower()):
         return kind
     raise Refused(f"{name}: a manifest must end in one of {', '.join(_KINDS)}. Nothing was sent.")
+
+
+def require_different_targets(
+    lines: Iterable[ManifestLine], chain_of: Callable[[str], Sequence[str]]
+) -> None:
+    """Require that no two documents of a manifest have become one.
+
+    :param chain_of: returns a document, the one that has taken its place, and so on to the last.
+    :raises ManifestError: with all lines that lead to the document of another one.
+    """
+    first: dict[str, tuple[ManifestLine, Sequence[str]]] = {}
+    errors = []
+    for line in lines:
+        chain = chain_of(line.doc_id)
+        before, other = first.setdefault(chain[-1], (line, chain))
+        if before is line:
+            continue
+        ways = " and ".join(_show_chain(one) for one in (other, chain) if len(one) > 1)
+        errors.append(
+            f"{line.where}: document {line.doc_id} and document {before.doc_id}, at {before.where},"
+            f" are one by now: {ways}; keep one of the two lines"
+        )
+    if errors:
+        raise ManifestError.of("The manifest", errors)
+
+
+def _show_chain(chain: Sequence[str]) -> str:
+    shown = chain if len(chain) <= _LONGEST_SHOWN_CHAIN else (*chain[:3], "...", *chain[-2:])
+    return " -> ".join(shown)
 
 
 Locate = Callable[[str], str]

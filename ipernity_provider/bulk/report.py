@@ -64,7 +64,8 @@ def require_success(
 def describe(rows: Sequence[Row], stop: Stop | None = None, report: str | None = None) -> str:
     """Return what has become of the rows, in lines.
 
-    They say how many rows have each outcome, what went wrong, and where the rest is.
+    They say how many rows have each outcome, what went wrong, what a dry run foresees, and where
+    the rest is.
 
     :param stop: why nothing more was sent.
     :param report: the report's place.
@@ -72,13 +73,16 @@ def describe(rows: Sequence[Row], stop: Stop | None = None, report: str | None =
     counts = Counter(row.status for row in rows)
     outcomes = ", ".join(f"{counts[outcome]} {outcome}" for outcome in _OUTCOMES if counts[outcome])
     noun = "replacement" if len(rows) == 1 else "replacements"
-    failures = list_failures(rows)
+    failures, foreseen = list_failures(rows), _list_foreseen(rows)
     lines = [
         f"Of {len(rows)} {noun}: {outcomes or 'none'}.",
         f"Nothing more was sent, because {stop.message}." if stop else "",
         failures,
+        foreseen,
         f"The report of every document: {report}" if report else "",
-        "Set report_to for a report of every document." if failures and not report else "",
+        "Set report_to for a report of every document."
+        if (failures or foreseen) and not report
+        else "",
     ]
     return "\n".join(filter(None, lines))
 
@@ -91,13 +95,21 @@ def list_failures(rows: Iterable[Row]) -> str:
     return summarize((f"{row.where}, document {row.doc_id}: {row.error}" for row in telling), "\n")
 
 
+def _list_foreseen(rows: Iterable[Row]) -> str:
+    """Return what the first new documents would get, a line each; empty if nothing is foreseen."""
+    foreseen = (row for row in rows if row.foreseen)
+    return summarize(
+        (f"{row.where}, document {row.doc_id}: {row.foreseen}" for row in foreseen), "\n"
+    )
+
+
 def write_report(path: Any, rows: Iterable[Row]) -> None:
     """Write one JSON object a line and row, in the order of the manifest.
 
     ``doc_id``, ``file`` and ``filename`` as in a manifest, so that a report can be read as one;
     ``where``, ``outcome``, ``md5_before``, ``md5`` (of the file), ``md5_after``, ``backup``,
     ``bytes``, ``ticket``, ``new_doc_id``, ``new_url``, ``proof``, ``transferred``,
-    ``not_transferred``, ``error``; null where there is none.
+    ``not_transferred``, ``foreseen``, ``error``; null where there is none.
 
     :param path: ``pathlib.Path`` or ``ObjectStoragePath``; behind a link, the file that it leads to
         is replaced.
@@ -137,6 +149,7 @@ def _to_line(row: Row) -> str:
         "proof": row.proof,
         "transferred": list(row.transferred) or None,
         "not_transferred": dict(row.not_transferred) or None,
+        "foreseen": row.foreseen or None,
         "error": row.error or None,
     }
     text = json.dumps(columns, ensure_ascii=False)

@@ -60,6 +60,7 @@ class Row:
     :param new_url: the page of the new document, after a transfer.
     :param transferred: what it got of the old one.
     :param not_transferred: what it did not get, each with the reason.
+    :param foreseen: in a dry run, what a new document would get, in sentences.
     :param error: why it is neither replaced nor unchanged.
     :param record: of the last upload to the document.
     :param sent_file: the manifest's ``file`` at that upload.
@@ -83,6 +84,7 @@ class Row:
     new_url: str | None = None
     transferred: Sequence[str] = ()
     not_transferred: Mapping[str, str] = field(default_factory=dict)
+    foreseen: str = ""
     backup: str | None = None
     error: str = ""
     record: UploadRecord | None = None
@@ -194,7 +196,9 @@ class Row:
     def to_json(self) -> dict[str, Any]:
         """Return JSON-simple values without what is empty: thousands of rows are stored."""
         stored = {
-            name: value for name, value in asdict(self).items() if value not in (None, "", (), {})
+            name: value
+            for name, value in asdict(self).items()
+            if name != "foreseen" and value not in (None, "", (), {})  # a dry run has no next try
         }
         if self.source:
             del stored["source"]["source"]

@@ -9,19 +9,20 @@ import threading
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from ipernity_provider.api.client import IpernityClient
-from ipernity_provider.api.errors import TransientError
+from ipernity_provider.api.errors import PermanentError, TransientError
 from ipernity_provider.bulk.journal import BulkJournal, JournalLost
-from ipernity_provider.bulk.manifest import ManifestLine
+from ipernity_provider.bulk.manifest import ManifestLine, require_different_targets
 from ipernity_provider.bulk.report import list_failures
 from ipernity_provider.bulk.rows import Row, match_rows
 from ipernity_provider.bulk.scheduler import Stop, find_obstacle
 from ipernity_provider.bulk.sending import Sending
 from ipernity_provider.bulk.steps import BulkOptions, RowSteps
 from ipernity_provider.replacement.errors import Refused
-from ipernity_provider.replacement.memory import DocumentMemory
+from ipernity_provider.replacement.memory import DocumentMemory, follow_chain
 from ipernity_provider.replacement.preflight import Account
 from ipernity_provider.replacement.request import Intent
 from ipernity_provider.replacement.schedule import Clock
@@ -78,9 +79,14 @@ class BulkReplacement:
     def inspect(self, lines: Iterable[ManifestLine]) -> None:
         """Look at all files and documents, and decide what to do with each; nothing is sent.
 
+        :raises ManifestError: rows lead to the same document, because it has taken the place of
+            another one.
         :raises Refused: nothing can be replaced with this token or account.
         :raises TransientError: the service or the network does not work at the moment.
         """
+        lines = list(lines)
+        if self.options.each.transfers and self._steps.memory:
+            require_different_targets(lines, partial(_chain_of, self._steps.memory))
         account = Account.load(self._steps.client) if self.options.each.check_account else None
         self._steps.account = account
         self._left_bytes = account.quota.spendable_bytes if account else None
@@ -162,3 +168,12 @@ class BulkReplacement:
         finally:
             self.stop = sending.scheduler.stop
             self.last_error = sending.last_error or self.last_error
+
+
+def _chain_of(memory: DocumentMemory, doc_id: str) -> list[str]:
+    """Return a document, the one that has taken its place, and so on to the last."""
+    try:
+        taken = follow_chain(memory, doc_id)
+    except PermanentError:
+        return [doc_id]  # the inspection refuses this row, and says why
+    return [doc_id, *(str(known.successor) for _, known in taken)]

@@ -134,7 +134,7 @@ class RowSteps:
             raise Cancelled("The task was ended.")
         if row.status != "planned" and self._has_same_file(row):
             return row, None
-        row = replace(row, status="planned", error="")
+        row = replace(row, status="planned", foreseen="", error="")
         try:
             file, unreadable = self._look_at_file(row)
             row = row if unreadable else row.with_source(file)
@@ -156,7 +156,10 @@ class RowSteps:
             metrics.sink.incr("ipernity.outcome.unchanged")
             before = row.md5_before if row.record else found.shown.md5
             return replace(row, md5_before=before).with_result(found.result("unchanged")), None
-        return replace(row, md5_before=found.shown.md5, backup=None) if found else row, None
+        planned = found and replace(
+            row, md5_before=found.shown.md5, backup=None, foreseen=found.foreseen
+        )
+        return planned or row, None
 
     def send(self, doc_id: str) -> Result | UploadRecord:
         """Send a row's file, unless that proves unnecessary.

@@ -49,8 +49,8 @@ class ReplaceFilesOperator(ReplacingOperator):
     :param report_to: file for a report of what has become of each row, one JSON object a line:
         ``doc_id``, ``file``, ``filename``, ``where``, ``outcome``, ``md5_before``, ``md5``,
         ``md5_after``, ``backup``, ``bytes``, ``ticket``, ``new_doc_id``, ``new_url``, ``proof``,
-        ``transferred``, ``not_transferred``, ``error``. A link stays; its file is replaced
-        (templated).
+        ``transferred``, ``not_transferred``, ``foreseen``, ``error``. A link
+        stays; its file is replaced (templated).
     :return: ``total`` and how many came to what: ``replaced``, ``unchanged``, ``new_document``,
         ``transferred``, ``refused``, ``failed``, ``uncertain``, ``sent``, ``not_sent``,
         ``planned``; ``bytes_sent``, and ``report``: where the report is.

@@ -30,6 +30,7 @@ class ReportRow:
     proof: str
     new_doc_id: str
     backup: str | None
+    foreseen: str
     error: str
 
 
@@ -94,5 +95,6 @@ def _row(line: Mapping[str, Any]) -> ReportRow:
         proof=text("proof", 20),
         new_doc_id=text("new_doc_id", 20),
         backup=backup if isinstance(backup, str) and backup else None,
+        foreseen=text("foreseen", 1000),
         error=text("error", 1000),
     )

@@ -25,6 +25,7 @@ from ipernity_provider.replacement.transfer import foresee
 from ipernity_provider.text import printable
 
 _MOST_CANDIDATES = 20
+_MANY = {"photo": "photos", "audio": "audio files", "video": "videos", "other": "other files"}
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Preflight:
     :param doc_id: the document that was asked for, where ``document`` has taken its place.
     :param remembered: whether that is known from the last upload alone: the service has rewritten
         the file.
-    :param foreseen: what would be transferred to a new document.
+    :param foreseen: in a dry run, what would be transferred to a new document, in sentences.
     """
 
     document: Document
@@ -70,7 +71,7 @@ class Preflight:
             if self.unchanged
             else (
                 f"{printable(file.name)} ({file.size} bytes) replaces the file of document"
-                f" {document.doc_id} ({size} bytes).{self.foreseen}"
+                f" {document.doc_id} ({size} bytes). {self.foreseen}".rstrip()
             ),
         )
 
@@ -139,10 +140,10 @@ def check_before_sending(
             return found
         if document.media in options.makes_new_document and options.on_new_document == "fail":
             raise Refused(
-                f"This account gets a new document for a {document.media}, as `airflow ipernity"
-                f" probe` found: document {document.doc_id} would keep its file. Nothing was sent."
-                " Say in on_new_document what to do with a new document, or probe again with"
-                " --store if the service has changed."
+                f"This account gets a new document for {_MANY[document.media]}, as `airflow"
+                f" ipernity probe` found: document {document.doc_id} would keep its file. Nothing"
+                " was sent. Say in on_new_document what to do with a new document. If the service"
+                " has changed, `airflow ipernity probe --store` renews what is known."
             )
         if account:
             account.require_possible(document, file)
@@ -152,7 +153,7 @@ def check_before_sending(
         if options.transfers and options.dry_run:
             hides = options.on_new_document == "transfer"
             foreseen = foresee(get_details(client, request.target), hides=hides)
-            found = replace(found, foreseen=f" {foreseen}")
+            found = replace(found, foreseen=foreseen)
         return replace(found, account=account)
 
 

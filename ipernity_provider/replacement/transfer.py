@@ -160,12 +160,13 @@ def _plan_notes(
 
 
 def foresee(old: DocumentDetails, *, hides: bool) -> str:
-    """Return what would be transferred, in two sentences."""
-    steps = plan_transfer(old, DocumentDetails(""), old.visibility).steps
+    """Return what would be transferred and what cannot be, in sentences."""
+    plan = plan_transfer(old, DocumentDetails(""), old.visibility)
     ending = "would then become private" if hides else "would stay as it is"
     return (
-        f"Should the service create a new document, it would get: {summarize_names(steps)}."
+        f"Should the service create a new document, it would get: {summarize_names(plan.steps)}."
         f" Document {old.doc_id} {ending}."
+        + "".join(f" Not transferred: {name}: {why}." for name, why in plan.impossible.items())
     )
 
 

@@ -27,9 +27,9 @@ def test_a_file_is_refused_before_it_is_sent(
 ) -> None:
     service.set(replace_mode="new_document")
     hook = IpernityHook(connect(findings=findings()))
-    with pytest.raises(Refused, match=r"new document for a photo.*Nothing was sent"):
+    with pytest.raises(Refused, match=r"new document for photos.*Nothing was sent"):
         hook.replace_file(BOAT, picture)
-    with pytest.raises(Refused, match="new document for a photo"):
+    with pytest.raises(Refused, match="new document for photos"):
         hook.replace_file(BOAT, picture, dry_run=True)
     assert service.ledger() == []
 

@@ -128,7 +128,10 @@ def test_a_dry_run_counts() -> None:
     text = foresee(OLD, hides=True)
     assert "title, description, licence" in text
     assert "1 note, 2 albums, 1 group" in text
-    assert text.endswith("Document 5412 would then become private.")
+    assert "Document 5412 would then become private." in text
+    assert text.endswith(
+        "Not transferred: note 502: another member wrote it, and here it would be yours."
+    )
 
 
 def test_each_line_of_the_log_fits() -> None:
