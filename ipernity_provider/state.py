@@ -160,9 +160,7 @@ class TaskStateBulkJournal(BulkJournal):
         with SUPERVISOR_LOCK:
             contents = self.store.get(_BULK_KEY)
         if contents is None or contents["book"] != self._book:
-            raise UploadAborted(
-                "Another process of this task has taken over; nothing more is sent."
-            )
+            raise UploadAborted("Another process has taken over; nothing more is sent.")
 
     def _open(self, pages: list[dict[str, Any]]) -> None:
         self._pages = pages

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -73,3 +74,27 @@ def test_a_room_imports_only_from_those_below_it(room: str) -> None:
     place = PACKAGE / room
     for file in [place] if place.is_file() else place.rglob("*.py"):
         assert set(rooms(file)) <= MAY_IMPORT[room], file
+
+
+#: What the commands `replace`, `restore` and `probe` are made of.
+READ_AT_THE_COMMAND_LINE = (
+    *("api", "files", "replacement", "bulk", "probe"),
+    *(f"cli/{name}.py" for name in ("replace", "restore", "probe", "errors", "journal")),
+)
+
+
+def sentences(file: Path) -> Iterator[str]:
+    """Yield all texts of a file but its docstrings."""
+    tree = ast.parse(file.read_text())
+    docs = [node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in docs:
+            yield node.value
+
+
+@pytest.mark.parametrize("room", READ_AT_THE_COMMAND_LINE)
+def test_no_sentence_at_the_command_line_speaks_of_tasks(room: str) -> None:
+    place = PACKAGE / room
+    for file in [place] if place.is_file() else place.rglob("*.py"):
+        found = [text for text in sentences(file) if re.search(r"(?i)\btasks?\b", text)]
+        assert not found, file

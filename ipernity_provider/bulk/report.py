@@ -57,8 +57,7 @@ def require_success(
     if last_error and not any(row.status == "new_document" for row in bad):
         raise last_error
     if bad:
-        again = "Clear the task, or start a new run: what is done already is not sent again."
-        raise BulkFailed(f"{describe(rows, stop, report)}\n{again}")
+        raise BulkFailed(describe(rows, stop, report))
 
 
 def describe(rows: Sequence[Row], stop: Stop | None = None, report: str | None = None) -> str:

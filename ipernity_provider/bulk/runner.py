@@ -134,9 +134,9 @@ class BulkReplacement:
         self._journal.load()
         if not self._journal.rows:
             raise JournalLost(
-                "What was known of the uploads was deleted while the task waited. Nothing more was"
-                " sent. Clear the task: it looks at every document again and leaves alone those"
-                " that carry their files."
+                "What was known of the uploads was deleted while they were waited for. Nothing"
+                " more was sent. Start again: every document is looked at, and those that carry"
+                " their files are left alone."
             )
 
     @property

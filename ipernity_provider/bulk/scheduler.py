@@ -18,7 +18,7 @@ StopReason = Literal[
 ``refused``: rows cannot be replaced, which was found before sending. ``failed``: a row could not be
 replaced, or not for now. ``new_document``: the service creates new documents. ``volume``: the
 month's upload volume does not suffice. ``credentials``: the token is refused. ``outage``: the
-service or the network is down. ``ended``: the task was ended.
+service or the network is down. ``ended``: the process is to end.
 """
 
 ATTEMPTS_PER_ROW = 3

@@ -107,12 +107,12 @@ class Sending:
         :return: ticket -> document of what is left to wait for.
         :raises NotFinished: nothing was sent or proven for ``timeout`` seconds, and tickets are
             still pending.
-        :raises Cancelled: the task was ended, or another process has begun.
+        :raises Cancelled: the process is to end, or another process has begun.
         """
         last_work = self._clock.monotonic()
         while True:
             if self._steps.cancelled.is_set():
-                raise Cancelled("The task was ended.")
+                raise Cancelled("The process was asked to end.")
             self._submit()
             due = self._schedule.next_due()
             to_check = _LONGEST_REST if due is None else max(0.0, due - self._clock.monotonic())
@@ -143,7 +143,7 @@ class Sending:
 
         Rows that were not sent say so in the report.
         """
-        self.scheduler.end("ended", "the task was ended")
+        self.scheduler.end("ended", "the process was asked to end")
         self._steps.cancelled.set()
         self._threads.shutdown(cancel_futures=True)
         for future in list(self._working):

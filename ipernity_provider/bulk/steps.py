@@ -131,7 +131,7 @@ class RowSteps:
         :raises CredentialError: nothing can be replaced with this token.
         """
         if self.cancelled.is_set():
-            raise Cancelled("The task was ended.")
+            raise Cancelled("The process was asked to end.")
         if row.status != "planned" and self._has_same_file(row):
             return row, None
         row = replace(row, status="planned", foreseen="", error="")

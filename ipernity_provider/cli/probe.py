@@ -243,8 +243,8 @@ def advise(findings: Findings) -> Iterator[str]:
     if new := sorted(findings.makes_new_document):
         yield (
             f"Replacing makes a new document of: {', '.join(new)}. With the findings stored "
-            "(--store), a task refuses such a file before it sends it, unless on_new_document "
-            "says what to do."
+            "(--store), such a file is refused before it is sent, unless on_new_document says what "
+            "to do."
         )
     rewritten = [
         media
@@ -253,8 +253,8 @@ def advise(findings: Findings) -> Iterator[str]:
     ]
     if rewritten:
         yield (
-            f"The service stores other bytes than were sent of: {', '.join(rewritten)}. Tasks "
-            'need proof="changed" for these.'
+            f"The service stores other bytes than were sent of: {', '.join(rewritten)}. "
+            'Replacing these needs proof="changed".'
         )
     if findings.facts.get("oauth_multipart") == "rfc5849":
         yield "With the findings stored (--store), uploads are signed by the rule of RFC 5849."

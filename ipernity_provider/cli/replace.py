@@ -19,7 +19,7 @@ from ipernity_provider.cli.terminal import confirm, say
 from ipernity_provider.files.checksums import SourceFile
 from ipernity_provider.hooks.connection import ConnectionSettings
 from ipernity_provider.hooks.files import as_filename, as_path
-from ipernity_provider.replacement.errors import Cancelled, Uncertain
+from ipernity_provider.replacement.errors import Cancelled, NotVerified, Uncertain
 from ipernity_provider.replacement.preflight import Preflight, inspect_source
 from ipernity_provider.replacement.record import UploadRecord
 from ipernity_provider.replacement.replace import Replacement
@@ -139,6 +139,8 @@ def run(replacement: Replacement, journal: FileJournal, file: SourceFile) -> Res
             raise CommandFailed("Interrupted. Nothing was replaced.", 130) from None
         if sent and isinstance(error, TransientError | Uncertain):
             raise CommandFailed(f"{error} {_SAME_COMMAND}", OPEN) from None
+        if isinstance(error, NotVerified):
+            raise CommandFailed(f"{error} If it is not, the same command sends it again.") from None
         raise
     journal.delete()
     return result

@@ -205,7 +205,7 @@ class Checks:
         day = f"As probed on {found.probed_on}, this account"
         new = sorted(found.makes_new_document)
         if new:
-            refused = "Tasks refuse these unless on_new_document says what to do."
+            refused = "These are refused unless on_new_document says what to do."
             sentence = f"{day} gets a new document for: {', '.join(new)}. {refused}"
             return Finding("probe", "warning", sentence)
         in_place = sorted(

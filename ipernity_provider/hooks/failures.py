@@ -17,7 +17,7 @@ from ipernity_provider.airflow_compat import (
     AirflowTaskTimeout,
 )
 from ipernity_provider.api.errors import IpernityError, PermanentError, TransientError
-from ipernity_provider.replacement.errors import Cancelled
+from ipernity_provider.replacement.errors import Cancelled, NotVerified, Uncertain
 from ipernity_provider.text import Log, log_lines
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def readable_failures(
     except (IpernityError, Cancelled, AirflowSensorTimeout, AirflowTaskTimeout) as error:
         context = context or current_context()
         if context is not None and not hasattr(error, _LOGGED):
+            _add_advice(error)
             _log_failure(log or logging.getLogger(__name__), context, error, skips=skips)
             if xcoms:
                 _push(log or logging.getLogger(__name__), context, xcoms(error))
@@ -110,6 +111,25 @@ def current_context() -> Context | None:
         return get_current_context()
     except RuntimeError:  # not in a task
         return None
+
+
+def _add_advice(error: BaseException) -> None:
+    """Add to the text of an error what to do about it in Airflow.
+
+    The errors of the core are also read at the command line, where there is no task.
+    """
+    from ipernity_provider.bulk.report import BulkFailed
+
+    advice: Mapping[type[BaseException], str] = {
+        BulkFailed: "Clear the task, or start a new run: what is done already is not sent again.",
+        Uncertain: "Clear the task with it, or mark the task as successful.",
+        NotVerified: "If it is not, clear the task: it then sends the file again.",
+    }
+    text = str(error)
+    for kind, sentence in advice.items():
+        if isinstance(error, kind):
+            separator = "\n" if "\n" in text else " "
+            error.args = (f"{text}{separator}{sentence}", *error.args[1:])
 
 
 def _log_failure(log: Log, context: Context, error: BaseException, *, skips: bool) -> None:

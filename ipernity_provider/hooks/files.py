@@ -188,7 +188,7 @@ def _require_storage(scheme: str, address: str) -> None:
     if not has_fs(scheme):
         package = _PACKAGES.get(scheme)
         remedy = (
-            f"install {package} where the tasks run"
+            f"install {package} on this machine"
             if package
             else "no provider that is installed brings one"
         )

@@ -103,6 +103,5 @@ def unclaimed_document(
     if options.on_new_document == "fail":
         return NewDocument(found, new_doc_id=new_doc_id, url=record.url)
     return Uncertain(
-        f"{found} Clear the task with on_uncertain='send' to send the file again, or mark it as"
-        " successful."
+        f"{found} on_uncertain='send' sends the file again."
     )

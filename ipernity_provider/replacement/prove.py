@@ -120,7 +120,7 @@ def _poll_for_proof(
             f" {record.bytes} bytes with md5 {record.md5}, it shows {size} bytes with md5 {md5}"
             f" (demanded proof: {options.proof}). Either the service rewrote the file, or"
             f" somebody else replaced it since. Look at {document.link} first: if it is right,"
-            " proof='changed' accepts rewritten files; clearing the task sends again."
+            " proof='changed' accepts rewritten files."
         )
     if shown.md5 not in {None, record.md5}:
         log.warning(

@@ -273,7 +273,7 @@ class Replacement:
                 with suppress(DocumentNotFound):  # if somebody has deleted it, it was not wanted
                     self.client.get_document(error.new_doc_id)
                     raise
-            log.info("The task was cleared: starting again. Its earlier upload ended so: %s", error)
+            log.info("Starting again; the upload of an earlier run ended so: %s", error)
             return None
         if self.options.transfers and proven.result_id != proven.doc_id:
             proven = self.succession().transfer(proven, self.journal)

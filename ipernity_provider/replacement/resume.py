@@ -126,12 +126,12 @@ def _judge_earlier(replacement: Replacement, record: UploadRecord) -> Result | U
     result = replacement.finish(record, ticket)
     known = replacement.known = replacement.journal.read()  # the verdict was written there
     if result is None and known and known.attempt != record.attempt:
-        raise Cancelled("Another process of this task has taken over; this one sends nothing more.")
+        raise Cancelled("Another process has taken over; this one sends nothing more.")
     return result
 
 
 def _wait_for_sender(replacement: Replacement, record: UploadRecord) -> None:
-    log.info("Another process of this task may still be sending; waiting for it.")
+    log.info("Another process may still be sending; waiting for it.")
     timeout = min(SENDER_TIMEOUT, replacement.options.resend_grace)
     left = max(0.1, record.heartbeat_at + timeout - replacement.clock.time())
     replacement.clock.sleep(min(_SENDER_POLL_SECONDS, left))

@@ -96,7 +96,7 @@ class Succession:
         def keep_unless_cancelled(state: Transfer) -> None:
             keep(state)
             if self.cancelled.is_set() and not state.finished:
-                raise Cancelled("The task was ended during a transfer; a retry continues it.")
+                raise Cancelled("The process was asked to end; a retry continues the transfer.")
 
         hides = self.options.on_new_document == "transfer"
         return Transferring(self.client, old_id, new_id, hides, keep_unless_cancelled)

@@ -137,7 +137,7 @@ class Uploader:
     def _require_not_cancelled(self) -> None:
         if self.cancelled.is_set():
             raise UploadAborted(
-                "The task was ended; the upload was aborted, and nothing was replaced."
+                "The process was asked to end; the upload was aborted, and nothing was replaced."
             )
 
     def _write(self, record: UploadRecord) -> None:
@@ -150,9 +150,7 @@ class Uploader:
         try:
             stored = self.journal.read()
             if (stored and stored.state) != (self.known and self.known.state):
-                raise UploadAborted(
-                    "Another process of this task has taken over; nothing more is sent."
-                )
+                raise UploadAborted("Another process has taken over; nothing more is sent.")
             self._written = self.known = replace(record, heartbeat_at=began)
             self._write_patiently(self._written, STORE_INTENT_SECONDS)
         except UploadAborted:
@@ -223,7 +221,7 @@ class Uploader:
         while True:
             record = self._latest(record)
             if record.answered:
-                log.info("Another process of this task has finished the upload.")
+                log.info("Another process has finished the upload.")
                 return record
             # Absent counts only if the look began when the time was over: a process may freeze in
             # the middle of it.
@@ -254,8 +252,8 @@ class Uploader:
         raise Uncertain(
             f"An earlier try sent {name} to document {record.doc_id}, and the service does not show"
             " whether it arrived. Nothing more was sent. Look at the document"
-            f" ({record.url or record.doc_id}) and at your newest uploads; then clear the task with"
-            " on_uncertain='send' to send it (again), or mark it as successful."
+            f" ({record.url or record.doc_id}) and at your newest uploads; on_uncertain='send'"
+            " sends the file (again)."
         )
 
     def _latest(self, record: UploadRecord) -> UploadRecord:
@@ -265,14 +263,12 @@ class Uploader:
             to end.
         """
         if self.cancelled.is_set():
-            raise Cancelled("The task was ended while it asked what became of an upload.")
+            raise Cancelled("The process was asked to end; what became of an upload is not known.")
         stored = self.journal.read()
         if stored is None or stored.attempt == record.attempt:
             return stored or record
         if stored.started_at > record.started_at:
-            raise Cancelled(
-                "Another process of this task has taken over; this one sends nothing more."
-            )
+            raise Cancelled("Another process has taken over; this one sends nothing more.")
         return record
 
     def forget(self) -> None:

@@ -194,7 +194,7 @@ def test_a_later_try_is_made_only_where_it_may_help() -> None:
         require_success([row(2)], None, down, None)
     with pytest.raises(BulkFailed, match="1 new_document"):
         require_success([row(2, "new_document", "It created 10001 instead.")], None, down, None)
-    with pytest.raises(BulkFailed, match="Clear the task"):
+    with pytest.raises(BulkFailed, match="1 sent"):
         require_success([row(2, "sent")], None, None, None)
 
 

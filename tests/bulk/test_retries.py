@@ -241,7 +241,7 @@ def test_a_file_that_changed_before_its_turn_is_known_as_sent(
 def test_a_journal_that_was_emptied_is_not_a_success(service: Service) -> None:
     with (
         service.client() as client,
-        pytest.raises(JournalLost, match="was deleted while the task waited"),
+        pytest.raises(JournalLost, match="was deleted while they were waited for"),
     ):
         BulkReplacement(client, options(), BulkJournal()).resume({"stop": None, "last_error": None})
 

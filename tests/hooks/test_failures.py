@@ -18,9 +18,10 @@ from ipernity_provider.api.errors import (
     RateLimited,
     TransientError,
 )
+from ipernity_provider.bulk.report import BulkFailed
 from ipernity_provider.hooks.failures import readable_failures, retry_note
 from ipernity_provider.hooks.ipernity import IpernityHook
-from ipernity_provider.replacement.errors import NewDocument, NotFinished
+from ipernity_provider.replacement.errors import NewDocument, NotFinished, NotVerified, Uncertain
 from tests.airflow_exceptions import AirflowFailException, AirflowSensorTimeout, AirflowTaskTimeout
 from tests.conftest import BOAT, Connect, Service
 
@@ -112,6 +113,41 @@ def test_a_transient_error_says_whether_airflow_tries_again(
 
 def test_a_permanent_error_says_nothing_of_retries() -> None:
     assert retry_note(PermanentError("No."), TaskInstance()) == (False, "")
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        (
+            Uncertain("It is not known. on_uncertain='send' sends it."),
+            "Clear the task with it, or mark the task as successful.",
+        ),
+        (
+            NotVerified("Look at it: if it is right, ..."),
+            "If it is not, clear the task: it then sends the file again.",
+        ),
+        (
+            BulkFailed("Of 2 replacements: 1 failed.\nline 2: ..."),
+            "Clear the task, or start a new run: what is done already is not sent again.",
+        ),
+    ],
+)
+def test_what_to_do_in_airflow_is_said_in_a_task_alone(
+    caplog: pytest.LogCaptureFixture, error: PermanentError, advice: str
+) -> None:
+    said, ti = str(error), TaskInstance()
+    with pytest.raises(PermanentError) as outside, readable_failures(log):
+        raise type(error)(said)
+    assert str(outside.value) == said
+    with (
+        pytest.raises(PermanentError) as caught,
+        readable_failures(log, context(ti), xcoms=lambda error: {"reason": str(error)}),
+        readable_failures(log, context(ti)),  # as a hook within an operator
+    ):
+        fail(error)
+    separator = "\n" if "\n" in said else " "
+    assert str(caught.value) == f"{said}{separator}{advice}"
+    assert [line for _, line in written(caplog)].count(advice) == 1
 
 
 def test_an_error_of_a_task_that_is_to_be_skipped_is_a_warning(

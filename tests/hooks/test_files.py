@@ -142,7 +142,7 @@ def test_a_storage_whose_package_is_missing() -> None:
     assert "airflow.providers.google" not in sys.modules
     assert refusal("gs://media/boat.jpg") == (
         "gs://media/boat.jpg cannot be opened: Airflow has no storage for gs://; install "
-        "apache-airflow-providers-google where the tasks run. Nothing was sent."
+        "apache-airflow-providers-google on this machine. Nothing was sent."
     )
     assert refusal("nosuch://media/boat.jpg") == (
         "nosuch://media/boat.jpg cannot be opened: Airflow has no storage for nosuch://; no "

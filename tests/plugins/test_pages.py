@@ -61,6 +61,7 @@ def fill(home: Path) -> None:
     rows = [
         Row(doc_id=BOAT, file="/new/boat.jpg", where="row 1", status="replaced", proof="md5"),
         Row(doc_id="5413", file="/new/x.jpg", where="row 2", status="refused", error="It is gone."),
+        Row(doc_id="5414", file="/new/y.jpg", where="row 3", foreseen="It would get: title."),
     ]
     rows[0] = Row(**{**vars(rows[0]), "backup": str(draw(home / "backup.jpg", "#2f6f9f"))})
     write_report(home / "report.jsonl", rows)
@@ -196,10 +197,12 @@ def test_a_new_document_is_shown_beside_the_old_one(reader: TestClient) -> None:
 def test_a_report_is_shown_and_each_of_its_documents(reader: TestClient) -> None:
     page = reader.get(task("many")).text
     assert "It is gone." in page
+    assert "It would get: title." in page
     assert "another run has written" not in page
     one = reader.get(task("many") + f"?doc_id={BOAT}").text
     assert f"picture/before?doc_id={BOAT}" in one
     assert "The whole report" in one
+    assert "It would get: title." in reader.get(task("many") + "?doc_id=5414").text
 
 
 @pytest.mark.parametrize("name", ["bash", "nowhere"])

@@ -403,7 +403,7 @@ def test_a_process_that_was_overtaken_sends_nothing_more(
 
     process = replacement(client, enlarge(picture, 3), journal)
     process.progress = overtake
-    with pytest.raises(UploadAborted, match="Another process of this task has taken over"):
+    with pytest.raises(UploadAborted, match="Another process has taken over"):
         process.run()
     assert service.ledger() == []
     record = journal.read()
@@ -456,7 +456,7 @@ def test_a_process_that_asks_what_became_of_its_upload_stops_when_another_one_ha
         def sleep(self, seconds: float) -> None:
             journal.write(newer)
 
-    with pytest.raises(Cancelled, match="Another process of this task has taken over"):
+    with pytest.raises(Cancelled, match="Another process has taken over"):
         run(client, picture, journal, clock=Overtaken())
     assert service.ledger() == []
 
