@@ -177,6 +177,15 @@ _PROOF = Arg(
     default="best",
     help="what the document must show to count as replaced (default: best)",
 )
+_ON_NEW_DOCUMENT = Arg(
+    ("--on-new-document",),
+    choices=("fail", "keep", "transfer", "transfer_keep"),
+    default="fail",
+    help=(
+        "if the service creates a document instead of replacing (default: fail); transfer "
+        "(experimental) gives it all that the old one has, and makes that private"
+    ),
+)
 _ON_UNCERTAIN = Arg(
     ("--on-uncertain",),
     choices=("fail", "send"),
@@ -203,15 +212,7 @@ REPLACE = ActionCommand(
         Arg(("file",), metavar="FILE", help="the new file: a path, or a URI of object storage"),
         Arg(("--dry-run",), action="store_true", help="check everything, send nothing"),
         _BACKUP_TO,
-        Arg(
-            ("--on-new-document",),
-            choices=("fail", "keep", "transfer", "transfer_keep"),
-            default="fail",
-            help=(
-                "if the service creates a document instead of replacing (default: fail); transfer "
-                "(experimental) gives it all that the old one has, and makes that private"
-            ),
-        ),
+        _ON_NEW_DOCUMENT,
         Arg(("--filename",), help="the name that the service gets (default: the file's own)"),
         _PROOF,
         _ON_UNCERTAIN,
@@ -227,9 +228,9 @@ RESTORE = ActionCommand(
     description=(
         "Restores the document of one backup, or all documents of a report of "
         "ReplaceFilesOperator that has backups (.jsonl). Shows what will be replaced, asks, and "
-        "restores one document after the other until one fails; the same command continues. A "
-        "document that was replaced again since the report is left alone. Exit codes are those of "
-        "replace."
+        "restores one document after the other until one fails; the same command continues. Where "
+        "another document has taken the place of one, that one is restored. A document that was "
+        "replaced again since the report is left alone. Exit codes are those of replace."
     ),
     func=lazy_load_command("ipernity_provider.cli.restore.restore"),
     args=(
@@ -241,6 +242,7 @@ RESTORE = ActionCommand(
         ),
         Arg(("--dry-run",), action="store_true", help="check everything, send nothing"),
         _BACKUP_TO,
+        _ON_NEW_DOCUMENT,
         _PROOF,
         _ON_UNCERTAIN,
         _YES,

@@ -12,7 +12,7 @@ from typing import Any
 from uuid import uuid4
 
 from ipernity_provider.api.client import IpernityClient
-from ipernity_provider.api.errors import IpernityError
+from ipernity_provider.api.errors import IpernityError, PermanentError, TransientError
 from ipernity_provider.cli import metastore
 from ipernity_provider.cli.errors import CommandFailed, exit_on_error
 from ipernity_provider.cli.replace import UNASKED, journal_of, run
@@ -22,6 +22,8 @@ from ipernity_provider.files.checksums import SourceFile
 from ipernity_provider.files.errors import file_error
 from ipernity_provider.files.paths import ReadableFile
 from ipernity_provider.hooks.files import as_path
+from ipernity_provider.hooks.ipernity import IpernityHook
+from ipernity_provider.replacement.memory import DocumentMemory, follow_chain
 from ipernity_provider.replacement.preflight import Account, inspect_source
 from ipernity_provider.replacement.replace import Replacement
 from ipernity_provider.replacement.request import Intent, ReplaceOptions, ReplaceRequest
@@ -50,11 +52,14 @@ class Backup:
 
 @dataclass(frozen=True)
 class Step:
-    """A document to restore."""
+    """A document to restore; in its place the one that has taken it.
 
-    backup: Backup
+    :param to_send: whether it does not carry its original yet.
+    """
+
     request: ReplaceRequest
     file: SourceFile
+    to_send: bool = True
 
 
 @exit_on_error()
@@ -64,13 +69,19 @@ def restore(options: Namespace) -> None:
     with metastore.database_access(), hook.get_conn() as client:
         backups = list(read_backups(options.source))
         how = hook.replace_options(
-            backup_to=options.backup_to, proof=options.proof, on_uncertain=options.on_uncertain
+            backup_to=options.backup_to,
+            proof=options.proof,
+            on_new_document=options.on_new_document,
+            on_uncertain=options.on_uncertain,
         )
+        memory = _known_successors(hook, how, backups[0].doc_id)
         account = Account.load(client) if how.check_account else None
         user_id = account.token.user_id if account else client.check_token().user_id
-        steps, unchanged = _plan(client, backups, how, account)
+        steps, unchanged = _plan(client, backups, how, account, memory)
         left = account.quota.spendable_bytes if account else None
-        if left is not None and left < (size := sum(step.file.size for step in steps)):
+        if left is not None and left < (
+            size := sum(step.file.size for step in steps if step.to_send)
+        ):
             raise CommandFailed(
                 f"The originals have {size} bytes, but only {left} of this month's upload volume"
                 " are left. Nothing was sent."
@@ -95,6 +106,7 @@ def restore(options: Namespace) -> None:
                         journal,
                         Intent(id=uuid4().hex),
                         account=account,
+                        memory=memory,
                     )
                     print(run(replacement, journal, step.file).reason, flush=True)
             except (CommandFailed, IpernityError) as error:
@@ -145,34 +157,36 @@ def _backup_of(row: dict[str, Any]) -> Backup:
 
 
 def _plan(
-    client: IpernityClient, backups: list[Backup], how: ReplaceOptions, account: Account | None
+    client: IpernityClient,
+    backups: list[Backup],
+    how: ReplaceOptions,
+    account: Account | None,
+    memory: DocumentMemory | None,
 ) -> tuple[list[Step], int]:
     """Return what is to be sent, and how many documents carry their originals already.
 
-    :raises CommandFailed: a backup is not what was stored, or a document was replaced since.
+    The document whose place was taken still carries its original: what people see in its place is
+    what is to be restored.
+
+    :raises CommandFailed: a backup is not what was stored, or a document was replaced since, or is
+        to get two backups.
     """
-    steps, unchanged, errors = [], 0, []
+    steps: list[Step] = []
+    errors: list[str] = []
+    first: dict[str, str] = {}
     for backup in backups:
         try:
-            document = client.get_document(backup.doc_id)
-            # The backup's own name is made of numbers.
-            old = PurePath(document.filename or "")
-            path = as_path(backup.path)
-            name = f"{old.stem}{PurePath(path.name).suffix}" if old.stem else None
-            request = ReplaceRequest(doc_id=backup.doc_id, file=path, filename=name)
-            file = inspect_source(request, how)
-            if backup.md5 and file.md5 not in {None, backup.md5}:
-                errors.append(f"{display(backup.path)} is not the file that was stored.")
-            elif document.md5 and document.md5 == file.md5:
-                unchanged += 1
-            elif _was_replaced_since(backup, document.md5):
-                errors.append(
-                    f"Document {backup.doc_id} was replaced again since the report was written."
-                )
-            else:
-                if account:
-                    account.require_possible(document, file)
-                steps.append(Step(backup, request, file))
+            taken = follow_chain(memory, backup.doc_id) if memory else []
+            target = str(taken[-1][1].successor) if taken else backup.doc_id
+            if (other := first.setdefault(target, backup.doc_id)) != backup.doc_id:
+                both = f"Document {backup.doc_id} and document {other}"
+                raise CommandFailed(f"{both} are one by now, {target}: restore one of them.")
+            unfinished = how.transfers and not all(known.transferred for _, known in taken)
+            step = _step(client, backup, target, how, account)
+            if step.to_send or unfinished:
+                steps.append(step)
+        except CommandFailed as error:
+            errors.append(str(error))
         except IpernityError as error:
             errors.append(f"Document {backup.doc_id}: {error}")
     if errors:
@@ -181,7 +195,62 @@ def _plan(
             f"{len(errors)} of {len(backups)} cannot be restored. Nothing was sent. Use `replace"
             " DOC FILE` for single documents."
         )
-    return steps, unchanged
+    return steps, len(backups) - len(steps)
+
+
+def _known_successors(
+    hook: IpernityHook, how: ReplaceOptions, doc_id: str
+) -> DocumentMemory | None:
+    """Return what is known of documents; None, with a warning, if Airflow cannot say.
+
+    :raises TransientError: it cannot, and what is to be transferred needs it.
+    """
+    memory = hook.all_memory()
+    try:
+        memory.read(doc_id)
+    except TransientError as error:
+        if how.transfers:
+            raise
+        why = str(error).removesuffix(" Nothing was sent. A retry may succeed.")
+        say(f"It is not known whether other documents have taken the place of these. {why}")
+        return None
+    except PermanentError:
+        pass  # of this document alone, which the plan says
+    return memory
+
+
+def _step(
+    client: IpernityClient,
+    backup: Backup,
+    target: str,
+    how: ReplaceOptions,
+    account: Account | None,
+) -> Step:
+    """Look at a document and its backup.
+
+    :param target: the document itself, or the one that has taken its place.
+    :raises CommandFailed: the backup is not what was stored, or the document was replaced since.
+    """
+    document = client.get_document(target)
+    # The backup's own name is made of numbers.
+    old = PurePath(document.filename or "")
+    path = as_path(backup.path)
+    request = ReplaceRequest(
+        doc_id=backup.doc_id,
+        file=path,
+        filename=f"{old.stem}{PurePath(path.name).suffix}" if old.stem else None,
+        successor=None if target == backup.doc_id else target,
+    )
+    file = inspect_source(request, how)
+    if backup.md5 and file.md5 not in {None, backup.md5}:
+        raise CommandFailed(f"{display(backup.path)} is not the file that was stored.")
+    if document.md5 and document.md5 == file.md5:
+        return Step(request, file, to_send=False)
+    if _was_replaced_since(backup, document.md5):
+        raise CommandFailed(f"Document {target} was replaced again since the report was written.")
+    if account:
+        account.require_possible(document, file)
+    return Step(request, file)
 
 
 def _was_replaced_since(backup: Backup, md5: str | None) -> bool:
@@ -190,5 +259,9 @@ def _was_replaced_since(backup: Backup, md5: str | None) -> bool:
 
 
 def _describe(step: Step) -> str:
-    file = step.file
-    return f"  Document {step.backup.doc_id}: {display(step.backup.path)} ({file.size:,} bytes)"
+    request = step.request
+    instead = (
+        f", to document {request.successor}, which has taken its place" if request.successor else ""
+    )
+    file = f"{display(request.file)} ({step.file.size:,} bytes)"
+    return f"  Document {request.doc_id}: {file}{instead}"

@@ -229,8 +229,10 @@ class IpernityHook(BaseHook):
 
     def memory(self, options: ReplaceOptions) -> DocumentMemory | None:
         """Return what is known of the service's documents; None where the options need it not."""
-        if not (options.transfers or options.proof == "changed"):
-            return None
+        return self.all_memory() if options.transfers or options.proof == "changed" else None
+
+    def all_memory(self) -> DocumentMemory:
+        """Return what is known of the service's documents."""
         from ipernity_provider.api.client import DEFAULT_BASE_URL
         from ipernity_provider.hooks.memory import VariableMemory
 

@@ -109,7 +109,18 @@ def _ask_supervisor(key: str) -> str | None:
 
 
 def _ask_backends(key: str) -> str | None:
-    from airflow.sdk import Variable
+    """Return a Variable from wherever a command finds it; for the reason above, one by one."""
+    from airflow.configuration import ensure_secrets_loaded
 
-    value: str | None = Variable.get(key, default=None)
-    return value
+    for backend in ensure_secrets_loaded():
+        try:
+            value: str | None = backend.get_variable(key=key)
+        except Exception as error:
+            place = type(backend).__name__
+            raise TransientError(
+                f"Airflow's Variable {key} cannot be read ({type(error).__name__}, {place})."
+                " Nothing was sent. A retry may succeed."
+            ) from error
+        if value is not None:
+            return value
+    return None

@@ -102,6 +102,4 @@ def unclaimed_document(
     )
     if options.on_new_document == "fail":
         return NewDocument(found, new_doc_id=new_doc_id, url=record.url)
-    return Uncertain(
-        f"{found} on_uncertain='send' sends the file again."
-    )
+    return Uncertain(f"{found} on_uncertain='send' sends the file again.")

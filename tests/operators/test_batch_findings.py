@@ -12,8 +12,11 @@ import pytest
 from ipernity_provider.hooks.ipernity import IpernityHook
 from ipernity_provider.operators.ipernity import ReplaceFilesOperator
 from ipernity_provider.probe.samples import make_sample
+from ipernity_provider.replacement.errors import Refused
 from tests.airflow_exceptions import AirflowFailException
 from tests.conftest import Connect, Service
+from tests.hooks.test_memory import Supervisor
+from tests.hooks.test_memory import supervisor as supervisor  # noqa: PLC0414 - a fixture
 from tests.operators.test_operator import context
 from tests.replacement.test_new_document_known import findings
 
@@ -106,12 +109,8 @@ def test_who_says_what_to_do_with_a_new_document_may_send(
     tmp_path: Path,
     choice: str,
     outcome: str,
-    monkeypatch: pytest.MonkeyPatch,
+    supervisor: Supervisor,
 ) -> None:
-    from ipernity_provider.replacement.memory import FileMemory
-
-    memory = FileMemory(tmp_path / "memory")  # Airflow's Variables need its database
-    monkeypatch.setattr(IpernityHook, "memory", lambda _hook, _options: memory)
     result = operator(manifest, tmp_path, on_new_document=choice).execute(context())
     assert (result["replaced"], result[outcome]) == (3, 2)
     assert sent_to(service) == sorted(DOCUMENTS)
@@ -122,8 +121,6 @@ def test_who_says_what_to_do_with_a_new_document_may_send(
 def test_a_taskflow_function_is_told_the_same(
     service: Service, manifest: list[dict[str, str]]
 ) -> None:
-    from ipernity_provider.replacement.errors import Refused
-
     with pytest.raises(Refused, match="2 of 5 cannot be replaced"):
         IpernityHook().replace_files(manifest, poll_interval=0.2)
     assert sent_to(service) == []
