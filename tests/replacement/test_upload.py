@@ -546,7 +546,7 @@ def test_a_process_that_is_cancelled_while_it_asks_stops_asking_and_keeps_the_re
         run(client, picture, journal)
     process = replacement(client, picture, journal)
     process.cancelled.set()
-    with pytest.raises(Cancelled, match="ended while it asked"):
+    with pytest.raises(Cancelled, match="asked to end; what became"):
         process.run()
     assert journal.read() is not None
     assert run(client, picture, journal).outcome == "replaced"
