@@ -47,11 +47,14 @@ class FileJournal:
             ) from None
 
     def write(self, record: UploadRecord) -> None:
-        with write_private(self._path.parent) as file:
+        with write_private(self._path.parent, self._path.stem) as file:
             file.stream.write(json.dumps(asdict(record)).encode())
             file.name = self._path.name
 
     def delete(self) -> None:
+        """Delete the record, and what a killed process left of one."""
+        for part in self._path.parent.glob(f".{self._path.stem}-*.part"):
+            part.unlink(missing_ok=True)
         self._path.unlink(missing_ok=True)
 
 

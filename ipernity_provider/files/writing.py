@@ -115,7 +115,7 @@ def _store_when_complete(target: Any) -> Iterator[IO[bytes]]:
 
 
 @contextmanager
-def write_private(folder: Path) -> Iterator[PrivateFile]:
+def write_private(folder: Path, prefix: str = "ipernity") -> Iterator[PrivateFile]:
     """Write a new file in a local folder, readable by its owner alone.
 
     The file appears when it is complete, or not at all.
@@ -123,11 +123,13 @@ def write_private(folder: Path) -> Iterator[PrivateFile]:
     Folders that are missing are made, for their owner alone. The folder is opened once, and all
     happens in what was opened: a link that another process puts there meanwhile is not followed.
 
+    :param prefix: of the name that the file has until it is complete: who kills this process leaves
+        ``.PREFIX-*.part`` behind.
     :raises OSError: the folder or the file cannot be written.
     :raises ValueError: the name leads out of the folder.
     """
     place = _open_folder(resolve_links(folder))
-    part = f".ipernity-{uuid4().hex}.part"
+    part = f".{prefix}-{uuid4().hex}.part"
     try:
         with os.fdopen(os.open(part, _NEW_FILE, 0o600, dir_fd=place), "wb") as stream:
             file = PrivateFile(stream)

@@ -51,6 +51,18 @@ def test_a_record_is_there_for_the_next_command_and_for_nobody_else(state: Path)
     assert not file.exists()
 
 
+def test_what_a_killed_command_left_of_a_record_goes_with_it(state: Path) -> None:
+    folder = journal_file(state).parent
+    folder.mkdir(parents=True)
+    parts = [folder / ".5412-0f0f.part", folder / ".5413-0f0f.part"]
+    for part in parts:
+        part.touch()
+    with open_journal("api.ipernity.com", "1234", "5412") as journal:
+        journal.write(RECORD)
+        journal.delete()
+    assert list(folder.iterdir()) == parts[1:]  # another command may be writing it now
+
+
 @pytest.mark.parametrize(
     "place",
     [("api.ipernity.com", "1234", "5413"), ("api.ipernity.com", "1235", "5412"), ("a", "1", "2")],
