@@ -33,7 +33,7 @@ matrix: $(VENV)/dev  ## run the tests beside each declared Python and Airflow; w
 	$(BIN)/python -m scripts.matrix $(CELLS) $(OPTIONS)
 
 bench: $(VENV)/bench  ## measure against other ways to do the same, in tables of ratios
-	@for part in parsing uploading replacing waiting many; do \
+	@for part in parsing processing uploading replacing waiting many; do \
 		printf '\n== %s ==\n' "$$part"; \
 		$(BIN)/python -m benchmarks.$$part || exit; \
 	done
