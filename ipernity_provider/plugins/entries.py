@@ -28,6 +28,7 @@ _OUTCOMES = frozenset({"replaced", "unchanged", "planned", "sent", "new_document
 _ENDED = frozenset({"success", "failed", "skipped"})
 _LONGEST_REASON = 2000
 _MOST_BYTES = 1 << 63
+_MOST_PARTS = 40
 
 
 @dataclass(frozen=True, order=True)
@@ -57,6 +58,19 @@ class TaskFacts:
     xcoms: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Transfer:
+    """What a new document has of the old one.
+
+    :param new_url: the new document's page.
+    :param not_transferred: what it did not get, each with the reason.
+    """
+
+    new_url: str | None = None
+    transferred: tuple[str, ...] = ()
+    not_transferred: tuple[tuple[str, str], ...] = ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Entry:
     """One task instance in the view.
@@ -66,7 +80,6 @@ class Entry:
     :param file: as it was given, or the name that was sent where nothing else is known.
     :param seconds: from start to end; None before the end.
     :param counts: of a task of many documents: how many came to what, without those of none.
-    :param transfer: what else the result says of the new document, label and value.
     :param conn_id: the connection that was used.
     """
 
@@ -87,7 +100,7 @@ class Entry:
     backup: str | None = None
     report: str | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
-    transfer: tuple[tuple[str, str], ...] = ()
+    transfer: Transfer = field(default_factory=Transfer)
     conn_id: str = "ipernity_default"
 
     def has_outcome(self, outcome: str) -> bool:
@@ -123,7 +136,7 @@ def _of_one(task: TaskFacts, result: Mapping[str, Any]) -> Entry:
         url=url,
         reason=_lines(known.get("reason")),
         backup=_place(known.get("backup")),
-        transfer=_transfer(known.get("transferred")),
+        transfer=read_transfer(known),
     )
 
 
@@ -164,13 +177,20 @@ def _outcome(task: TaskFacts, known: Mapping[str, Any]) -> str:
     return {"skipped": "skipped", "up_for_retry": "retrying"}.get(task.state, "running")
 
 
-def _transfer(given: Any) -> tuple[tuple[str, str], ...]:
-    """Return what was carried over to the new document, as far as the result lists it."""
-    if isinstance(given, Mapping):
-        return tuple((_text(name, 60), _text(value, 200)) for name, value in given.items())[:40]
-    if isinstance(given, list | tuple):
-        return tuple((_text(name, 60), "transferred") for name in given)[:40]
-    return ()
+def read_transfer(known: Mapping[str, Any]) -> Transfer:
+    """Return what a result, or a row of a report, says of a transfer; all cut and cleaned."""
+    given, left = known.get("transferred"), known.get("not_transferred")
+    return Transfer(
+        new_url=_page(known.get("new_url")),
+        transferred=tuple(_text(name, 60) for name in given[:_MOST_PARTS])
+        if isinstance(given, list | tuple)
+        else (),
+        not_transferred=tuple(
+            (_text(name, 60), _text(why)) for name, why in list(left.items())[:_MOST_PARTS]
+        )
+        if isinstance(left, Mapping)
+        else (),
+    )
 
 
 def _doc_id(given: Any) -> str | None:

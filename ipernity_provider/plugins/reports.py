@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ipernity_provider.plugins.entries import STATUSES
+from ipernity_provider.plugins.entries import STATUSES, Transfer, read_transfer
 from ipernity_provider.plugins.places import NotShown, read_place
 from ipernity_provider.text import clean_text, without_query
 
@@ -32,6 +32,7 @@ class ReportRow:
     backup: str | None
     foreseen: str
     error: str
+    transfer: Transfer
 
 
 @dataclass(frozen=True)
@@ -97,4 +98,5 @@ def _row(line: Mapping[str, Any]) -> ReportRow:
         backup=backup if isinstance(backup, str) and backup else None,
         foreseen=text("foreseen", 1000),
         error=text("error", 1000),
+        transfer=read_transfer(line),
     )

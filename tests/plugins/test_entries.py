@@ -7,7 +7,16 @@ from typing import Any
 
 import pytest
 
-from ipernity_provider.plugins.entries import MANY, ONE, Entry, TaskFacts, TaskKey, read_entry
+from ipernity_provider.plugins.entries import (
+    MANY,
+    ONE,
+    Entry,
+    TaskFacts,
+    TaskKey,
+    Transfer,
+    read_entry,
+    read_transfer,
+)
 from ipernity_provider.replacement.request import Result
 
 BEGUN = datetime(2026, 11, 27, 11, 0, tzinfo=UTC)
@@ -151,16 +160,33 @@ def test_text_is_cut_and_cleaned() -> None:
     assert found.file == "s3://b/k?..."
 
 
-@pytest.mark.parametrize(
-    ("given", "shown"),
-    [
-        ({"title": "A boat", "keywords": 3}, (("title", "A boat"), ("keywords", "3"))),
-        (["title", "albums"], (("title", "transferred"), ("albums", "transferred"))),
-        (None, ()),
-        (7, ()),
-    ],
-)
-def test_what_was_transferred_is_listed(given: Any, shown: Any) -> None:
-    result = RESULT | {"outcome": "transferred", "new_doc_id": "5420", "transferred": given}
+def test_what_was_transferred_is_listed_and_what_was_not_with_its_reason() -> None:
+    result = RESULT | {
+        "outcome": "transferred",
+        "new_doc_id": "5420",
+        "new_url": "https://www.ipernity.com/doc/1/5420",
+        "transferred": ["title", "album 201"],
+        "not_transferred": {"album 202": "The service refused:\nit is full."},
+    }
     found = entry_of(ONE, "success", {"return_value": result})
-    assert (found.outcome, found.new_doc_id, found.transfer) == ("transferred", "5420", shown)
+    assert (found.outcome, found.new_doc_id) == ("transferred", "5420")
+    assert found.transfer == Transfer(
+        new_url="https://www.ipernity.com/doc/1/5420",
+        transferred=("title", "album 201"),
+        not_transferred=(("album 202", "The service refused: it is full."),),
+    )
+
+
+@pytest.mark.parametrize("given", [None, 7, "title", {"title": 1}, [None, {}]])
+def test_a_transfer_of_another_form_breaks_nothing(given: Any) -> None:
+    transfer = read_transfer(
+        {"transferred": given, "not_transferred": given, "new_url": "javascript:alert(1)"}
+    )
+    assert transfer.new_url is None
+    assert all(isinstance(part, str) for part in transfer.transferred)
+
+
+def test_of_a_long_transfer_the_first_parts_are_shown() -> None:
+    parts = [f"album {number}" for number in range(99)]
+    transfer = read_transfer({"transferred": parts, "not_transferred": dict.fromkeys(parts, "no")})
+    assert (len(transfer.transferred), len(transfer.not_transferred)) == (40, 40)

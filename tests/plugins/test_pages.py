@@ -63,6 +63,12 @@ def fill(home: Path) -> None:
         Row(doc_id="5413", file="/new/x.jpg", where="row 2", status="refused", error="It is gone."),
         Row(doc_id="5414", file="/new/y.jpg", where="row 3", foreseen="It would get: title."),
     ]
+    moved = Row(
+        doc_id="5415", file="/new/z.jpg", where="row 4", status="transferred", new_doc_id="7778",
+        new_url="https://www.ipernity.com/doc/1/7778", transferred=("title",),
+        not_transferred={"album 202": "It is full."},
+    )  # fmt: skip
+    rows.append(moved)
     rows[0] = Row(**{**vars(rows[0]), "backup": str(draw(home / "backup.jpg", "#2f6f9f"))})
     write_report(home / "report.jsonl", rows)
     result = Result(
@@ -203,6 +209,13 @@ def test_a_report_is_shown_and_each_of_its_documents(reader: TestClient) -> None
     assert f"picture/before?doc_id={BOAT}" in one
     assert "The whole report" in one
     assert "It would get: title." in reader.get(task("many") + "?doc_id=5414").text
+
+
+def test_what_a_row_has_transferred_is_shown_and_what_it_has_not(reader: TestClient) -> None:
+    page = reader.get(task("many") + "?doc_id=5415").text
+    for words in ("<h2>Transferred</h2>", "title", "Not album 202", "It is full."):
+        assert words in page
+    assert 'href="https://www.ipernity.com/doc/1/7778"' in page
 
 
 @pytest.mark.parametrize("name", ["bash", "nowhere"])
