@@ -77,10 +77,21 @@ def test_a_table_names_the_column_of_each_cell_on_a_phone(page: Page, site: Path
     assert cell.evaluate("cell => getComputedStyle(cell, '::before').display") == "block"
 
 
-def test_the_search_finds_an_error_code_on_its_page_first(page: Page, site: Path) -> None:
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        ("code 107", "troubleshooting"),
+        ("undo", "faq"),
+        ("what is a ticket", "faq"),
+        ("why is my task red", "faq"),
+    ],
+)
+def test_the_search_finds_what_is_asked_for_first(
+    page: Page, site: Path, words: str, name: str
+) -> None:
     page.goto((site / "index.html").as_uri())
     field = page.locator("input.md-search__input")
     field.click()
-    field.press_sequentially("code 107")
+    field.press_sequentially(words)
     first = page.locator(".md-search-result__item a").first
-    assert "troubleshooting.html" in str(first.get_attribute("href"))
+    assert f"{name}.html" in str(first.get_attribute("href"))
