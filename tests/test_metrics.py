@@ -147,9 +147,32 @@ def test_the_poller_says_how_many_tickets_wait_and_how_late_it_is(
 
     asyncio.run(wait())
     lines = statsd.lines()
-    assert next(value for name, value, kind in lines if kind == "g") == len(tickets)
-    polls = sum(name == "ipernity.poller.backlog" for name, _, _ in lines)
+    backlog = [value for _, value, kind in lines if kind == "g"]
+    assert (backlog[0], backlog[-1]) == (len(tickets), 0)
+    polls = len(backlog) - 1
     assert timers(lines)["ipernity.poller.lag"] == polls == counted(lines)["status_calls"]
+
+
+def test_the_backlog_is_that_of_all_connections(
+    service: Service, statsd: StatsD, connect: Connect
+) -> None:
+    tickets = service.make_tickets(10, (0.4, 0.5))
+    other = connect("other")
+
+    async def wait(conn_id: str, share: list[str]) -> None:
+        poller = poller_of(conn_id, IpernityHook(conn_id).aget_conn_maker)
+        async with poller.subscribe(share, 0.1) as subscription, asyncio.timeout(20):
+            while subscription.pending:
+                await subscription.news()
+
+    async def both() -> None:
+        await asyncio.gather(wait("ipernity_default", tickets[:4]), wait(other, tickets[4:]))
+        await asyncio.sleep(0)
+
+    asyncio.run(both())
+    backlog = [value for _, value, kind in statsd.lines() if kind == "g"]
+    assert max(backlog) == 10
+    assert backlog[-1] == 0
 
 
 def test_the_page_lists_what_is_measured_and_nothing_else() -> None:

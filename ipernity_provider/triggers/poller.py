@@ -158,7 +158,7 @@ class TicketPoller:
                 free = len(self._calls) < CALLS_AT_A_TIME and now >= self._quiet_until
                 due = self._schedule.next_due()
                 if tickets := self._schedule.next_call(now) if free else []:
-                    metrics.sink.gauge("ipernity.poller.backlog", len(self._subscribers))
+                    metrics.sink.gauge("ipernity.poller.backlog", _backlog())
                     metrics.sink.timing("ipernity.poller.lag", max(0.0, now - (due or now)) * 1000)
                     call = self._loop.create_task(self._check(client, threads, tickets))
                     self._calls.add(call)
@@ -174,6 +174,8 @@ class TicketPoller:
             if not isinstance(error, IpernityError):
                 log.exception("The ticket poller has ended.")
         finally:
+            # Whoever shows a gauge shows its last value for as long as there is no other.
+            metrics.sink.gauge("ipernity.poller.backlog", _backlog())
             closing = threading.Thread(
                 target=_close, args=(threads, client), name=_THREADS, daemon=True
             )
@@ -252,6 +254,12 @@ def _close(threads: ThreadPoolExecutor, client: IpernityClient | None) -> None:
 _POLLERS: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, TicketPoller]] = (
     WeakKeyDictionary()
 )
+
+
+def _backlog() -> int:
+    """Return for how many tickets the running event loop waits, on all connections together."""
+    pollers = _POLLERS.get(asyncio.get_running_loop(), {})
+    return sum(len(poller._subscribers) for poller in pollers.values())
 
 
 def poller_of(conn_id: str, connect: Connect) -> TicketPoller:
