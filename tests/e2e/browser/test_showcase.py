@@ -17,6 +17,7 @@ from playwright.sync_api import Page, expect
 
 from scripts.rig import COMPONENTS, ROOT, AirflowApi
 from tests.conftest import Service
+from tests.e2e.browser.conftest import Snap
 from tests.e2e.browser.pages import GREEN, Connections, Dag
 from tests.e2e.conftest import env_below, replacements, running_below
 
@@ -149,3 +150,17 @@ def test_every_example_is_green_at_its_first_try_with_its_form_as_it_is(
     expect(page.get_by_role("row").filter(has_text="Success")).to_have_count(
         sum(map(len, EXAMPLES.values()))
     )
+
+
+def test_the_page_of_an_asset_shows_the_chain_and_the_change(
+    showcase: Showcase, page: Page, snap: Snap
+) -> None:
+    """The chain of the chart has run by then."""
+    (document,) = showcase.airflow.get("/assets", name_pattern="/doc/5412")["assets"]
+    page.set_viewport_size({"width": 1400, "height": 900})
+    page.goto(f"{showcase.airflow.base}/assets/{document['id']}")
+    for name in ("draw a chart", "replace the chart", "tell about a new chart"):
+        expect(page.get_by_role("link", name=f"ipernity: {name}")).to_be_visible()
+    expect(page.get_by_role("link", name="ipernity_chart", exact=True)).to_be_visible()
+    expect(page.get_by_role("link", name="ipernity_chart_replace", exact=True)).to_be_visible()
+    snap(page, "asset-chain", width=1400, height=900)
