@@ -155,7 +155,7 @@ PROBE = ActionCommand(
         Arg(
             ("--clean-up",),
             action="store_true",
-            help="only clean up after earlier probes of this connection",
+            help="only clean up after earlier probes of this account",
         ),
         Arg(
             ("--timeout",),

@@ -1,4 +1,4 @@
-"""The journals of commands: what was sent is known after Ctrl-C, a crash or a restart, too.
+"""What commands have sent: it is known after Ctrl-C, a crash or a restart, too.
 
 They lie in the user's state folder (``XDG_STATE_HOME``, by default ``~/.local/state``), by account
 and document: unlike a cache or ``/tmp``, it survives a restart, and unlike ``AIRFLOW_HOME``, it is
@@ -65,8 +65,7 @@ def open_journal(host: str, user_id: str, doc_id: str) -> Iterator[FileJournal]:
     :param host: of the service, and ``user_id`` the account: ids are those of one service.
     :raises CommandFailed: another command has it, or the state folder cannot be used.
     """
-    account = re.sub(r"[^a-z0-9.-]", "_", f"{host.lower()}-{user_id}")
-    folder = _state_folder() / _FOLDER / account
+    folder = account_folder(host, user_id)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = _lock(folder / f"{doc_id}.lock")
@@ -107,6 +106,15 @@ def _lock(path: Path) -> int:
             os.close(descriptor)
             raise
         os.close(descriptor)
+
+
+def account_folder(host: str, user_id: str) -> Path:
+    """Return the folder of an account of a service, which need not exist.
+
+    :raises CommandFailed: there is no place for it.
+    """
+    account = re.sub(r"[^a-z0-9.-]", "_", f"{host.lower()}-{user_id}")
+    return _state_folder() / _FOLDER / account
 
 
 def _state_folder() -> Path:

@@ -8,7 +8,7 @@ import textwrap
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from ipernity_provider.api.client import DEFAULT_BASE_URL, IpernityClient
 from ipernity_provider.api.errors import IpernityError
@@ -16,6 +16,7 @@ from ipernity_provider.api.exchange import host_of
 from ipernity_provider.api.models import Token
 from ipernity_provider.cli import metastore
 from ipernity_provider.cli.errors import CommandFailed, exit_on_error
+from ipernity_provider.cli.journal import account_folder
 from ipernity_provider.cli.terminal import confirm, say
 from ipernity_provider.files.writing import atomic_write
 from ipernity_provider.hooks.checks import explain
@@ -67,10 +68,12 @@ def probe(options: Namespace) -> None:
         raise CommandFailed(str(error), 2) from None
     if options.store:
         metastore.require_extra_storable(options.conn_id)
-    path = record_path(options.conn_id)
     try:
-        with exclusive(path), settings.client() as client:
-            _Session(options, settings, client, path).run(media)
+        with settings.client() as client:
+            token = _read_token(client, options.conn_id)
+            path = record_path(options.conn_id, settings, token.user_id)
+            with exclusive(path):
+                _Session(options, settings, client, token, path).run(media)
     except RecordUnusable as error:
         raise CommandFailed(str(error)) from None
 
@@ -87,39 +90,55 @@ def read_media(text: str) -> list[str]:
     return list(dict.fromkeys(MEDIA[word] for word in words))
 
 
-def record_path(conn_id: str) -> Path:
-    """Return where the record of a connection's probes is, in Airflow's home."""
+def record_path(conn_id: str, settings: ConnectionSettings, user_id: str) -> Path:
+    """Return where the record of an account's probes is, beside the journals of other commands.
+
+    In the first edition it was in Airflow's home, one for each connection: while there is one, it
+    is used until it is cleaned up.
+
+    :raises CommandFailed: there is no place for it.
+    """
     from airflow.configuration import AIRFLOW_HOME
 
-    return Path(AIRFLOW_HOME) / "ipernity" / f"probe-{quote(conn_id, safe='')}.json"
+    earlier = Path(AIRFLOW_HOME) / "ipernity" / f"probe-{quote(conn_id, safe='')}.json"
+    if earlier.exists():
+        return earlier
+    host = urlsplit(settings.base_url or settings.website_url).netloc
+    return account_folder(host, user_id) / "probe.json"
+
+
+def _read_token(client: IpernityClient, conn_id: str) -> Token:
+    try:
+        token = client.check_token()
+    except IpernityError as error:
+        raise CommandFailed(f"The account cannot be probed. {explain(error)}") from None
+    if not token.allows("doc", "write"):
+        renew = f"airflow ipernity authorize --conn-id {conn_id} --overwrite"
+        raise CommandFailed(
+            f"The token allows doc: {token.permissions.get('doc', 'none')}, but the probe "
+            f"sends files, which needs doc: write. Nothing was sent. Run `{renew}`."
+        )
+    return token
 
 
 class _Session:
     """One start of the command."""
 
     def __init__(
-        self, options: Namespace, settings: ConnectionSettings, client: IpernityClient, path: Path
+        self,
+        options: Namespace,
+        settings: ConnectionSettings,
+        client: IpernityClient,
+        token: Token,
+        path: Path,
     ) -> None:
         self._options = options
         self._settings = settings
         self._client = client
         self._url = settings.base_url or DEFAULT_BASE_URL
         self._patience = Patience(options.timeout)
-        self._token = self._read_token()
+        self._token = token
         self._record = Record.load(path, f"{self._url} {self._token.user_id}")
-
-    def _read_token(self) -> Token:
-        try:
-            token = self._client.check_token()
-        except IpernityError as error:
-            raise CommandFailed(f"The account cannot be probed. {explain(error)}") from None
-        if not token.allows("doc", "write"):
-            renew = f"airflow ipernity authorize --conn-id {self._options.conn_id} --overwrite"
-            raise CommandFailed(
-                f"The token allows doc: {token.permissions.get('doc', 'none')}, but the probe "
-                f"sends files, which needs doc: write. Nothing was sent. Run `{renew}`."
-            )
-        return token
 
     def run(self, media: Sequence[str]) -> None:
         was_complete = self._offer_to_clean_up()
@@ -178,7 +197,7 @@ class _Session:
         attempts = list(self._record.attempts)
         if not attempts:
             if self._options.clean_up:
-                say("No earlier probe of this connection has left anything.")
+                say("No earlier probe of this account has left anything.")
             return True
         say(f"An earlier probe may have left {len(attempts)} uploads in the account:")
         for attempt in attempts:

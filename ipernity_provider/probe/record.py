@@ -48,7 +48,7 @@ class Attempt:
 
 
 class Record:
-    """The attempts of the probes of one connection that were not cleaned up.
+    """The attempts of the probes of one account that were not cleaned up.
 
     :param path: of the file; it is removed when nothing is left.
     :param account: address of the service and id of the user: other accounts have other documents.
@@ -139,7 +139,7 @@ def exclusive(path: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise RecordUnusable(
-                f"Another probe of this connection is running; it holds {path}. Nothing was sent."
+                f"Another probe of this account is running; it holds {path}. Nothing was sent."
             ) from None
         yield
     finally:

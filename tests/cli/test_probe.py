@@ -25,7 +25,15 @@ DELETE = {"doc": "delete"}
 
 
 def of_sandbox(service: Service, home: Path) -> dict[str, str]:
-    return environment(home, AIRFLOW_CONN_IPERNITY_DEFAULT=connection_json(service.url))
+    return environment(
+        home,
+        AIRFLOW_CONN_IPERNITY_DEFAULT=connection_json(service.url),
+        XDG_STATE_HOME=str(home / "state"),
+    )
+
+
+def records(home: Path) -> list[Path]:
+    return list((home / "state").rglob("*.json"))
 
 
 def test_the_table_is_for_a_person_and_the_file_for_the_sandbox(
@@ -45,7 +53,8 @@ def test_the_table_is_for_a_person_and_the_file_for_the_sandbox(
     assert_no_secret(done.stdout + done.stderr + file.read_text())
     assert json.loads(file.read_text())["media"]["photo"]["replace"] == "new_document"
     assert own_documents(service) == SEEDS
-    assert list((tmp_path / "ipernity").glob("*.json")) == []
+    assert records(tmp_path) == []
+    assert not (tmp_path / "ipernity").exists()
 
 
 def test_findings_can_be_had_as_json_and_documents_stay_without_the_permission_to_delete(
@@ -66,7 +75,7 @@ def test_findings_can_be_had_as_json_and_documents_stay_without_the_permission_t
     nothing = run(env, "probe", "--clean-up", "--yes")
     assert (nothing.returncode, nothing.stderr) == (
         0,
-        "No earlier probe of this connection has left anything.\n",
+        "No earlier probe of this account has left anything.\n",
     )
 
 
@@ -144,7 +153,7 @@ def test_it_explains_and_asks_first_and_ctrl_c_cleans_up(service: Service, tmp_p
     assert process.wait(30) == 130
     assert own_documents(service) == SEEDS
     # Where it was interrupted while it sent, the next start looks again for what may have arrived.
-    for record in (tmp_path / "ipernity").glob("*.json"):
+    for record in records(tmp_path):
         attempts = json.loads(record.read_text())["attempts"]
         assert [one["doc_id"] for one in attempts] == [None]
 
@@ -157,6 +166,9 @@ def test_a_killed_probe_is_cleaned_up_by_the_next_start(service: Service, tmp_pa
     process.kill()
     process.wait()
     assert len(own_documents(service) - SEEDS) >= 2
+    (record,) = records(tmp_path)
+    account = f"{service.url.partition('://')[2].replace(':', '_')}-1234"
+    assert record.parts[-3:] == ("airflow-provider-ipernity", account, "probe.json")
     process, read_until = start(service, tmp_path)
     shown = read_until("Look for them and delete them? [y/N]")
     assert "An earlier probe may have left" in shown
@@ -167,11 +179,30 @@ def test_a_killed_probe_is_cleaned_up_by_the_next_start(service: Service, tmp_pa
     process.wait()
 
 
+def test_a_record_of_the_first_edition_is_found_and_cleaned_up(
+    service: Service, tmp_path: Path
+) -> None:
+    service.set(processing_seconds=0)
+    env = of_sandbox(service, tmp_path)
+    assert run(env, "probe", "--yes").returncode == 0
+    assert len(own_documents(service) - SEEDS) == 1
+    (record,) = records(tmp_path)
+    earlier = tmp_path / "ipernity" / "probe-ipernity_default.json"
+    earlier.parent.mkdir()
+    record.rename(earlier)
+    service.set(permissions=DELETE)
+    done = run(env, "probe", "--clean-up", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert "An earlier probe may have left" in done.stderr
+    assert own_documents(service) == SEEDS
+    assert not earlier.exists()
+
+
 def test_findings_are_stored_and_read_again(
     service: Service, tmp_path: Path, migrated: Path
 ) -> None:
     service.set(permissions=DELETE, processing_seconds=0, replace_mode="new_document")
-    env = environment(migrated)
+    env = environment(migrated, XDG_STATE_HOME=str(tmp_path / "state"))
     added = subprocess.run(
         ["airflow", "connections", "add", "probed", "--conn-json", connection_json(service.url)],
         env=env,
