@@ -14,7 +14,7 @@ from ipernity_provider.probe.findings import (
     FACTS,
     MEDIA_FACTS,
     NOT_APPLICABLE,
-    NUMBER_MEMBERS,
+    NUMBER_PATHS,
     UNKNOWN,
     Findings,
 )
@@ -32,8 +32,9 @@ _LARGEST_MEASURE = 10**6
 
 def conclude(seen: Observation) -> Findings:
     """Return what follows from all that was seen."""
-    kinds = number_kinds(seen.answers)
-    types = {kind for found in kinds.values() for kind in found}
+    error = decode(seen.error.body) if seen.error else None
+    forms = number_forms([*seen.answers, *([error] if error else [])])
+    types = set(forms.values())
     held = seen.token.permissions.get("doc", "none")
     facts = {
         "service": "live" if seen.is_live else "other",
@@ -47,33 +48,35 @@ def conclude(seen: Observation) -> Findings:
         "oauth_multipart": seen.oauth_multipart if seen.auth == "oauth" else NOT_APPLICABLE,
         "async_0": _sync_reply(seen.sync),
     }
-    numbers = tuple(sorted(name for name, found in kinds.items() if "number" in found))
     return Findings(
         probed_on=seen.day,
         facts=facts,
         media={one.media: media_facts(one) for one in seen.media},
         measured={one.media: _measures(one) for one in seen.media},
-        number_members=numbers if facts["numbers"] == "mixed" else (),
+        number_members=forms if facts["numbers"] == "mixed" else {},
     )
 
 
-def number_kinds(replies: Iterable[Payload]) -> dict[str, set[str]]:
-    """Return for each member that is a whole number whether it is ``text``, ``number`` or both."""
-    kinds: dict[str, set[str]] = {}
-    for name, value in _members(list(replies), _DEEPEST):
-        if name in NUMBER_MEMBERS and as_int(value) is not None:
-            kinds.setdefault(name, set()).add("text" if isinstance(value, str) else "number")
-    return kinds
+def number_forms(replies: Iterable[Payload]) -> dict[str, str]:
+    """Return for each place of a whole number whether it is ``text``, ``number`` or ``both``."""
+    forms: dict[str, str] = {}
+    for path, value in _members(list(replies), _DEEPEST):
+        if path in NUMBER_PATHS and as_int(value) is not None:
+            form = "text" if isinstance(value, str) else "number"
+            forms[path] = form if forms.get(path, form) == form else "both"
+    return dict(sorted(forms.items()))
 
 
-def _members(value: Any, deepest: int) -> Iterator[tuple[str, Any]]:
+def _members(value: Any, deepest: int, place: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield all members, each with the names that lead to it; those of a list are its own."""
     if deepest and isinstance(value, Mapping):
         for name, member in value.items():
-            yield name, member
-            yield from _members(member, deepest - 1)
+            path = f"{place}.{name}" if place else str(name)
+            yield path, member
+            yield from _members(member, deepest - 1, path)
     elif deepest and isinstance(value, list):
         for member in value[:_LONGEST_LIST]:
-            yield from _members(member, deepest - 1)
+            yield from _members(member, deepest - 1, place)
 
 
 def _yes_no(value: bool | None) -> str:

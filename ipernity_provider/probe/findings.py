@@ -16,13 +16,30 @@ FORMAT, VERSION = "ipernity-probe", 1
 UNKNOWN, NOT_APPLICABLE = "unknown", "not_applicable"
 MEDIA_CLASSES = ("photo", "audio", "video", "other")
 
-#: Whole numbers of the service's answers whose JSON type is looked at.
-NUMBER_MEMBERS = frozenset(
-    {"at", "bytes", "code", "comments", "count", "done", "eta", "found", "h", "invalid", "is_pro"}
-    | {"isfamily", "isfriend", "ispublic", "kb", "left", "license", "max", "mb", "modified_at"}
-    | {"percent", "posted_at", "replaced_at", "rotation", "safety", "seconds", "share", "tags"}
-    | {"total", "unlimited", "used", "visits", "w"}
-)
+_VOLUME = ("bytes", "kb", "mb")
+#: Place -> members there that are whole numbers, of which the JSON type is looked at.
+_NUMBERS = {
+    "api": ("at", "code"),
+    "quota": ("is_pro",),
+    "quota.upload": ("unlimited",),
+    **{
+        f"quota.upload.{name}": (*_VOLUME, "percent", "seconds") for name in ("max", "used", "left")
+    },
+    **{f"quota.maxfilesize.{media}": _VOLUME for media in MEDIA_CLASSES},
+    "quota.albums": ("max", "created", "left"),
+    "tickets": ("count", "done", "invalid", "left", "eta"),
+    "tickets.ticket": ("done", "invalid", "eta"),
+    "doc": ("license", "rotation", "safety"),
+    "doc.dates": ("posted_at", "replaced_at", "modified_at"),
+    "doc.visibility": ("ispublic", "isfriend", "isfamily", "share"),
+    "doc.permissions": ("comment", "tag", "tagme"),
+    "doc.count": ("visits", "faves", "comments", "notes", "tags", "albums", "groups"),
+    "doc.thumbs.thumb": ("w", "h"),
+    "doc.medias.media": ("w", "h", "lenght"),
+    "doc.original": ("w", "h", "bytes", "length"),
+}
+NUMBER_PATHS = frozenset(f"{place}.{name}" for place, names in _NUMBERS.items() for name in names)
+NUMBER_FORMS = frozenset({"text", "number", "both"})
 
 _LARGEST_MEASURE = 10**6
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
@@ -187,14 +204,15 @@ class Findings:
     :param facts: name -> value, see :data:`FACTS`.
     :param media: media class -> name -> value, see :data:`MEDIA_FACTS`.
     :param measured: media class -> name -> number, see :data:`MEASURES`; these vary.
-    :param number_members: if numbers are mixed: which members are numbers.
+    :param number_members: if numbers are mixed: place of a member, as in :data:`NUMBER_PATHS` ->
+        ``text``, ``number`` or ``both``.
     """
 
     probed_on: str
     facts: Mapping[str, str]
     media: Mapping[str, Mapping[str, str]]
     measured: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    number_members: tuple[str, ...] = ()
+    number_members: Mapping[str, str] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -204,7 +222,7 @@ class Findings:
             "facts": dict(self.facts),
             "media": {media: dict(facts) for media, facts in self.media.items()},
             "measured": {media: dict(values) for media, values in self.measured.items()},
-            "number_members": list(self.number_members),
+            "number_members": dict(self.number_members),
         }
 
     @classmethod
@@ -229,7 +247,7 @@ class Findings:
             measured={
                 name: _measures(values) for name, values in _objects(value, "measured").items()
             },
-            number_members=_members(value.get("number_members", [])),
+            number_members=_members(value.get("number_members", {})),
         )
 
     @property
@@ -242,6 +260,8 @@ class Findings:
     def rows(self) -> Iterator[tuple[str, str, str]]:
         """Yield group, question and answer, for a table."""
         yield from _rows("account", self.facts, FACTS)
+        if numbers := [path for path, form in self.number_members.items() if form != "text"]:
+            yield "account", "sent as numbers", ", ".join(numbers)
         for media, facts in self.media.items():
             yield from _rows(media, facts, MEDIA_FACTS)
             for name, number in self.measured.get(media, {}).items():
@@ -297,7 +317,9 @@ def _measures(values: Mapping[str, Any]) -> dict[str, float]:
     return {name: values[name] for name in MEASURES if name in values}
 
 
-def _members(value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+def _members(value: Any) -> dict[str, str]:
+    if isinstance(value, list):  # of the first edition, whose names say no place
+        return {}
+    if not isinstance(value, dict) or not NUMBER_FORMS.issuperset(map(str, value.values())):
         raise _not_findings("number_members")
-    return tuple(name for name in value if name in NUMBER_MEMBERS)
+    return {path: form for path, form in value.items() if path in NUMBER_PATHS}

@@ -62,6 +62,11 @@ def settings_like(findings: Any) -> dict[str, Any]:
     media = [_object(by_media, name) for name in MEDIA_CLASSES if name in by_media]
     measured = _object(findings, "measured")
     found = dict(_of_account(facts))
+    if _text(facts, "numbers") == "mixed":
+        forms = _object(findings, "number_members")
+        found["number_members"] = {
+            path: form for path, form in forms.items() if form in ("text", "number")
+        }
     found |= _of_files(media)
     found |= _of_replacing(by_media)
     found |= _of_time(media, [_object(measured, name) for name in MEDIA_CLASSES])

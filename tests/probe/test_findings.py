@@ -17,7 +17,7 @@ from PIL import Image
 
 from ipernity_provider.api.exchange import Answer
 from ipernity_provider.api.models import Token
-from ipernity_provider.probe.conclusions import conclude, number_kinds
+from ipernity_provider.probe.conclusions import conclude, number_forms
 from ipernity_provider.probe.findings import FACTS, MEDIA_FACTS, UNKNOWN, Findings
 from ipernity_provider.probe.observations import (
     MediaObservation,
@@ -70,6 +70,8 @@ def test_findings_are_read_as_they_were_written() -> None:
         ("measured.photo.processing_seconds", 10**9, "measured"),
         ("measured.photo.processing_seconds", True, "measured"),
         ("number_members", "at", "number_members"),
+        ("number_members", {"tickets.eta": "float"}, "number_members"),
+        ("number_members", {"tickets.eta": ["text"]}, "number_members"),
     ],
 )
 def test_what_is_not_findings_is_refused(path: str, value: Any, member: str) -> None:
@@ -147,8 +149,31 @@ def test_whatever_a_service_sends_the_findings_are_valid(
 
 
 def test_types_of_numbers_are_told_apart() -> None:
-    replies = [{"api": {"at": "5"}, "doc": {"w": 5, "title": "7", "tags": [{"total": "3"}]}}]
-    assert number_kinds(replies) == {"at": {"text"}, "w": {"number"}, "total": {"text"}}
+    thumbs = {"thumb": [{"w": 5, "h": "5"}, {"w": "5", "h": "6"}]}
+    replies = [
+        {"api": {"at": "5", "code": "x"}, "doc": {"doc_id": 7, "title": "7", "thumbs": thumbs}},
+        {"tickets": {"eta": 3, "secret": 5, "ticket": [{"id": 9, "done": 1}]}},
+    ]
+    assert number_forms(replies) == {
+        "api.at": "text",
+        "doc.thumbs.thumb.h": "text",
+        "doc.thumbs.thumb.w": "both",
+        "tickets.eta": "number",
+        "tickets.ticket.done": "number",
+    }
+
+
+def test_the_findings_of_the_first_edition_are_read() -> None:
+    assert Findings.from_json(changed("number_members", ["at", "w"])) == GOOD
+    assert Findings.from_json(changed("number_members", {"doc.doc_id": "number"})) == GOOD
+
+
+def test_a_mixture_of_numbers_is_listed() -> None:
+    found = Findings.from_json(
+        changed("number_members", {"api.at": "text", "tickets.eta": "number", "doc.safety": "both"})
+    )
+    rows = dict(row[1:] for row in found.rows())
+    assert rows["sent as numbers"] == "tickets.eta, doc.safety"
 
 
 @pytest.mark.parametrize("media", MEDIA.values())

@@ -27,6 +27,13 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "lg_refusal": ("http:403", "http:451", "code:105", "code:100"),
     "rewrite_bytes": (False, True),
     "numbers_as_numbers": (False, True),
+    "number_members": (
+        {},
+        {},
+        {"tickets.left": "number", "tickets.ticket.done": "number", "doc.original.bytes": "text"},
+        {"api.at": "text", "quota.upload.left.mb": "number", "doc.thumbs.thumb.w": "number"},
+        {"doc.visibility.share": "text", "tickets.count": "number", "api.code": "number"},
+    ),
     "md5_member": ("doc", "original", "both", "none"),
     "md5_of": ("stored", "sent"),
     "check_md5": ("stored", "sent", "nothing"),
@@ -52,6 +59,12 @@ def combination(number: int) -> dict[str, Any]:
     return {**settings, "processing_seconds": 0.5}
 
 
+def numbers(settings: dict[str, Any]) -> str:
+    """Return what the answers' numbers are; each of the members of CHOICES is in some answer."""
+    others = "number" if settings["numbers_as_numbers"] else "text"
+    return others if set(settings["number_members"].values()) <= {others} else "mixed"
+
+
 def expected(settings: dict[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
     """Return the facts that such a service shows, of the account and of photos."""
 
@@ -61,7 +74,7 @@ def expected(settings: dict[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
     refusal = settings["lg_refusal"]
     account = {
         "without_lg": refusal if settings["require_lg"] else "answered",
-        "numbers": "number" if settings["numbers_as_numbers"] else "text",
+        "numbers": numbers(settings),
         "content_type": settings["reply_content_type"],
         "error_http_status": f"http:{settings['error_http_status']}",
         "error_at": yes("error_at"),
@@ -107,6 +120,8 @@ def test_the_combinations_cover_each_choice() -> None:
     for name, values in CHOICES.items():
         chosen = [combination(number)[name] for number in range(COMBINATIONS)]
         assert all(chosen.count(value) >= 3 for value in values), name
+    mixed = [numbers(combination(number)) for number in range(COMBINATIONS)].count("mixed")
+    assert mixed >= 10
 
 
 @pytest.mark.parametrize("number", range(COMBINATIONS))
@@ -119,6 +134,12 @@ def test_each_setting_is_found_and_nothing_is_left(
     account, photo = expected(settings)
     assert {name: found.facts[name] for name in account} == account
     assert {name: found.media["photo"][name] for name in photo} == photo
+    if numbers(settings) == "mixed":
+        others = "number" if settings["numbers_as_numbers"] else "text"
+        forms = dict.fromkeys(found.number_members, others) | settings["number_members"]
+        assert found.number_members == forms
+    else:
+        assert found.number_members == {}
     left = clean(service, tmp_path / "record.json")
     if settings["permissions"]["doc"] == "delete":
         assert left == []
@@ -164,6 +185,7 @@ ODD = {
     "lg_refusal": "code:105",
     "rewrite_bytes": True,
     "numbers_as_numbers": True,
+    "number_members": {"tickets.eta": "text", "doc.thumbs.thumb.h": "text", "api.at": "text"},
     "md5_member": "original",
     "md5_of": "sent",
     "check_md5": "stored",
@@ -192,6 +214,7 @@ def test_a_sandbox_like_the_findings_gives_the_same_findings(
         second = probe(Service(url), tmp_path / "second.json", media)
     assert second.facts == first.facts
     assert second.media == first.media
+    assert second.number_members == first.number_members
     assert second.media["photo"]["upload"] == "accepted"
     with running_sandbox(like=first.as_json(), settings={"is_pro": False}) as url:
         changed = probe(Service(url), tmp_path / "third.json")
