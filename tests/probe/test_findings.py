@@ -150,7 +150,7 @@ def test_whatever_a_service_sends_the_findings_are_valid(
 
 def test_types_of_numbers_are_told_apart() -> None:
     thumbs = {"thumb": [{"w": 5, "h": "5"}, {"w": "5", "h": "6"}]}
-    replies = [
+    replies: list[dict[str, Any]] = [
         {"api": {"at": "5", "code": "x"}, "doc": {"doc_id": 7, "title": "7", "thumbs": thumbs}},
         {"tickets": {"eta": 3, "secret": 5, "ticket": [{"id": 9, "done": 1}]}},
     ]
