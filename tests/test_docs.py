@@ -22,6 +22,7 @@ from ipernity_provider.get_provider_info import get_provider_info
 from ipernity_provider.hooks.connection import ConnectionSettings
 from ipernity_provider.operators.base import ReplacingOperator
 from ipernity_provider.operators.ipernity import ReplaceFileOperator, ReplaceFilesOperator
+from ipernity_provider.probe.findings import FACTS, MEASURES, MEDIA_FACTS
 from ipernity_provider.sandbox.settings import Settings
 from ipernity_provider.sensors.ipernity import IpernityQuotaSensor, TicketSensor
 from scripts.docs_hooks import (
@@ -182,6 +183,22 @@ def test_each_parameter_is_described_with_its_default(
 def test_each_setting_of_the_sandbox_is_described_with_its_default(name: str, value: Any) -> None:
     default = json.loads(table("sandbox.md", "setting")[name][0].strip("`"))
     assert Settings().changed({name: default}).as_json()[name] == value
+
+
+@pytest.mark.parametrize(("fact", "cells"), table("known.md", "fact").items())
+def test_each_line_of_what_is_known_names_real_questions_and_settings(
+    fact: str, cells: list[str]
+) -> None:
+    evidence, probed, switch = cells
+    questions = {known.label for known in (*FACTS.values(), *MEDIA_FACTS.values())}
+    questions |= {*MEASURES.values(), "sent as numbers"}
+    asked = set(re.findall(r"\*([^*]+)\*", probed))
+    assert asked <= questions
+    assert evidence
+    assert asked or probed.startswith("not probed") or "the codes of what was refused" in probed
+    for names in re.findall(r"sandbox ((?:`\w+`(?:, )?)+)", switch):
+        assert set(re.findall(r"\w+", names)) <= Settings().as_json().keys()
+    assert switch
 
 
 @pytest.mark.parametrize("argument", AUTHORIZE.args, ids=lambda argument: argument.flags[0])
