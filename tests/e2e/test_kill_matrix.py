@@ -15,7 +15,6 @@ from scripts.rig import AirflowApi
 from tests.conftest import Service, draw
 from tests.e2e.conftest import make_documents
 
-pytestmark = pytest.mark.timeout(900)
 
 BOUNDARIES = (
     "before the intent",
@@ -28,6 +27,7 @@ BOUNDARIES = (
     "before the proof",
 )
 RANDOM_RUNS = int(os.environ.get("RANDOM_KILLS", "60"))
+pytestmark = pytest.mark.timeout(1200 + 10 * RANDOM_RUNS)
 # At least so many of them are met: a few of the moments lie after the end.
 RANDOM_KILLS = RANDOM_RUNS * 5 // 6
 RUNS_PER_BOUNDARY = 2
@@ -64,7 +64,7 @@ def test_a_killed_process_never_sends_twice_and_loses_nothing(
         for doc_id, file, (boundary, delay) in zip(documents, files, kills, strict=True)
     ]
     run = airflow.trigger("kill_matrix", runs=runs)
-    state = airflow.wait_for_run("kill_matrix", run, seconds=900)
+    state = airflow.wait_for_run("kill_matrix", run, seconds=900 + 10 * RANDOM_RUNS)
 
     accepted = Counter(
         entry["doc_id"] for entry in remote.ledger() if entry["method"] == "upload.replace"
