@@ -70,6 +70,7 @@ def airflow_env(
         "PATH": f"{bin_dir}{os.pathsep}{env.get('PATH', '')}",
         "NO_COLOR": "1",
         "AIRFLOW_HOME": str(home),
+        "XDG_STATE_HOME": str(home / "state"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",

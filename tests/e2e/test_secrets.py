@@ -217,7 +217,7 @@ def test_a_probe_leaves_no_secret_behind(service: Service, tmp_path: Path) -> No
                 if "replacing it by" in line:
                     process.kill()
         assert "replacing it by" in "".join(texts), texts
-        (record,) = tmp_path.glob("ipernity/*.json")
+        (record,) = tmp_path.glob("state/*/*/probe.json")
         texts.append(record.read_text())
         saved = tmp_path / f"findings-{auth}.json"
         done = subprocess.run(
