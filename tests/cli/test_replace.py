@@ -213,6 +213,29 @@ def test_what_is_not_known_yet_is_exit_code_3_and_the_same_command_finds_out(
     assert journals(state) == []
 
 
+def test_a_file_that_was_rewritten_is_sent_again_by_the_same_command(
+    service: Service, command: Command, picture: Path
+) -> None:
+    service.set(rewrite_bytes=True)
+    assert command("replace", BOAT, str(picture), "--yes") == 1
+    assert "proof='changed' accepts rewritten files. If it is not, the same command" in command.err
+    assert "task" not in command.err
+    service.set(rewrite_bytes=False)
+    assert command("replace", BOAT, str(picture), "--yes") == 0
+    assert replaced(service) == [BOAT, BOAT]
+
+
+def test_what_cannot_be_known_names_no_task(
+    service: Service, command: Command, picture: Path, state: Path
+) -> None:
+    service.set(md5_member="none", check_md5="nothing", replace_mode="new_document")
+    service.fail("drop_after_accepting", "upload.replace")
+    assert command("replace", BOAT, str(picture), "--yes", "--on-new-document", "keep") == 3
+    assert "on_uncertain='send' sends the file again. Run the same command again" in command.err
+    assert "task" not in command.err
+    assert replaced(service) == [BOAT]
+
+
 # -- interrupted -----------------------------------------------------------------------------------
 
 # A test run in the background ignores SIGINT, and its children would inherit that.
