@@ -35,6 +35,7 @@ DAGS = (
     "batch",
     "quota",
     "tickets",
+    "awaited",
     "two_writers",
 )
 

@@ -98,6 +98,32 @@ def test_one_sensor_waits_for_the_tickets_of_all(
     assert airflow.xcom("tickets", run, "replace", map_index=0)["outcome"] == "unchanged"
 
 
+def test_a_sensor_links_to_the_document_while_it_waits_and_to_a_new_one_when_it_fails(
+    airflow: AirflowApi, remote: Service, uploads: Path
+) -> None:
+    (pair,) = make_pairs(remote, uploads, 1)
+    remote.set(processing_seconds=20.0, replace_mode="new_document")
+    run = airflow.trigger("awaited", document=pair["doc_id"], file=pair["file"])
+
+    def links() -> dict[str, str | None]:
+        path = f"/dags/awaited/dagRuns/{run}/taskInstances/processed/links"
+        return dict(airflow.get(path)["extra_links"])
+
+    def is_deferred() -> bool:
+        (sensor,) = (t for t in airflow.tasks("awaited", run) if t["task_id"] == "processed")
+        return bool(sensor["state"] == "deferred")
+
+    page = f"{remote.url}/doc/1234/"
+    wait_for("the deferred sensor", is_deferred, 60)
+    wait_for("its link", lambda: links()["Document"] == f"{page}{pair['doc_id']}", 10)
+    assert airflow.wait_for_run("awaited", run) == "failed"
+    (accepted,) = replacements(remote)
+    assert links() == {
+        "Document": f"{page}{pair['doc_id']}",
+        "New document": f"{page}{accepted['new_doc_id']}",
+    }
+
+
 def test_a_permanent_error_while_waiting_is_told_in_the_log_of_each_task(
     airflow: AirflowApi, remote: Service, uploads: Path
 ) -> None:

@@ -1,4 +1,4 @@
-"""Replacements that nobody waits for but one sensor, which waits for the tickets of all."""
+"""Replacements that nobody waits for but a sensor: one for the tickets of all, one for one."""
 
 from __future__ import annotations
 
@@ -26,3 +26,12 @@ with DAG("tickets", schedule=None, catchup=False, params={"runs": []}) as dag:
         deferrable=True,
         timeout=timedelta(minutes=10),
     )
+
+with DAG("awaited", schedule=None, catchup=False, params={"document": "", "file": ""}) as awaited:
+    send = ReplaceFileOperator(
+        task_id="send",
+        doc_id="{{ params.document }}",
+        file="{{ params.file }}",
+        wait_for_completion=False,
+    )
+    TicketSensor(task_id="processed", tickets=send.output, deferrable=True, poke_interval=1.0)
