@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -68,7 +70,8 @@ def replace_file(
             progress=ProgressLog(),
             memory=hook.memory(how),
         )
-        result = replacement.run()
+        with _set_when_stopped(replacement.cancelled):
+            result = replacement.run()
         if result.outcome in CHANGED:
             change = Change.of_result(result, replacement.proven, file)
             report_to_hook_lineage(hook, [change])
@@ -104,11 +107,13 @@ def replace_files(
         )
         lines = read_manifest(manifest, file_conn_id, hook.settings.base_url)
         require_report_elsewhere(report_to, file_conn_id, manifest, lines)
+        cancelled = threading.Event()
         bulk = BulkReplacement(
             client,
             how,
             known,
             intent=intent_of(context) if context else Intent(),
+            cancelled=cancelled,
             memory=hook.memory(how.each),
         )
         bulk.inspect(lines)
@@ -116,7 +121,8 @@ def replace_files(
         if not how.each.dry_run:
             bulk.require_possible()
             try:
-                bulk.run(timeout=how.each.timeout)
+                with _set_when_stopped(cancelled):
+                    bulk.run(timeout=how.each.timeout)
             finally:
                 report(bulk.rows)
             require_success(bulk.rows, bulk.stop, bulk.last_error, place)
@@ -125,6 +131,30 @@ def replace_files(
                 report_to_hook_lineage(hook, changed)
         log_lines(hook.log, logging.INFO, describe(bulk.rows, report=place))
         return summarize_rows(bulk.rows, place)
+
+
+@contextmanager
+def _set_when_stopped(cancelled: threading.Event) -> Iterator[None]:
+    """Set an event as soon as Airflow stops the task in which the block runs, if it is in one.
+
+    Airflow calls a task's ``on_kill`` then; a ``@task`` cannot define one.
+    """
+    context = current_context()
+    task: Any = context.get("task") if context else None
+    if task is None:
+        yield
+        return
+    own = task.on_kill
+
+    def on_kill() -> None:
+        cancelled.set()
+        own()
+
+    task.on_kill = on_kill
+    try:
+        yield
+    finally:
+        task.on_kill = own
 
 
 def _checked(options: dict[str, Any]) -> dict[str, Any]:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from airflow.sdk import Context
+from airflow.sdk import BaseOperator, Context
 from airflow.sdk.execution_time.context import set_current_context as running
 
 from ipernity_provider.bulk.report import BulkFailed
 from ipernity_provider.hooks.ipernity import IpernityHook
-from ipernity_provider.replacement.errors import Refused
+from ipernity_provider.replacement.errors import Cancelled, Refused
 from tests.airflow_exceptions import AirflowFailException
 from tests.conftest import BOAT, Connect, Service, draw
 from tests.operators.test_operator import context
@@ -112,3 +115,43 @@ def test_without_a_journal_a_retry_of_many_sends_nothing(service: Service, pictu
     with running(cast("Context", there)), pytest.raises(Refused, match=r"Before Airflow 3\.3"):
         IpernityHook().replace_files([{"doc_id": BOAT, "file": str(picture)}])
     assert sent(service) == []
+
+
+def one(picture: Path) -> dict[str, Any]:
+    return IpernityHook().replace_file(BOAT, picture, poll_interval=0.1)
+
+
+def many(picture: Path) -> dict[str, Any]:
+    return IpernityHook().replace_files([(BOAT, str(picture))], poll_interval=0.1)
+
+
+@pytest.mark.parametrize("replace", [one, many])
+def test_a_task_that_is_stopped_aborts_its_upload_and_the_next_try_sends_at_once(
+    service: Service, picture: Path, connect: Connect, replace: Callable[[Path], Any]
+) -> None:
+    os.truncate(picture, 64_000_000)  # more than the buffers on the way take in at once
+    service.set(receive_bytes_per_second=4_000_000)
+    connect(resend_grace=60.0)
+    stopped: list[str] = []
+
+    class Task(BaseOperator):
+        def on_kill(self) -> None:
+            stopped.append(self.task_id)
+
+    task = Task(task_id="own")
+    there = context(task=task)
+
+    def stop() -> None:
+        task.on_kill()  # as it is by then
+
+    threading.Timer(1.5, stop).start()
+    with running(there), pytest.raises(Cancelled):
+        replace(picture)
+    assert stopped == ["own"]
+    assert sent(service) == []
+    service.set(receive_bytes_per_second=None)
+    with running(there):
+        replace(picture)
+    assert sent(service) == [BOAT]
+    task.on_kill()
+    assert stopped == ["own", "own"]
