@@ -15,7 +15,6 @@ from scripts.rig import AirflowApi
 from tests.conftest import Service, draw
 from tests.e2e.conftest import make_documents
 
-
 BOUNDARIES = (
     "before the intent",
     "between intent and POST",
