@@ -123,7 +123,8 @@ def test_the_tables_of_the_sandbox_name_each_method_of_the_service_once() -> Non
     lacking = re.findall(r"`([\w.]+)`", sandbox_lacks())
     assert len(rows) + len(lacking) == len({*rows, *lacking}) == 102
     assert "| POST, token, doc: write | `doc_id`, `share`" in "|" + rows["doc.setPerms"]
-    assert "`dir`" in rows["upload.file"].rpartition(" | ")[2]
+    assert "`dir`" in rows["upload.file"].rpartition(" | ")[0]
+    assert "`dist`" in rows["doc.search"].rpartition(" | ")[2]
 
 
 def test_a_name_in_a_docstring_becomes_a_link() -> None:

@@ -135,14 +135,16 @@ def extension(filename: str) -> str:
     return ext if ext.isascii() and ext.isalnum() and len(ext) <= 5 else "bin"
 
 
-def with_thumbnails(file: StoredFile, folder: Path) -> StoredFile:
+def with_thumbnails(file: StoredFile, folder: Path, orientation: int | None = None) -> StoredFile:
     """Return the file with its thumbnails, written into ``folder``.
 
     A photo that cannot be decoded gets none, nor does an office document. Films, sounds and PDFs
     get a drawn picture that stands for them.
+
+    :param orientation: of a photo, as EXIF counts; None for what the file says.
     """
     if file.media == "photo":
-        picture = _decoded(file)
+        picture = _decoded(file, orientation)
         longest = max(file.w, file.h)
     elif file.media in ("audio", "video") or file.ext == "pdf":
         picture = draw_cover(file.media, file.md5)
@@ -154,13 +156,15 @@ def with_thumbnails(file: StoredFile, folder: Path) -> StoredFile:
     return replace(file, thumbnails=make_thumbnails(picture, longest, folder))
 
 
-def _decoded(file: StoredFile) -> Image.Image | None:
+def _decoded(file: StoredFile, orientation: int | None) -> Image.Image | None:
     """Return a photo, upright; None when it is damaged or too big."""
     if not 0 < file.w * file.h <= THUMBNAIL_PIXELS:
         return None
     try:
         with Image.open(file.path) as image:
             image.draft("RGB", (LARGEST, LARGEST))  # a JPEG decoder shrinks while it reads: faster
+            if orientation:
+                image.getexif()[ExifTags.Base.Orientation] = orientation
             return ImageOps.exif_transpose(image).convert("RGB")
     except Exception:  # noqa: BLE001 - Pillow raises many errors for a damaged picture
         return None

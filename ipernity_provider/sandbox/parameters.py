@@ -104,9 +104,9 @@ PARAMETERS: Mapping[str, Parameters] = {
     "upload.file": Parameters(
         (
             *("title", "description", "created_at", "license", "safety", "keywords", "async"),
-            *(*FLAGS, *PERMS, *PLACE, "album_id", "member_ids"),
+            *(*FLAGS, *PERMS, *PLACE, "album_id", "member_ids", "dir"),
         ),
-        refused=("dir", "share"),
+        refused=("share",),
     ),
     "upload.replace": Parameters(("doc_id", "async")),
     "user.get": Parameters(("user_id",), refused=("extra",)),

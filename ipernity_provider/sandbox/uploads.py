@@ -56,11 +56,16 @@ def accept_replacement(
 
 
 def accept_new_document(
-    sandbox: Sandbox, file: ReceivedFile, found: Probe, complete: Callable[[Document], None]
+    sandbox: Sandbox,
+    file: ReceivedFile,
+    found: Probe,
+    complete: Callable[[Document], None],
+    orientation: int | None = None,
 ) -> AcceptedUpload:
     """Accept a file for a new document.
 
     :param complete: gives the document what the call says of it.
+    :param orientation: of a photo, as EXIF counts, where the call says it.
     """
     ticket = sandbox.tickets.for_new_document(sandbox.clock() + sandbox.settings.processing_seconds)
     entry = sandbox.record_upload("upload.file", None, ticket.ticket, file)
@@ -71,7 +76,7 @@ def accept_new_document(
         entry.new_doc_id = document.doc_id
         return document.doc_id
 
-    return _start_processing(sandbox, ticket, file, found, finish)
+    return _start_processing(sandbox, ticket, file, found, finish, orientation)
 
 
 def _add_document(sandbox: Sandbox, stored: StoredFile, found: Probe) -> Document:
@@ -90,6 +95,7 @@ def _start_processing(
     file: ReceivedFile,
     found: Probe,
     finish: Callable[[StoredFile], str | None],
+    orientation: int | None = None,
 ) -> AcceptedUpload:
     """Keep the file, and call ``finish`` with it when the processing is over.
 
@@ -112,7 +118,7 @@ def _start_processing(
     async def process() -> None:
         try:
             folder = stored.path.with_suffix(".thumbnails")
-            finished = await asyncio.to_thread(with_thumbnails, stored, folder)
+            finished = await asyncio.to_thread(with_thumbnails, stored, folder, orientation)
             await asyncio.sleep(ticket.ready_at - sandbox.clock())
         except asyncio.CancelledError:
             stored.path.unlink(missing_ok=True)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from PIL import ExifTags, Image
 
-from tests.sandbox.caller import Caller, jpeg
+from tests.sandbox.caller import Caller, jpeg, md5_of
 
 PRIVATE = {"is_public": "0", "is_family": "0", "is_friend": "0"}
 
@@ -214,3 +214,50 @@ def test_a_replacement_leaves_everything_but_the_file(sandbox: Caller) -> None:
     assert after["dates"]["created"] == before["dates"]["created"]
     for name in ("title", "tags", "notes", "geo", "visibility", "permissions", "license", "count"):
         assert after[name] == before[name]
+
+
+def halves(orientation: int | None = None) -> bytes:
+    """Return a photo of 320 x 200 pixels, its left half red and its right half blue."""
+    picture = Image.new("RGB", (320, 200), "blue")
+    picture.paste("red", (0, 0, 160, 200))
+    exif = Image.Exif()
+    if orientation:
+        exif[ExifTags.Base.Orientation] = orientation
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", exif=exif)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("direction", "size", "red_is_at"),
+    [
+        ("1", (240, 150), (10, 75)),
+        ("3", (240, 150), (230, 75)),
+        ("6", (150, 240), (75, 10)),
+        ("8", (150, 240), (75, 230)),
+    ],
+)
+@pytest.mark.parametrize("in_file", [None, 3, 6])
+def test_dir_turns_the_thumbnails_of_a_new_photo_whatever_its_file_says(
+    sandbox: Caller,
+    direction: str,
+    size: tuple[int, int],
+    red_is_at: tuple[int, int],
+    in_file: int | None,
+) -> None:
+    content = halves(in_file)
+    reply = sandbox.send("upload.file", content, **{"dir": direction, "async": "0"})
+    doc = sandbox.doc(reply["doc_id"])
+    (thumb,) = [one for one in doc["thumbs"]["thumb"] if one["label"] == "240"]
+    assert (int(thumb["w"]), int(thumb["h"])) == size
+    with Image.open(io.BytesIO(sandbox.http.get(thumb["url"]).content)) as picture:
+        red, _, blue = picture.getpixel(red_is_at)  # type: ignore[misc]
+    assert red > 200
+    assert blue < 50
+    assert doc["md5"] == md5_of(content)
+
+
+@pytest.mark.parametrize("direction", ["2", "0", "north", "-1"])
+def test_a_dir_that_is_not_documented_is_refused(sandbox: Caller, direction: str) -> None:
+    reply = sandbox.send("upload.file", halves(), dir=direction)
+    assert reply["api"]["message"] == "ipernity sandbox: upload.file: dir is not 1, 3, 6 or 8"

@@ -25,6 +25,7 @@ _CHOICES: Mapping[str, Collection[int]] = {
 }
 """The documented values of each number."""
 
+ORIENTATIONS = (1, 3, 6, 8)
 NO_PLACE = -999
 _LIMITS = {"lat": 90, "lng": 180}
 _DATE_TIME = re.compile(r"\d{4}-[01]\d-[0-3]\d [0-2]\d:[0-5]\d:[0-5]\d")
@@ -76,6 +77,17 @@ def read_date_time(call: AuthorizedCall, name: str) -> str:
     if text and not _DATE_TIME.fullmatch(text):
         raise call.unknown(f"{name} is not of the form YYYY-MM-DD HH:MM:SS")
     return text
+
+
+def read_orientation(call: AuthorizedCall) -> int | None:
+    """Return how a photo is turned, or None when the call does not say it.
+
+    :raises ApiError: 900 when it is not one of the documented values, which are those of EXIF.
+    """
+    text = call.request.param("dir")
+    if text and (orientation := _choice(text, ORIENTATIONS)) is None:
+        raise call.unknown("dir is not 1, 3, 6 or 8")
+    return orientation if text else None
 
 
 def _choice(text: str, choices: Collection[int]) -> int | None:

@@ -10,7 +10,7 @@ from ipernity_provider.sandbox.documents import Document
 from ipernity_provider.sandbox.errors import NOT_EMULATED, QUOTA_OF_UPLOAD_FILE
 from ipernity_provider.sandbox.media import probe
 from ipernity_provider.sandbox.methods.albums import own_album
-from ipernity_provider.sandbox.methods.fields import read_date_time, read_fields
+from ipernity_provider.sandbox.methods.fields import read_date_time, read_fields, read_orientation
 from ipernity_provider.sandbox.methods.tags import members_of
 from ipernity_provider.sandbox.parameters import PARAMETERS
 from ipernity_provider.sandbox.reply import Payload
@@ -51,6 +51,7 @@ async def upload_file(call: AuthorizedCall) -> Payload:
         fields["created"] = created
     members = members_of(call, "member_ids")
     album = own_album(call, NOT_EMULATED) if call.request.param("album_id") else None
+    orientation = read_orientation(call)
     found = await asyncio.to_thread(probe, file.path, file.filename)
 
     def complete(document: Document) -> None:
@@ -61,7 +62,9 @@ async def upload_file(call: AuthorizedCall) -> Payload:
         if album is not None:
             album.doc_ids.append(document.doc_id)
 
-    return await _answer(call, accept_new_document(call.sandbox, file, found, complete))
+    return await _answer(
+        call, accept_new_document(call.sandbox, file, found, complete, orientation)
+    )
 
 
 def _usable_file(call: AuthorizedCall, quota_code: int) -> ReceivedFile:
