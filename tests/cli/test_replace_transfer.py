@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,18 @@ def test_restoring_goes_to_the_document_that_people_see(
     again = run(env, "restore", str(backup), "--on-new-document", "transfer", "--yes")
     assert (again.returncode, again.stderr) == (0, "0 to restore, 1 unchanged.\n")
     assert len(service.ledger()) == 2
+
+    # A command that died within the transfer has left it unfinished.
+    host = service.url.partition("://")[2].replace(":", "-")
+    known = json.dumps({"successor": newest, "visibility": [True, False, False]})
+    command = ["airflow", "variables", "set", f"ipernity_{host}_{successor}", known]
+    assert subprocess.run(command, env=env, capture_output=True).returncode == 0
+    with service.client() as client:
+        client.call("doc.set", doc_id=newest, title="")
+    finished = run(env, "restore", str(backup), "--on-new-document", "transfer", "--yes")
+    assert (finished.returncode, len(service.ledger())) == (0, 2), finished.stderr
+    with service.client() as client:
+        assert client.get_document(newest).title == "A boat"
 
 
 def test_two_backups_for_one_document_are_not_restored(

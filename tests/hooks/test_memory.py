@@ -13,6 +13,7 @@ from airflow.sdk.execution_time.comms import ErrorResponse, GetVariable, PutVari
 from ipernity_provider.api.client import IpernityClient
 from ipernity_provider.api.details import get_details
 from ipernity_provider.api.errors import TransientError
+from ipernity_provider.bulk.manifest import ManifestError
 from ipernity_provider.hooks.ipernity import IpernityHook
 from ipernity_provider.hooks.memory import VariableMemory
 from ipernity_provider.replacement.errors import Refused
@@ -120,3 +121,20 @@ def test_nothing_is_asked_of_airflow_where_nothing_can_be_remembered(
     result = IpernityHook(connect()).replace_file(BOAT, picture, poll_interval=0.1)
     assert result["outcome"] == "replaced"
     assert supervisor.asked == 0
+
+
+@pytest.mark.socket
+def test_a_manifest_may_not_name_a_document_and_its_successor(
+    service: Service, connect: Connect, supervisor: Supervisor, tmp_path: Path
+) -> None:
+    hook = IpernityHook(connect())
+    key = f"ipernity_{service.url.partition('://')[2].replace(':', '-')}_{BOAT}"
+    supervisor.stored[key] = '{"successor": "5413"}'
+    rows = [(doc_id, draw(tmp_path / f"{doc_id}.jpg", f"#{doc_id}00")) for doc_id in (BOAT, "5413")]
+    with pytest.raises(
+        ManifestError, match=f"item 2: .* at item 1, are one by now: {BOAT} -> 5413"
+    ):
+        hook.replace_files(rows, on_new_document="transfer", dry_run=True)
+    assert service.calls() == {}
+    foreseen = hook.replace_files(rows[:1], on_new_document="transfer", dry_run=True)
+    assert foreseen["planned"] == 1
