@@ -68,9 +68,10 @@ def decide_resume(
     - and so is the journal, and it is not the first try   assume
     - and the run of a mapped task was cleared             look: another task may have sent it
     of another document (a mapped task changed its order)  assume: another task may have sent it
-    - proven, and the present one has taken its place      as if it were missing
-    of this document and file, proven, same intent         return it; continue if more is demanded,
-                                                           or a transfer is not finished
+    - proven or cut off, and the present document has      as if it were missing
+      taken its place
+    of this document and file, its transfer not finished   continue
+    - proven, same intent                                  return it; continue if more is demanded
     - proven, another intent (the task was cleared)        start: equal bytes cost one question
     - with a ticket or a resulting document                continue
     - not complete, its sender may be alive                wait for the sender
@@ -81,8 +82,9 @@ def decide_resume(
     =====================================================  ========================================
     """
     doc_id = request.target
-    if record and record.proven and record.doc_id != doc_id and _asked_for(record, request):
-        record = None
+    cut_off = record and _was_cut_off(record, options, now)
+    if record and record.doc_id != doc_id and _is_asked_for(record, request):
+        record = None if record.proven or cut_off else record
     if record is None:
         if intent.without_journal:
             return Resume.ASSUME
@@ -91,35 +93,55 @@ def decide_resume(
         return Resume.ASSUME
     same_file = is_same_file(record, file)
     if record.proven:
+        if same_file and _is_unfinished(record, options):
+            return Resume.CONTINUE
         if not (same_file and record.intent == intent.id):
             return Resume.START
-        done = record.result_id == doc_id or options.on_new_document == "keep"
-        if options.transfers and record.transfer:
-            done = record.transfer.finished
+        done = record.result_id == doc_id or options.on_new_document != "fail"
         return Resume.RETURN if done and meets(record.proof, options.proof) else Resume.CONTINUE
     if not record.answered and not record.complete:
-        alive = now - record.heartbeat_at < min(SENDER_TIMEOUT, options.resend_grace)
-        return Resume.WAIT_FOR_SENDER if alive else Resume.START
+        return Resume.START if cut_off else Resume.WAIT_FOR_SENDER
     if not same_file:
         return Resume.START if record.result_id else Resume.WAIT_FOR_OTHER
     return Resume.CONTINUE if record.answered else Resume.RECONCILE
 
 
-def _asked_for(record: UploadRecord, request: ReplaceRequest) -> bool:
+def is_to_continue(
+    record: UploadRecord,
+    request: ReplaceRequest,
+    file: SourceFile,
+    intent: Intent,
+    options: ReplaceOptions,
+    now: float,
+) -> bool:
+    """Return whether the upload to a document goes on, whatever has taken its place since.
+
+    It does if it may have arrived. Once it is proven, it does for the same file, until its transfer
+    is finished; after that its own intent only reports it again.
+    """
+    if not _is_asked_for(record, request):
+        return False
+    if record.proven:
+        wanted = record.intent == intent.id or _is_unfinished(record, options)
+        return wanted and is_same_file(record, file)
+    return not _was_cut_off(record, options, now)
+
+
+def _is_unfinished(record: UploadRecord, options: ReplaceOptions) -> bool:
+    """Return whether a proven upload has led to a new document that lacks something of the old."""
+    if not options.transfers or record.result_id in {None, record.doc_id}:
+        return False
+    return record.transfer is None or not record.transfer.finished
+
+
+def _is_asked_for(record: UploadRecord, request: ReplaceRequest) -> bool:
     return bool(request.doc_id == (record.asked_for or record.doc_id))
 
 
-def is_to_continue(
-    record: UploadRecord, request: ReplaceRequest, file: SourceFile, intent: Intent
-) -> bool:
-    """Return whether the record is of this very request, whichever document it was sent to.
-
-    What came of it does not count as a successor of that document yet: it is still to be continued,
-    or to be reported again.
-    """
-    if not _asked_for(record, request) or record.intent != intent.id:
-        return False
-    return not record.proven or is_same_file(record, file)
+def _was_cut_off(record: UploadRecord, options: ReplaceOptions, now: float) -> bool:
+    """Return whether it ended before its last block, so that it cannot have arrived."""
+    alive = now - record.heartbeat_at < min(SENDER_TIMEOUT, options.resend_grace)
+    return not (record.answered or record.complete or alive)
 
 
 def is_same_file(record: UploadRecord, file: SourceFile) -> bool:

@@ -65,6 +65,10 @@ class OtherUploadPending(TransientError):
     """An earlier upload of other bytes to the document is not settled yet. Nothing was sent."""
 
 
+class TransferPending(OtherUploadPending):
+    """Another task has not finished a transfer to a new document. Nothing was sent."""
+
+
 class TicketNotStored(TransientError):
     """The service accepted the file, but its ticket could not be written to the journal."""
 

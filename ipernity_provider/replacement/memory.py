@@ -24,6 +24,8 @@ class Remembered:
     :param successor: the document that has taken its place.
     :param visibility: who saw it before it became private.
     :param transferred: whether everything that can be is transferred to the successor.
+    :param owner: who takes the steps of that transfer, and ``claimed_at`` since when, unix time;
+        empty and 0 where none are taken.
     :param sent_md5: of the bytes that were last sent, where the document then showed other ones.
     :param shown_md5: what it showed; also ``shown_bytes`` and ``replaced_at``.
     """
@@ -31,10 +33,16 @@ class Remembered:
     successor: str | None = None
     visibility: Visibility | None = None
     transferred: bool = False
+    owner: str = ""
+    claimed_at: float = 0.0
     sent_md5: str | None = None
     shown_md5: str | None = None
     shown_bytes: int | None = None
     replaced_at: int = 0
+
+    def as_transferred(self) -> Self:
+        """Return it with its transfer finished."""
+        return replace(self, transferred=True, owner="", claimed_at=0.0)
 
     def says_carried(self, md5: str | None, shown: DocumentSnapshot) -> bool:
         """Whether the document shows what it showed when the bytes with this checksum were sent."""

@@ -39,14 +39,14 @@ def prove(
     clock: Clock,
     record: UploadRecord,
     ticket: Ticket | None,
-    *,
-    patient: bool = True,
+    intent: str,
 ) -> UploadRecord:
     """Judge a finished upload, and remember the verdict.
 
     :param ticket: no longer pending; None where the resulting document is known without one.
-    :param patient: whether to wait for the proof to appear: a document may lag behind its ticket.
-    :return: the record with the proof that was reached.
+    :param intent: on whose behalf it is judged. For the one that has sent the file, the proof has
+        ``proof_seconds`` to appear: a document may lag behind its ticket.
+    :return: the record with the proof that was reached, which is of this intent now.
     :raises TicketInvalid: the service could not use the file.
     :raises NewDocument: another document resulted, and ``on_new_document`` is ``fail``.
     :raises NotVerified: the document does not show the proof that is demanded.
@@ -80,9 +80,10 @@ def prove(
     if options.proof == "none" and result_id == record.doc_id:
         shown, proof = record.before, None
     else:
-        end = clock.monotonic() + (options.proof_seconds if patient else 0.0)
+        patience = options.proof_seconds if record.intent == intent else 0.0
+        end = clock.monotonic() + patience
         shown, proof = _poll_for_proof(client, options, journal, clock, record, end)
-    record = replace(record, result_id=result_id, proven=shown, proof=proof)
+    record = replace(record, result_id=result_id, proven=shown, proof=proof, intent=intent)
     journal.write(record)
     return record
 

@@ -82,7 +82,7 @@ class UploadRecord:
     :param title: of the document, and ``old_filename`` that of its file; empty where the service
         does not say.
     :param url: the document's page.
-    :param intent: the intent on whose behalf it was sent.
+    :param intent: the intent on whose behalf it was sent, or proven.
     :param attempt: tells this upload from every other one, also of the same file to the same
         document.
     :param started_at: unix time.

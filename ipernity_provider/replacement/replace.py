@@ -264,7 +264,7 @@ class Replacement:
                     self.clock,
                     record,
                     ticket,
-                    patient=not earlier,
+                    self.intent.id,
                 )
         except (NewDocument, NotVerified, TicketInvalid) as error:
             if not earlier or (isinstance(error, NotVerified) and not record.rejected):
@@ -276,7 +276,7 @@ class Replacement:
             log.info("Starting again; the upload of an earlier run ended so: %s", error)
             return None
         if self.options.transfers and proven.result_id != proven.doc_id:
-            proven = self.succession().transfer(proven, self.journal)
+            proven = self.succession(proven.attempt).transfer(proven, self.journal)
         if self.memory and self.options.proof == "changed":
             remember_bytes(self.memory, proven)
         result = self.report(proven)
@@ -284,10 +284,10 @@ class Replacement:
         metrics.sink.incr(f"ipernity.proof.{result.proof or 'none'}")
         return result
 
-    def succession(self) -> Succession:
-        """Return what follows documents to their successors, and transfers."""
+    def succession(self, owner: str) -> Succession:
+        """Return what follows documents to their successors, and transfers for an attempt."""
         memory = require_memory(self.memory)
-        return Succession(self.client, self.options, memory, self.cancelled)
+        return Succession(self.client, self.options, memory, self.cancelled, self.clock, owner)
 
     def report(self, proven: UploadRecord) -> Result:
         """Return, and log, what a proven record says."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from ipernity_provider.files.checksums import SourceFile, with_checksum
 from ipernity_provider.files.errors import FileError
@@ -42,19 +43,25 @@ def find_earlier(
     """Find the record of an earlier try, and decide what it means for this one.
 
     Where documents are transferred, this also finds the one that has taken the place of the
-    requested one: its file is to be replaced.
+    requested one. For an upload that goes on, it stays the document to which it was sent.
 
     :param changes: whether transfers that an earlier run left unfinished are finished first.
     """
-    request, intent, options = replacement.request, replacement.intent, replacement.options
+    intent, options = replacement.intent, replacement.options
     record = replacement.known = replacement.journal.read()
-    if options.transfers:
-        ours = record if record and is_to_continue(record, request, file, intent) else None
-        target = replacement.succession().find_target(request.doc_id, ours, changes=changes)
-        successor = None if target == request.doc_id else target
-        request = replacement.request = replace(request, successor=successor)
     now = replacement.clock.time()
-    return record, decide_resume(record, request, file, intent, options, now)
+    if options.transfers:
+        goes_on = record and is_to_continue(record, replacement.request, file, intent, options, now)
+        _find_target(replacement, record.doc_id if record and goes_on else None, changes=changes)
+    return record, decide_resume(record, replacement.request, file, intent, options, now)
+
+
+def _find_target(replacement: Replacement, until: str | None = None, *, changes: bool) -> None:
+    doc_id, known = replacement.request.doc_id, replacement.known
+    succession = replacement.succession(known.attempt if known else uuid4().hex)
+    target = succession.find_target(doc_id, until, changes=changes)
+    successor = None if target == doc_id else target
+    replacement.request = replace(replacement.request, successor=successor)
 
 
 def resume(replacement: Replacement, file: SourceFile) -> Result | UploadRecord | None:
@@ -62,30 +69,31 @@ def resume(replacement: Replacement, file: SourceFile) -> Result | UploadRecord 
 
     :return: as for :meth:`.Replacement.start`; None if the file is to be sent.
     """
+    resumed: Result | UploadRecord | None = None
     while True:
         record, step = find_earlier(replacement, file, changes=True)
-        if step is Resume.START:
-            return None
-        if record is None or step in {Resume.ASSUME, Resume.LOOK}:
-            return _reconcile_unrecorded(replacement, file, patient=step is Resume.ASSUME)
-        with about(record.url):
-            if step is Resume.RETURN:
-                return replacement.report(record)
-            if step is Resume.CONTINUE:
-                log.info(
-                    "Continuing with the upload of an earlier try, ticket %s.",
-                    record.ticket or "unknown",
-                )
-                if record.intent == replacement.intent.id:
-                    return record
-                return _judge_earlier(replacement, record)
-            if step is Resume.RECONCILE:
+        with about(record.url if record else None):
+            if step in {Resume.ASSUME, Resume.LOOK}:
+                patient = step is Resume.ASSUME
+                resumed = _reconcile_unrecorded(replacement, file, patient=patient)
+            elif record is None or step is Resume.START:
+                pass
+            elif step is Resume.RETURN:
+                resumed = replacement.report(record)
+            elif step is Resume.CONTINUE:
+                resumed = _continue(replacement, record)
+            elif step is Resume.RECONCILE:
                 log.info("An earlier try sent this file; asking the service whether it arrived.")
-                return replacement.uploader().reconcile(record)
-            if step is Resume.WAIT_FOR_SENDER:
+                resumed = replacement.uploader().reconcile(record)
+            elif step is Resume.WAIT_FOR_SENDER:
                 _wait_for_sender(replacement, record)
-            elif not _settle_other(replacement, record):
-                return None
+                continue
+            elif _settle_other(replacement, record):
+                continue
+        break
+    if resumed is None and replacement.options.transfers:  # no upload goes on any more
+        _find_target(replacement, changes=True)
+    return resumed
 
 
 def _reconcile_unrecorded(
@@ -109,25 +117,31 @@ def _reconcile_unrecorded(
     )
     # A replacement since then shows as a change; the rest of the document is taken for what it was.
     before = replace(shown, replaced_at=min(shown.replaced_at, since - 1), observed_at=since)
+    if document.posted_at >= since and shown.md5 is None and shown.listed is None:
+        before = replace(before, replaced_at=-1)  # of what it was made, nothing shows
     assumed = replace(replacement.new_record(file, document, before), complete=True)
     until = now + (replacement.options.resend_grace if patient else 0.0)
     with about(document.link):
         return replacement.uploader().reconcile(assumed, until=until)
 
 
-def _judge_earlier(replacement: Replacement, record: UploadRecord) -> Result | UploadRecord | None:
-    """Go on with an upload of an earlier intent, which has an answer.
+def _continue(replacement: Replacement, record: UploadRecord) -> Result | UploadRecord | None:
+    """Go on with an upload that has an answer; one of an earlier intent is judged at once.
 
     :return: its record, if it is to be waited for; its result; None if the file is to be sent.
     """
+    log.info("Continuing with the upload of an earlier try, ticket %s.", record.ticket or "unknown")
+    if record.intent == replacement.intent.id:
+        return record
     ticket = replacement.check_ticket(record.ticket) if record.ticket else None
     if ticket and ticket.pending:
         return record
-    result = replacement.finish(record, ticket)
+    if result := replacement.finish(record, ticket):
+        return result
     known = replacement.known = replacement.journal.read()  # the verdict was written there
-    if result is None and known and known.attempt != record.attempt:
+    if known and known.attempt != record.attempt:
         raise Cancelled("Another process has taken over; this one sends nothing more.")
-    return result
+    return None
 
 
 def _wait_for_sender(replacement: Replacement, record: UploadRecord) -> None:

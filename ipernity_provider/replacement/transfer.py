@@ -194,19 +194,22 @@ class Transferring:
     keep: Callable[[Transfer], None]
     _state: Transfer = field(default_factory=Transfer, init=False)
 
-    def run(self, state: Transfer) -> Transfer:
+    def run(self, state: Transfer, *, look_only: bool = False) -> Transfer:
         """Take each step that is still to be taken, then look at the result.
 
         A step that the service refuses for good is listed, and the others go on.
 
         :param state: with who saw the old document before, if that was stored.
+        :param look_only: take no step: another task has taken them, and what has changed since, as
+            when a third document has taken the place of the new one, is to stay so.
         :return: the state, finished.
         :raises CredentialError: and :raises TransientError: a later call continues.
         :raises DocumentNotFound: one of the two is gone; nothing more was changed.
         """
         self._state = state
         old, new = (get_details(self.client, doc_id) for doc_id in (self.old_id, self.new_id))
-        for step in plan_transfer(old, new, state.visibility).steps:
+        steps = () if look_only else plan_transfer(old, new, state.visibility).steps
+        for step in steps:
             if step.name not in state.done and step.name not in state.refused:
                 self._take(step)
         new = get_details(self.client, self.new_id)

@@ -24,7 +24,7 @@ from ipernity_provider.replacement.decisions import (
     meets,
     proof_reached,
 )
-from ipernity_provider.replacement.record import DocumentSnapshot, UploadRecord
+from ipernity_provider.replacement.record import DocumentSnapshot, Transfer, UploadRecord
 from ipernity_provider.replacement.request import Intent, ReplaceOptions, ReplaceRequest
 
 NOW = 1_700_000_000.0
@@ -99,6 +99,10 @@ def test_an_upload_to_a_document_whose_place_another_one_has_taken() -> None:
     assert decide_resume(RECORD, SUCCEEDED, FILE, Intent("2"), ReplaceOptions(), NOW) is (
         Resume.ASSUME
     )
+    cut_off = replace(RECORD, complete=False, heartbeat_at=0.0)
+    assert decide_resume(cut_off, SUCCEEDED, FILE, Intent("2"), ReplaceOptions(), NOW) is (
+        Resume.START
+    )
     foreign = replace(transferred, doc_id="9")
     assert decide_resume(foreign, SUCCEEDED, FILE, Intent("2"), ReplaceOptions(), NOW) is (
         Resume.ASSUME
@@ -109,18 +113,25 @@ def test_an_upload_to_a_document_whose_place_another_one_has_taken() -> None:
     ("record", "intent", "continued"),
     [
         (RECORD, "2", True),
-        (RECORD, "5", False),
+        (RECORD, "5", True),
         (replace(RECORD, doc_id="9"), "2", False),
         (replace(RECORD, doc_id="77", asked_for="5412"), "2", True),
         (replace(RECORD, md5=FOREIGN), "2", True),
+        (replace(RECORD, complete=False), "2", True),
+        (replace(RECORD, complete=False, heartbeat_at=0.0), "2", False),
         (PROVEN, "2", True),
+        (PROVEN, "5", False),
+        (replace(PROVEN, result_id="77"), "5", True),
+        (replace(PROVEN, result_id="77", transfer=Transfer(done=("title",))), "5", True),
+        (replace(PROVEN, result_id="77", transfer=Transfer(finished=True)), "5", False),
         (replace(PROVEN, md5=FOREIGN), "2", False),
     ],
 )
 def test_what_is_continued_whatever_has_taken_the_document_s_place(
     record: UploadRecord, intent: str, continued: bool
 ) -> None:
-    assert is_to_continue(record, REQUEST, FILE, Intent(intent)) is continued
+    options = ReplaceOptions(on_new_document="transfer")
+    assert is_to_continue(record, REQUEST, FILE, Intent(intent), options, NOW) is continued
 
 
 def test_a_new_document_that_was_kept_is_not_returned_once_it_is_not_wanted() -> None:

@@ -14,8 +14,18 @@ from ipernity_provider.api.client import IpernityClient
 from ipernity_provider.api.details import DocumentDetails, Note, Tag, get_details
 from ipernity_provider.api.errors import CredentialError, ServiceFault
 from ipernity_provider.replacement.decisions import decide_unchanged
-from ipernity_provider.replacement.errors import NewDocument, Refused
-from ipernity_provider.replacement.memory import FileMemory, Remembered, follow_chain
+from ipernity_provider.replacement.errors import (
+    Cancelled,
+    NewDocument,
+    Refused,
+    TransferPending,
+)
+from ipernity_provider.replacement.memory import (
+    DocumentMemory,
+    FileMemory,
+    Remembered,
+    follow_chain,
+)
 from ipernity_provider.replacement.record import (
     DocumentSnapshot,
     MemoryJournal,
@@ -26,7 +36,7 @@ from ipernity_provider.replacement.replace import Replacement
 from ipernity_provider.replacement.request import Intent, Result
 from ipernity_provider.replacement.transfer import foresee, plan_transfer, transfer_lines
 from tests.conftest import BOAT, Service, draw
-from tests.replacement.support import Crash, md5_of, replacement
+from tests.replacement.support import Crash, FastClock, md5_of, replacement
 
 FAMILY = (False, True, False)
 PUBLIC = (True, False, False)
@@ -252,8 +262,21 @@ def entries(client: IpernityClient, new_id: str) -> list[int]:
     return counts
 
 
+class MemoryOfDocuments:
+    """Remembers documents for as long as the test runs."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Remembered] = {}
+
+    def read(self, doc_id: str) -> Remembered | None:
+        return self._known.get(doc_id)
+
+    def write(self, doc_id: str, remembered: Remembered) -> None:
+        self._known[doc_id] = remembered
+
+
 def transferring(
-    client: Any, file: Path, memory: FileMemory, journal: Any = None, **given: Any
+    client: Any, file: Path, memory: DocumentMemory, journal: Any = None, **given: Any
 ) -> Replacement:
     made = replacement(client, file, journal, **{"on_new_document": "transfer", **given})
     made.memory = memory
@@ -412,6 +435,82 @@ def test_a_second_new_document_of_the_same_one_is_not_given_anything(
     memory.write(BOAT, Remembered(successor="10099", transferred=True))
     with pytest.raises(NewDocument, match="10099 has taken before"):
         started.finish(record, started.wait(record))
+
+
+@pytest.mark.socket
+def test_a_transfer_of_another_task_is_waited_for_until_its_claim_is_over(
+    rich: Service, client: IpernityClient, picture: Path, other_picture: Path, memory: FileMemory
+) -> None:
+    first = transferring(client, picture, memory).run()
+    known = memory.read(BOAT)
+    assert known is not None
+    claimed = replace(known, transferred=False, owner="another", claimed_at=time.time())
+    memory.write(BOAT, claimed)
+    with pytest.raises(TransferPending, match=r"Another task is transferring document 5412 to"):
+        transferring(client, other_picture, memory).run()
+    assert len(rich.ledger()) == 1
+    memory.write(BOAT, replace(claimed, claimed_at=time.time() - 30))
+    result = transferring(client, other_picture, memory).run()
+    assert rich.ledger()[1]["doc_id"] == first.new_doc_id
+    assert result.outcome == "transferred"
+    finished = memory.read(BOAT)
+    assert finished is not None
+    assert (finished.transferred, finished.owner) == (True, "")
+
+
+class SlowMemory(MemoryOfDocuments):
+    """Lets time pass whenever a transfer is claimed."""
+
+    def __init__(self, clock: FastClock, seconds: float) -> None:
+        super().__init__()
+        self._clock = clock
+        self.seconds = seconds
+        self.claims = 0
+
+    def write(self, doc_id: str, remembered: Remembered) -> None:
+        super().write(doc_id, remembered)
+        if remembered.owner:
+            self.claims += 1
+            self._clock.skip(self.seconds)
+
+
+@pytest.mark.socket
+@pytest.mark.parametrize("seconds", [10.0, 30.0])
+def test_a_claim_is_renewed_and_ends_the_process_that_slept_longer(
+    rich: Service, client: IpernityClient, picture: Path, seconds: float
+) -> None:
+    clock, journal = FastClock(), MemoryJournal()
+    memory = SlowMemory(clock, seconds)
+    made = transferring(client, picture, memory, journal, clock=clock)
+    if seconds < 20.0:
+        result = made.run()
+        assert memory.claims > 3
+    else:
+        with pytest.raises(Cancelled, match="suspended during a transfer"):
+            made.run()
+        memory.seconds = 0.0
+        result = made.run()
+    require_once(rich, client, result)
+
+
+@pytest.mark.socket
+def test_what_another_task_has_transferred_stays_as_it_is(
+    rich: Service, client: IpernityClient, picture: Path, memory: FileMemory
+) -> None:
+    """As where a third document has taken the place of the new one, which is private by then."""
+    journal = MemoryJournal()
+    made = transferring(client, picture, memory, journal)
+    record = made.start()
+    assert isinstance(record, UploadRecord)
+    ticket = made.wait(record)
+    new_id = str(ticket and ticket.doc_id)
+    memory.write(BOAT, Remembered(successor=new_id, visibility=FAMILY, transferred=True))
+    client.call("doc.setPerms", doc_id=new_id, is_public=0, is_family=0, is_friend=0)
+    result = made.finish(record, ticket)
+    assert result is not None
+    assert (result.outcome, result.new_doc_id) == ("transferred", new_id)
+    assert get_details(client, new_id).visibility == (False, False, False)
+    assert get_details(client, new_id).notes == ()
 
 
 @pytest.mark.socket

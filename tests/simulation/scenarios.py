@@ -33,11 +33,36 @@ _STORIES: dict[str, dict[str, Any]] = {
     "a map changes its order": _MAP,
     "one file for two documents": {**_SAME_FILE, "clears": 1},
 }
+_TRANSFERS: dict[str, dict[str, Any]] = {
+    "one writer, cleared": {"clears": 1},
+    "one writer, cleared with another file": {"clears": 1, "refresh": "Z"},
+    "one writer, slow service, cleared with another file": {
+        "clears": 1,
+        "refresh": "Z",
+        "processing": 60.0,
+    },
+    "one writer, somebody tidies": {"tidies": True},
+    "one writer freezes": {"freezes": True, "clears": 1},
+    "one writer freezes, no fence": {"freezes": True, "fenced": False},
+    "one writer without a journal": {"journal": False},
+    "one writer, the journal fails for a while": {"journal_outage": 50.0, "clears": 1},
+    "one writer, reads fail": {"flaky_reads": True},
+    "two writers": {**_TWO_WRITERS, "clears": 1},
+    "two writers, slow service": {**_TWO_WRITERS, "processing": 60.0},
+    "two writers, one after the other": {**_TWO_WRITERS, "second_starts": 5.0, "clears": 1},
+    "a map changes its order": _MAP,
+    "one file for two documents": {**_SAME_FILE, "clears": 1},
+}
 _SERVICES: dict[str, dict[str, Any]] = {
     "replaces": {},
     "creates documents": {"replaces": False},
-    "creates documents, kept": {"replaces": False, "keep": True},
-    "creates documents, kept, and forgets": {"replaces": False, "keep": True, "forgets": True},
+    "creates documents, kept": {"replaces": False, "on_new_document": "keep"},
+    "creates documents, kept, and forgets": {
+        "replaces": False,
+        "on_new_document": "keep",
+        "forgets": True,
+    },
+    "creates documents, transferred": {"replaces": False, "on_new_document": "transfer"},
     "rewrites": {"rewrites": True},
     "rewrites, accepted": {"rewrites": True, "proof": "changed"},
     "finds files invalid": {"invalid": True},
@@ -45,12 +70,10 @@ _SERVICES: dict[str, dict[str, Any]] = {
 }
 
 
-def _scenario(story: str, service: str, md5: str) -> Scenario:
-    given = {**_STORIES[story], **_SERVICES[service]}
+def _scenario(story: str, given: dict[str, Any], service: str, md5: str) -> Scenario:
+    given = {**given, **_SERVICES[service]}
     rules = {name: given.pop(name) for name in set(given) & set(Rules.__dataclass_fields__)}
-    how: dict[str, Any] = {"proof": given.pop("proof")} if "proof" in given else {}
-    if given.pop("keep", False):
-        how["on_new_document"] = "keep"
+    how = {name: given.pop(name) for name in set(given) & {"proof", "on_new_document"}}
     return Scenario(
         f"{story}; the service {service}, {md5}",
         Rules(**rules, **_MD5[md5]),
@@ -59,8 +82,13 @@ def _scenario(story: str, service: str, md5: str) -> Scenario:
     )
 
 
-#: Every story with every service.
+_TRANSFER = "creates documents, transferred"
+#: Every story with every service; transfers have stories of their own.
+_ALL = [
+    *product(_STORIES.items(), [name for name in _SERVICES if name != _TRANSFER], _MD5),
+    *product(_TRANSFERS.items(), [_TRANSFER], _MD5),
+]
 SCENARIOS = {
     scenario.name: scenario
-    for scenario in (_scenario(*names) for names in product(_STORIES, _SERVICES, _MD5))
+    for scenario in (_scenario(story, given, *names) for (story, given), *names in _ALL)
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,6 +17,7 @@ from ipernity_provider.api.errors import (
     RateLimited,
 )
 from ipernity_provider.api.models import Document, Ticket, Upload
+from tests.simulation.details import Details, reply_of
 
 if TYPE_CHECKING:
     from tests.simulation.world import Process, World
@@ -67,6 +68,9 @@ FATES = (
     "refused by the service",
 )
 
+#: What can become of another writing call.
+CALLS = ("carried out", "carried out, answer lost", "lost on the way")
+
 
 @dataclass
 class StoredDocument:
@@ -75,6 +79,7 @@ class StoredDocument:
     filename: str
     posted_at: int
     replaced_at: int = 0
+    details: Details = field(default_factory=Details)
 
 
 @dataclass
@@ -84,6 +89,7 @@ class AcceptedUpload:
     number: int
     task: str
     intent: str
+    asked_for: str
     doc_id: str
     content: str
     filename: str
@@ -107,18 +113,27 @@ class Service:
         self.rules = rules
         self.now = 1_000_000.0
         self.documents = {
-            doc_id: StoredDocument(doc_id, f"old{doc_id}", "old.jpg", 900_000)
+            doc_id: StoredDocument(
+                doc_id, f"old{doc_id}", "old.jpg", 900_000, details=Details.of_old()
+            )
             for doc_id in documents
         }
         self.uploads: list[AcceptedUpload] = []
         self._unsettled = 0
 
-    def accept(
-        self, task: str, intent: str, doc_id: str, content: str, filename: str
-    ) -> AcceptedUpload:
+    def accept(self, process: Process, doc_id: str, content: str, filename: str) -> AcceptedUpload:
         ready = self.now + self.rules.processing
+        task, number = process.task, len(self.uploads) + 1
         upload = AcceptedUpload(
-            len(self.uploads) + 1, task, intent, doc_id, content, filename, self.now, ready
+            number,
+            task.name,
+            process.intent,
+            task.doc_id,
+            doc_id,
+            content,
+            filename,
+            self.now,
+            ready,
         )
         self.uploads.append(upload)
         self._unsettled += 1
@@ -191,12 +206,29 @@ class ModelClient:
         self._process = process
 
     def _call(self, name: str) -> Service:
+        self._world.goes_on(self._process)
         self._world.boundary(self._process, name)
         if self._world.scenario.flaky_reads and self._world.choose(2, f"{name} gets no answer"):
             raise AnswerLost(f"{name}: no answer.", method=name)
         service = self._world.service
         service.settle()
         return service
+
+    def call(self, method: str, /, **params: Any) -> dict[str, Any]:
+        """Make a call of a transfer."""
+        world, doc_id = self._world, str(params["doc_id"])
+        if method in {"doc.get", "doc.getContainers"}:
+            service = self._call(method)
+            service.shown(doc_id)
+            return reply_of(method, doc_id, OWNER, service.documents[doc_id].details)
+        world.goes_on(self._process)
+        world.boundary(self._process, method)
+        lost = world.choose(3, f"{method} is") if world.scenario.lost_answers else 0
+        if CALLS[lost] != "lost on the way":
+            world.changed(self._process, method, params, answered=not lost)
+        if lost:
+            raise AnswerLost(f"{method}: {CALLS[lost]}.", method=method)
+        return {}
 
     def get_document(self, doc_id: str) -> Document:
         service = self._call("doc.get")
@@ -263,7 +295,7 @@ class ModelClient:
             raise BrokenOff("The connection broke.", method="upload.replace")
         if fate == "lost on the way, no answer":
             raise lost_answer(fate)
-        upload = service.accept(process.task.name, process.intent, doc_id, file, filename)
+        upload = service.accept(process, doc_id, file, filename)
         upload.slept_before_last_block = service.now > checked_at
         world.accepted(process, upload)
         world.boundary(process, "answer arrives")

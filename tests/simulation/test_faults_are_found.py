@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
-from ipernity_provider.replacement import prove, resume, upload
+from ipernity_provider.replacement import decisions, prove, resume, upload
 from ipernity_provider.replacement.decisions import Arrival, Resume, TicketMeaning
 from ipernity_provider.replacement.preflight import locate
+from ipernity_provider.replacement.succession import Succession
+from ipernity_provider.replacement.transfer import Transferring
 from tests.simulation import service
 from tests.simulation.scenarios import SCENARIOS
 from tests.simulation.service import Rules
@@ -68,12 +70,41 @@ def _without_guard(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upload.Uploader, "_before_last_block", lambda *_: None)
 
 
+def _steps_not_kept(take: Any) -> Any:
+    def taken(self: Any, step: Any) -> None:
+        state = self._state
+        self.keep, keep = lambda _: None, self.keep
+        take(self, step)
+        self._state, self.keep = state, keep
+
+    return taken
+
+
+def _claiming_always(_: Any) -> Any:
+    def claimed(self: Any, old_id: str, known: Any) -> Any:
+        known = replace(known, owner=self.owner, claimed_at=self.clock.time())
+        self.memory.write(old_id, known)
+        return known
+
+    return claimed
+
+
+def _not_looked_for_again(find: Any) -> Any:
+    def found(replacement: Any, until: str | None = None, *, changes: bool) -> None:
+        known = replacement.known
+        if until or known is None or known.proven:
+            find(replacement, until, changes=changes)
+
+    return found
+
+
 def _never(_: Any) -> Any:
     return lambda *args: Resume.START
 
 
 SHOWN = "; the service replaces, md5 shown"
 HIDDEN = "; the service replaces, md5 hidden"
+TRANSFERS = "; the service creates documents, transferred"
 STRICT = Scenario(
     "two writers", tasks=(("1", "X"), ("1", "Y")), strict=True, crashes=False, lost_answers=False
 )
@@ -122,6 +153,22 @@ FAULTS: dict[str, tuple[Patch | None, Scenario]] = {
     "a new document with these bytes counts as one's own": (
         _instead(upload.Uploader, "reconcile", _any_new_document_is_ours),
         SCENARIOS["one file for two documents; the service creates documents, kept, md5 shown"],
+    ),
+    "the steps of a transfer are not kept in the journal": (
+        _instead(Transferring, "_take", _steps_not_kept),
+        SCENARIOS["one writer, somebody tidies" + TRANSFERS + ", md5 shown"],
+    ),
+    "two tasks take the steps of one transfer": (
+        _instead(Succession, "_claim", _claiming_always),
+        SCENARIOS["two writers, one after the other" + TRANSFERS + ", md5 shown"],
+    ),
+    "a transfer that a cleared task has not finished is forgotten": (
+        _instead(decisions, "_is_unfinished", lambda _: lambda *_: False),
+        SCENARIOS["one writer, cleared" + TRANSFERS + ", md5 hidden"],
+    ),
+    "what did not arrive is sent again to a document that has a successor by now": (
+        _instead(resume, "_find_target", _not_looked_for_again),
+        replace(SCENARIOS["two writers" + TRANSFERS + ", md5 shown"], lost_answers=False, clears=0),
     ),
     "a ticket in hand is given up when it cannot be stored": (
         lambda monkeypatch: monkeypatch.setattr(upload, "STORE_TICKET_SECONDS", 0.0),

@@ -18,9 +18,18 @@ from ipernity_provider.api.client import IpernityClient
 from ipernity_provider.api.errors import PermanentError, TransientError
 from ipernity_provider.files.checksums import SourceFile
 from ipernity_provider.replacement.errors import Cancelled, NotVerified
+from ipernity_provider.replacement.memory import Remembered
 from ipernity_provider.replacement.record import UploadRecord
 from ipernity_provider.replacement.replace import Replacement
 from ipernity_provider.replacement.request import Intent, ReplaceOptions, ReplaceRequest, Result
+from tests.simulation.details import (
+    Fact,
+    ModelMemory,
+    chain_of,
+    change,
+    what_is_wrong,
+    wrongly_seen,
+)
 from tests.simulation.service import (
     FILE_BYTES,
     AcceptedUpload,
@@ -49,10 +58,13 @@ class Scenario:
     """What happens in a history besides accidents.
 
     :param tasks: document and file of each task; the tasks run at the same time.
+    :param second_starts: when the second task starts, in seconds after the first one.
     :param retries: of each task.
     :param clears: how often the run may be cleared once all tasks have ended.
     :param reorder: whether a cleared run has its mapped tasks in reverse order.
+    :param refresh: the file of the tasks once their run was cleared; empty: the same as before.
     :param edits: what somebody else may do: document and content.
+    :param tidies: whether somebody may take a note away from a new document.
     :param crashes: whether processes may die, at most one per history and task.
     :param freezes: whether processes may freeze, and thaw after their task counts as lost.
     :param journal: whether there is a journal; without one, as before Airflow 3.3.
@@ -69,10 +81,13 @@ class Scenario:
     rules: Rules = field(default_factory=Rules)
     options: ReplaceOptions = field(default_factory=options)
     tasks: tuple[tuple[str, str], ...] = (("1", "X"),)
+    second_starts: float = 0.0
     retries: int = 2
     clears: int = 0
     reorder: bool = False
+    refresh: str = ""
     edits: tuple[tuple[str, str], ...] = ()
+    tidies: bool = False
     crashes: bool = True
     freezes: bool = False
     journal: bool = True
@@ -115,6 +130,12 @@ class Process:
     looked_at: dict[str, str] = field(default_factory=dict)
     dead: bool = False
     frozen: bool = False
+    #: The time when it last had the journal in hand.
+    fenced_at: float = 0.0
+    #: Documents that had successors when it began: to them, nothing is sent any more.
+    succeeded: list[str] = field(default_factory=list)
+    #: What its last writing call has added, and to which document.
+    added: list[tuple[str, Fact]] = field(default_factory=list)
 
 
 class World:
@@ -133,6 +154,8 @@ class World:
             Task(f"task{number}", doc_id, content, tries_left=scenario.retries + 1)
             for number, (doc_id, content) in enumerate(scenario.tasks)
         ]
+        for task in self.tasks[1:]:
+            task.next_try_at = self.service.now + scenario.second_starts
         self.processes: list[Process] = []
         self.edits = list(scenario.edits)
         self.clears = scenario.clears
@@ -142,6 +165,13 @@ class World:
         #: Document and file of what a task has reported as done, or as not to be verified.
         self.reported: set[tuple[str, str]] = set()
         self.kept: dict[str, str] = {}
+        self.memory: dict[str, Remembered] = {}
+        #: What was added for an intent, as far as its process has gone on since.
+        self.added: set[tuple[str, str, Fact]] = set()
+        self.removed: set[Fact] = set()
+        self.may_tidy = scenario.tidies
+        #: Whether two processes have written of one document to the memory at the same moment.
+        self.raced = False
         self._last: Process | None = None
 
     # -- choices -----------------------------------------------------------------------------------
@@ -184,7 +214,7 @@ class World:
     def _is_alone(self, process: Process) -> bool:
         now = self.service.now
         return (
-            not self.edits
+            not self._somebody_may_act()
             and not any(p.wakes_at <= now and p is not process for p in self.processes)
             and not any(t.next_try_at is not None and t.next_try_at <= now for t in self.tasks)
         )
@@ -201,22 +231,54 @@ class World:
     def _is_next(self, process: Process) -> bool:
         until = process.wakes_at
         return (
-            not self.edits
+            not self._somebody_may_act()
             and not any(p.wakes_at <= until and p is not process for p in self.processes)
             and not any(t.next_try_at is not None and t.next_try_at <= until for t in self.tasks)
         )
 
     def accepted(self, process: Process, upload: AcceptedUpload) -> None:
-        """Take note of an accepted upload: never two of one intent."""
+        """Take note of an accepted upload: never two of one intent, none to a document of old."""
         self.events.append(
             f"{self.service.now:.0f} accepted {upload.ticket}: {process.task.name} {upload.content}"
         )
         for earlier in self.service.uploads[:-1]:
-            if (earlier.doc_id, earlier.content) == (
-                upload.doc_id,
-                upload.content,
-            ) and self._is_double(earlier, upload):
+            same = (earlier.asked_for, earlier.content) == (upload.asked_for, upload.content)
+            if same and self._is_double(earlier, upload):
                 raise Violation(f"{upload.content} was sent to document {upload.doc_id} twice")
+        if upload.doc_id in process.succeeded and not upload.slept_before_last_block:
+            raise Violation(
+                f"{upload.content} was sent to document {upload.doc_id}, which has a successor"
+            )
+
+    def changed(
+        self, process: Process, method: str, params: dict[str, Any], *, answered: bool
+    ) -> None:
+        """Take note of a step of a transfer: nothing is added twice, and nothing is deleted."""
+        doc_id = params["doc_id"]
+        details = self.service.documents[doc_id].details
+        before = set(details.facts)
+        self.events.append(f"{self.service.now:.0f} {process.task.name}: {method} {doc_id}")
+        try:
+            facts = change(details, method, params)
+        except LookupError:
+            raise Violation(f"{method} was called") from None
+        # The documented gaps: it slept between its last look at the journal and the call; two have
+        # claimed the transfer at once.
+        slept = self.service.now > process.fenced_at or self.raced
+        if slept or any(task.stale_record for task in self.tasks):
+            details.facts = list(dict.fromkeys(details.facts))
+            return
+        if doubled := before.intersection(facts):
+            raise Violation(f"document {doc_id} got {doubled} twice")
+        for fact in facts:
+            if (process.intent, doc_id, fact) in self.added:
+                raise Violation(f"document {doc_id} got {fact} again, which somebody took away")
+        process.added = [(doc_id, fact) for fact in facts] if answered else []
+
+    def goes_on(self, process: Process) -> None:
+        """Take note that a process has come to its next call."""
+        self.added |= {(process.intent, *added) for added in process.added}
+        process.added = []
 
     def _is_double(self, earlier: AcceptedUpload, upload: AcceptedUpload) -> bool:
         if self.scenario.strict:
@@ -239,7 +301,7 @@ class World:
         if self.scenario.reorder and earlier.state == "processing":
             return False
         same_intent = earlier.intent == upload.intent
-        reported = (earlier.doc_id, earlier.content) in self.reported
+        reported = (earlier.asked_for, earlier.content) in self.reported
         overwritten = (
             earlier.state == "done"
             and earlier.result_id == earlier.doc_id
@@ -262,6 +324,7 @@ class World:
             else:
                 raise Violation("the history does not end")
             self._check_nothing_forgotten()
+            self._check_visibility()
         finally:
             for process in self.processes:
                 process.dead = True
@@ -280,6 +343,12 @@ class World:
             self.service.settle()
             self.service.replace(doc_id, content, "edited.jpg", now)
             self.events.append(f"{now:.0f} somebody replaces document {doc_id} by {content}")
+        if awake and (noted := self._noted()) and self.choose(2, f"somebody tidies {noted}"):
+            details = self.service.documents[noted].details
+            self.removed |= {fact for fact in details.facts if fact[0] == "note"}
+            details.facts = [fact for fact in details.facts if fact[0] != "note"]
+            self.may_tidy = False
+            self.events.append(f"{now:.0f} somebody takes the note away from document {noted}")
         if awake:
             chosen = awake[
                 self.choose(len(awake), "runs: " + ", ".join(p.task.name for p in awake))
@@ -300,6 +369,16 @@ class World:
             return True
         return False
 
+    def _somebody_may_act(self) -> bool:
+        return bool(self.edits or self._noted())
+
+    def _noted(self) -> str:
+        """Return a new document from which somebody may take a note away; empty without one."""
+        if not self.may_tidy:
+            return ""
+        noted = (d.doc_id for d in self.service.documents.values() if d.details.all_of("note"))
+        return next((doc_id for doc_id in noted if doc_id.startswith("9")), "")
+
     def _start_tries(self, now: float) -> None:
         for task in self.tasks:
             if task.next_try_at is not None and task.next_try_at <= now:
@@ -307,7 +386,8 @@ class World:
                 task.tries_left -= 1
                 task.tries += 1
                 process = Process(task, f"{task.doc_id}/{task.content}/{task.intent}")
-                process.wakes_at = now
+                process.wakes_at = process.fenced_at = now
+                process.succeeded = chain_of(self.memory, task.doc_id)[:-1]
                 process.run = greenlet(lambda process=process: self._try(process), self.hub)
                 self.processes.append(process)
                 task.newest = process
@@ -336,6 +416,7 @@ class World:
             ),
             progress=lambda sent, size: None,
             clock=ModelClock(self, process),
+            memory=ModelMemory(self, process) if scenario.options.transfers else None,
         )
         try:
             result = replacement.run(file)
@@ -381,6 +462,8 @@ class World:
         contents = [(task.doc_id, task.content) for task in self.tasks]
         if self.scenario.reorder:
             contents.reverse()
+        if self.scenario.refresh:
+            contents = [(doc_id, self.scenario.refresh) for doc_id, _ in contents]
         self.events.append(f"{self.service.now:.0f} the run is cleared")
         for task, (doc_id, content) in zip(self.tasks, contents, strict=True):
             task.doc_id, task.content = doc_id, content
@@ -396,38 +479,57 @@ class World:
     def _check_green(self, process: Process, result: Result) -> None:
         """Green means the document carried these bytes at the moment of proof."""
         task = process.task
-        if result.outcome == "new_document":
+        if result.outcome in {"new_document", "transferred"}:
             stored = self.service.documents[str(result.new_doc_id)].content
             if stored.rstrip("~") != task.content:
                 raise Violation(f"green by document {result.new_doc_id}, which carries {stored}")
             owner = self.kept.setdefault(str(result.new_doc_id), task.doc_id)
             maker = next(u for u in self.service.uploads if u.result_id == result.new_doc_id)
-            if owner != task.doc_id or maker.doc_id != task.doc_id:
+            if owner != task.doc_id or maker.asked_for != task.doc_id:
                 raise Violation(
                     f"green by document {result.new_doc_id}, which another upload has made"
                 )
+            if result.outcome == "transferred":
+                self._check_transferred(maker.doc_id, str(result.new_doc_id))
             return
         if result.outcome not in {"replaced", "unchanged"} or result.proof is None:
             return
-        if task.doc_id not in process.looked_at:
+        carrier = result.new_doc_id or task.doc_id
+        if carrier not in process.looked_at:
             return  # proven by an earlier try of this intent
-        stored = process.looked_at[task.doc_id]
+        stored = process.looked_at[carrier]
         right = {
             "md5": stored == task.content,
             "bytes": len(stored.rstrip("~")) == len(task.content),
             "changed": not stored.startswith("old"),
         }
         if self.scenario.strict and stored.rstrip("~") != task.content:
-            raise Violation(f"green by {result.proof}, but document {task.doc_id} carried {stored}")
+            raise Violation(f"green by {result.proof}, but document {carrier} carried {stored}")
         if not right[result.proof]:
-            raise Violation(f"green by {result.proof}, but document {task.doc_id} carried {stored}")
+            raise Violation(f"green by {result.proof}, but document {carrier} carried {stored}")
+
+    def _check_transferred(self, old_id: str, new_id: str) -> None:
+        """A new document has what the old one had, and is found in its place."""
+        documents = self.service.documents
+        wrong = what_is_wrong(documents[old_id].details, documents[new_id].details, self.removed)
+        if wrong:
+            raise Violation(f"green by document {new_id}, which {wrong}")
+        if new_id not in chain_of(self.memory, old_id) and not self.raced:
+            raise Violation(f"green by document {new_id}, which later runs do not find")
+        self._check_visibility()
+
+    def _check_visibility(self) -> None:
+        shown = {d.doc_id: d.details.visibility for d in self.service.documents.values()}
+        if wrong := wrongly_seen(self.memory, shown):
+            raise Violation(wrong)
 
     def _check_nothing_forgotten(self) -> None:
         """What was accepted is named by how its task ended, or is what the task says."""
         for upload in self.service.uploads:
-            task = next(
-                t for t in self.tasks if (t.doc_id, t.content) == (upload.doc_id, upload.content)
-            )
+            wanted = upload.asked_for, upload.content
+            task = next((t for t in self.tasks if (t.doc_id, t.content) == wanted), None)
+            if task is None:  # its run was cleared, and has another file now
+                continue
             if task.ended is None:
                 raise Violation(f"{task.name} has no end")
             elsewhere = (
@@ -469,6 +571,7 @@ class ModelJournal:
     def _io(self, label: str) -> None:
         world = self._world
         world.boundary(self._process, label)
+        self._process.fenced_at = world.service.now
         if world.may_fail and world.choose(2, "the journal fails from here on"):
             world.may_fail = False
             world.journal_fails_until = world.service.now + world.scenario.journal_outage
