@@ -142,9 +142,9 @@ class Succession:
         ends = known.claimed_at + self.options.resend_grace
         if known.owner not in {"", self.owner} and now < ends:
             raise TransferPending(
-                f"Another task is transferring document {old_id} to {known.successor}, or died over"
-                " it. This task sends and transfers nothing meanwhile. A retry checks again, and"
-                f" finishes the transfer in {ends - now:.0f} s."
+                f"Another process is transferring document {old_id} to {known.successor}, or died"
+                " over it. Nothing more is sent or transferred here meanwhile. A retry checks"
+                f" again, and after {ends - now:.0f} s it finishes the transfer."
             )
         known = replace(known, owner=self.owner, claimed_at=now)
         self.memory.write(old_id, known)

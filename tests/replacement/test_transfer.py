@@ -446,7 +446,7 @@ def test_a_transfer_of_another_task_is_waited_for_until_its_claim_is_over(
     assert known is not None
     claimed = replace(known, transferred=False, owner="another", claimed_at=time.time())
     memory.write(BOAT, claimed)
-    with pytest.raises(TransferPending, match=r"Another task is transferring document 5412 to"):
+    with pytest.raises(TransferPending, match=r"Another process is transferring document 5412 to"):
         transferring(client, other_picture, memory).run()
     assert len(rich.ledger()) == 1
     memory.write(BOAT, replace(claimed, claimed_at=time.time() - 30))
