@@ -45,7 +45,7 @@ VIEW = [
     "tests/e2e/browser/test_view.py",
     "tests/e2e/browser/test_view_rights.py",
 ]
-VIEW_TOOLS = ["--group", "test", "playwright>=1.65", "statsd>=4"]
+VIEW_TOOLS = ["--group", "test", "playwright>=1.65"]
 
 
 @dataclass(frozen=True)
