@@ -188,7 +188,7 @@ def object_server() -> Iterator[ObjectServer]:
     """A server for objects that moto cannot have: one, as Airflow keeps a connection's files."""
     from tests.object_storage import ObjectServer
 
-    with ObjectServer.running() as server:
+    with ObjectServer().running() as server:
         yield server
 
 

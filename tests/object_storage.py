@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import re
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ import boto3
 import requests
 
 from scripts.rig import free_port, session_of, wait_for
+from tests.loopback import HttpServer, QuietHandler
 
 REGION = "us-east-1"
 MIB = 1 << 20
@@ -166,38 +165,16 @@ class Made:
         return content
 
 
-class ObjectServer(ThreadingHTTPServer):
+class ObjectServer(HttpServer):
     """As much of S3 as reading takes, for objects of any size and with any ETag."""
 
-    daemon_threads = True
-
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(_Handler)
         self.objects: dict[str, Made] = {}
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
 
-    @classmethod
-    @contextmanager
-    def running(cls) -> Iterator[ObjectServer]:
-        with cls() as server:
-            thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-            thread.start()
-            try:
-                yield server
-            finally:
-                server.shutdown()
-                thread.join()
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Handler(QuietHandler):
     server: ObjectServer
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Nothing."""
 
     def do_HEAD(self) -> None:
         self._answer(with_body=False)

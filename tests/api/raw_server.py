@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from unicodedata import category
+
+from tests.loopback import accepting
 
 Speak = Callable[[socket.socket], object]
 
@@ -25,26 +26,19 @@ class RawServer:
 
     speak: Speak
     take_bytes: int | None = None
-    listener: socket.socket = field(default_factory=lambda: socket.create_server(("127.0.0.1", 0)))
+    port: int = 0
     requests: list[tuple[float, bytes]] = field(default_factory=list)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        return f"http://127.0.0.1:{self.port}"
 
-    def serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:  # it is closed: the test is over
-                return
-            with connection, suppress(OSError):
-                connection.settimeout(30)
-                while request := self._take(connection):
-                    self.requests.append((time.monotonic(), request))
-                    self.speak(connection)
-                    if self.take_bytes is not None:
-                        break
+    def serve(self, connection: socket.socket) -> None:
+        while request := self._take(connection):
+            self.requests.append((time.monotonic(), request))
+            self.speak(connection)
+            if self.take_bytes is not None:
+                break
 
     def _take(self, connection: socket.socket) -> bytes:
         got = b""
@@ -80,14 +74,8 @@ def speaking(speak: Speak | bytes, *, take_bytes: int | None = None) -> Iterator
         connection.shutdown(socket.SHUT_RDWR)
 
     server = RawServer(say if isinstance(speak, bytes) else speak, take_bytes)
-    thread = threading.Thread(target=server.serve, daemon=True)
-    thread.start()
-    try:
+    with accepting(server.serve, 30) as server.port:
         yield server
-    finally:
-        server.listener.shutdown(socket.SHUT_RDWR)
-        server.listener.close()
-        thread.join(35)
 
 
 def http(status: int, body: bytes, *headers: str) -> bytes:

@@ -10,7 +10,7 @@ from tests.security.hostile import NEW, Canary, HostileService
 
 @pytest.fixture
 def hostile() -> Iterator[HostileService]:
-    with HostileService.running() as server:
+    with HostileService().running() as server:
         yield server
 
 

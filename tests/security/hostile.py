@@ -5,16 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import socket
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from ipernity_provider.api.client import IpernityClient
 from tests.api.raw_server import http, reply
 from tests.conftest import API_KEY, API_SECRET, BOAT, TOKEN
+from tests.loopback import HttpServer, QuietHandler, accepting
 
 ORIGINAL = b"the previous original"
 NEW = b"the new picture"
@@ -24,7 +23,7 @@ MEDIA = "/media/5412.jpg"
 Say = bytes | Callable[[], bytes | Iterator[bytes]]
 
 
-class HostileService(ThreadingHTTPServer):
+class HostileService(HttpServer):
     """A service that replaces one document's file; a test says which of its answers are others.
 
     :ivar answers: API method, or path of a file -> the bytes of the answer, with its status line
@@ -33,19 +32,13 @@ class HostileService(ThreadingHTTPServer):
     :ivar sent: the bytes of each answer that were handed over.
     """
 
-    daemon_threads = True
-
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(_Handler)
         self.answers: dict[str, Say] = {}
         self.requests: list[str] = []
         self.sent = 0
         self.asked = b""
         self.content = ORIGINAL
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
 
     def client(self, **options: Any) -> IpernityClient:
         options = {
@@ -112,25 +105,9 @@ class HostileService(ThreadingHTTPServer):
         place[path[-1]] = to
         self.answers[method] = reply(payload)
 
-    @classmethod
-    @contextmanager
-    def running(cls) -> Iterator[HostileService]:
-        with cls() as server:
-            thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-            thread.start()
-            try:
-                yield server
-            finally:
-                server.shutdown()
-                thread.join()
 
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Handler(QuietHandler):
     server: HostileService
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Nothing."""
 
     def do_POST(self) -> None:
         self.server.asked = self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -165,34 +142,17 @@ class _Handler(BaseHTTPRequestHandler):
 class Canary:
     """A listener on a port of its own; whoever connects to it is noted."""
 
-    listener: socket.socket
+    port: int = 0
     received: list[bytes] = field(default_factory=list)
 
-    @property
-    def port(self) -> int:
-        return int(self.listener.getsockname()[1])
-
-    def listen(self) -> None:
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:  # it is closed: the test is over
-                return
-            with connection, suppress(OSError):
-                connection.settimeout(10)
-                self.received.append(b"")
-                self.received[-1] = connection.recv(1 << 16)
-                connection.sendall(http(200, ORIGINAL, "Connection: close"))
+    def _take(self, connection: socket.socket) -> None:
+        self.received.append(b"")
+        self.received[-1] = connection.recv(1 << 16)
+        connection.sendall(http(200, ORIGINAL, "Connection: close"))
 
     @classmethod
     @contextmanager
     def listening(cls) -> Iterator[Canary]:
-        canary = cls(socket.create_server(("127.0.0.1", 0)))
-        thread = threading.Thread(target=canary.listen, daemon=True)
-        thread.start()
-        try:
+        canary = cls()
+        with accepting(canary._take, 10) as canary.port:
             yield canary
-        finally:
-            canary.listener.shutdown(socket.SHUT_RDWR)
-            canary.listener.close()
-            thread.join(15)

@@ -15,9 +15,10 @@ from ipernity_provider.replacement.preflight import locate
 from ipernity_provider.replacement.succession import Succession
 from ipernity_provider.replacement.transfer import Transferring
 from tests.simulation import service
+from tests.simulation.exploring import explore
 from tests.simulation.scenarios import SCENARIOS
 from tests.simulation.service import Rules
-from tests.simulation.world import Scenario, Violation, World, explore, options
+from tests.simulation.world import Scenario, Violation, World, options
 
 Patch = Callable[[pytest.MonkeyPatch], None]
 

@@ -14,8 +14,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.simulation.exploring import explore, run_history, wander
 from tests.simulation.scenarios import SCENARIOS
-from tests.simulation.world import World, explore, run_history, wander
+from tests.simulation.world import World
 
 #: For each of the 330 scenarios: all histories with up to two deviations, as far as so many, then
 #: random ones.

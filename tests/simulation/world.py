@@ -1,14 +1,13 @@
 """Histories: processes that run the real core, interleaved at I/O, with crashes and clears.
 
 A history is a list of choices. Where nothing is said, the first option is taken: nothing goes
-wrong, and a process runs until it waits. :func:`explore` runs all histories with up to so many
-deviations from that, :func:`wander` random ones.
+wrong, and a process runs until it waits. :mod:`.exploring`
+says which histories are run.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -30,6 +29,7 @@ from tests.simulation.details import (
     what_is_wrong,
     wrongly_seen,
 )
+from tests.simulation.journal import ModelClock, ModelJournal
 from tests.simulation.service import (
     FILE_BYTES,
     AcceptedUpload,
@@ -558,105 +558,3 @@ class World:
                 *self.events,
             ]
         )
-
-
-class ModelJournal:
-    """A task's journal: Airflow's task state store, which may be out of reach for a while."""
-
-    def __init__(self, world: World, process: Process) -> None:
-        self._world = world
-        self._process = process
-        self._own: UploadRecord | None = None
-
-    def _io(self, label: str) -> None:
-        world = self._world
-        world.boundary(self._process, label)
-        self._process.fenced_at = world.service.now
-        if world.may_fail and world.choose(2, "the journal fails from here on"):
-            world.may_fail = False
-            world.journal_fails_until = world.service.now + world.scenario.journal_outage
-        if world.service.now < world.journal_fails_until:
-            raise ConnectionError("the execution API is down")
-        if world.scenario.fenced and self._process.task.newest is not self._process:
-            raise ConnectionError("the execution API does not know this try any more")
-
-    def read(self) -> UploadRecord | None:
-        self._io("journal read")
-        return self._process.task.record if self._world.scenario.journal else self._own
-
-    def write(self, record: UploadRecord) -> None:
-        self._io("journal write")
-        if self._world.scenario.journal:
-            task = self._process.task
-            task.stale_record = task.stale_record or task.newest is not self._process
-            task.record = record
-        else:
-            self._own = record
-
-    def delete(self) -> None:
-        self._io("journal delete")
-        if self._world.scenario.journal:
-            self._process.task.record = None
-        else:
-            self._own = None
-
-
-class ModelClock:
-    def __init__(self, world: World, process: Process) -> None:
-        self._world = world
-        self._process = process
-
-    def time(self) -> float:
-        return self._world.service.now
-
-    def monotonic(self) -> float:
-        return self._world.service.now
-
-    def sleep(self, seconds: float) -> None:
-        self._world.sleep(self._process, seconds)
-
-
-# -- exploring -------------------------------------------------------------------------------------
-
-
-def run_history(scenario: Scenario, script: dict[int, int], seed: int | None = None) -> World:
-    """Run one history.
-
-    :raises Violation: with the history as a script, if an invariant does not hold.
-    """
-    world = World(scenario, script, random.Random(seed) if seed is not None else None)
-    try:
-        world.run()
-    except Violation as violation:
-        violation.add_note(world.script_text())
-        raise
-    return world
-
-
-def explore(scenario: Scenario, deviations: int, limit: int | None = None) -> Iterator[World]:
-    """Run all histories with up to so many deviations, those with fewer first."""
-    queue: list[dict[int, int]] = [{}]
-    count = 0
-    for depth in range(deviations + 1):
-        following: list[dict[int, int]] = []
-        for script in queue:
-            world = run_history(scenario, script)
-            yield world
-            count += 1
-            if limit and count >= limit:
-                return
-            if depth < deviations:
-                start = max(script, default=-1) + 1
-                for place in range(start, len(world.choices)):
-                    options = world.choices[place][0]
-                    following += [{**script, place: chosen} for chosen in range(1, options)]
-        queue = following
-
-
-def wander(scenario: Scenario, seeds: range) -> Iterator[World]:
-    """Run random, deeper histories, one for each seed."""
-    for seed in seeds:
-        yield run_history(scenario, {}, seed)
-
-
-Explorer = Callable[[Scenario], Any]
