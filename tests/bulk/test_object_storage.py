@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from packaging.version import Version
 
 from ipernity_provider.bulk.manifest import ManifestLine
 from ipernity_provider.hooks.files import as_path
@@ -14,6 +16,10 @@ from tests.conftest import Service, draw
 from tests.object_storage import Made, ObjectServer, connection_to
 
 
+@pytest.mark.skipif(
+    Version(version("s3fs")) < Version("2026.9"),
+    reason="s3fs 2026.4 forgets credentials when two files are asked for at once",
+)
 def test_objects_with_wrong_checksums_are_sent_once_and_need_no_volume_for_what_is_there(
     service: Service, object_server: ObjectServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
