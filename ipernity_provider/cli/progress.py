@@ -20,6 +20,9 @@ def progress_bar(
     :param then: the label once all is done, if the block goes on.
     :param hidden: show none, because the block prints to the same terminal.
     """
+    if hidden or not sys.stderr.isatty():
+        yield lambda _done, _total: None  # a disabled bar of rich 13 prints an empty line
+        return
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -44,7 +47,6 @@ def progress_bar(
         transient=True,
         redirect_stdout=False,  # what is printed there may go to a file
         redirect_stderr=False,
-        disable=hidden or not sys.stderr.isatty(),
     ) as progress:
         bar = progress.add_task(label, total=None)
 

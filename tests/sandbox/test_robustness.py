@@ -11,6 +11,7 @@ from packaging.version import Version
 from tests.sandbox.caller import KEY, Caller, jpeg, raw, signature, signed
 from tests.sandbox.test_server import started
 
+aiohttp_version = Version(version("aiohttp"))
 NEW = jpeg("crimson")
 FILE = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\n'
 BROKEN = {
@@ -24,11 +25,12 @@ BROKEN = {
         b"--x\r\nContent-Type: multipart/mixed; boundary=y\r\n\r\n--y--\r\n--x--\r\n"
     ),
     "a header without a colon": FILE + b"nonsense\r\n\r\nbytes\r\n--x--\r\n",
-    "very many headers": FILE
-    + b"".join(b"X-%d: 1\r\n" % n for n in range(300))
-    + b"\r\nbytes\r\n--x--\r\n",
     "a header without an end": FILE + b"X: " + bytes(100_000),
 }
+if aiohttp_version >= Version("3.14"):  # older ones take as many as there are
+    BROKEN["very many headers"] = (
+        FILE + b"".join(b"X-%d: 1\r\n" % n for n in range(300)) + b"\r\nbytes\r\n--x--\r\n"
+    )
 
 
 @pytest.mark.parametrize("body", BROKEN.values(), ids=BROKEN)
@@ -182,7 +184,7 @@ def test_nothing_that_is_wrong_with_a_request_leaves_a_traceback(tmp_path: Path)
         # aiohttp 3.14.1 drops such a connection, with a traceback of its own.
         *(
             [b"GET http://[::1 HTTP/1.1\r\nHost: localhost\r\n\r\n"]
-            if Version(version("aiohttp")) >= Version("3.14.5")
+            if aiohttp_version >= Version("3.14.5")
             else []
         ),
         b"GET / HTTP/1.1\r\nHost: localhost:99999\r\n\r\n",
