@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from tests.e2e.conftest import replacements
 pytestmark = pytest.mark.timeout(600)
 
 DAG_ID = "ipernity_approve"
+_READING_SECONDS = 6.0
 
 
 def questions(airflow: AirflowApi, run: str) -> list[dict[str, Any]]:
@@ -32,13 +34,19 @@ def ask_for_approval(airflow: AirflowApi, file: Path) -> tuple[str, dict[str, An
 def answer(airflow: AirflowApi, run: str, choice: str) -> dict[str, tuple[str, int]]:
     """Answer as often as Airflow asks; return state and tries of each task at the run's end.
 
-    Who answers within a second is faster than the scheduler of Airflow 3.3.2 notices that the task
-    waits, and is asked again by its next try.
+    Who answers within seconds is faster than the scheduler of Airflow 3.3.2 notices that the task
+    waits, and is asked again by its next try; after the last one the task fails. A person takes
+    longer.
     """
     path = f"/dags/{DAG_ID}/dagRuns/{run}/taskInstances/approve/-1/hitlDetails"
 
+    def waits() -> bool:
+        states = {task["task_id"]: task["state"] for task in airflow.tasks(DAG_ID, run)}
+        return states["approve"] in {"awaiting_input", "deferred"}
+
     def ended() -> bool:
-        if questions(airflow, run):
+        if questions(airflow, run) and waits():
+            time.sleep(_READING_SECONDS)
             airflow.send("PATCH", path, {"chosen_options": [choice], "params_input": {}})
         return airflow.get(f"/dags/{DAG_ID}/dagRuns/{run}")["state"] in {"success", "failed"}
 
