@@ -281,9 +281,12 @@ def record_where(state: Path, wanted: Callable[[dict[str, Any]], bool]) -> None:
 
 
 def large(path: Path) -> Path:
-    """Draw a picture, and let 6 MB follow it, which no reader minds."""
+    """Draw a picture, and let 32 MB follow it, which no reader minds.
+
+    The system's buffers hold up to 10 MB between client and service.
+    """
     draw(path, "#123456")
-    path.write_bytes(path.read_bytes() + bytes(6_000_000))
+    path.write_bytes(path.read_bytes() + bytes(32_000_000))
     return path
 
 
