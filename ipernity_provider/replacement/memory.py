@@ -44,6 +44,10 @@ class Remembered:
         """Return it with its transfer finished."""
         return replace(self, transferred=True, owner="", claimed_at=0.0)
 
+    def is_claimed_by_other(self, owner: str, now: float, lasting: float) -> bool:
+        """Whether somebody else takes the steps of the transfer: a claim lasts so many seconds."""
+        return self.owner not in {"", owner} and now < self.claimed_at + lasting
+
     def says_carried(self, md5: str | None, shown: DocumentSnapshot) -> bool:
         """Whether the document shows what it showed when the bytes with this checksum were sent."""
         if md5 is None or md5 != self.sent_md5 or self.replaced_at != shown.replaced_at:

@@ -139,12 +139,13 @@ class Succession:
         :raises TransferPending: another task has claimed it.
         """
         now = self.clock.time()
-        ends = known.claimed_at + self.options.resend_grace
-        if known.owner not in {"", self.owner} and now < ends:
+        lasting = self.options.resend_grace
+        if known.is_claimed_by_other(self.owner, now, lasting):
+            left = known.claimed_at + lasting - now
             raise TransferPending(
                 f"Another process is transferring document {old_id} to {known.successor}, or died"
                 " over it. Nothing more is sent or transferred here meanwhile. A retry checks"
-                f" again, and after {ends - now:.0f} s it finishes the transfer."
+                f" again, and after {left:.0f} s it finishes the transfer."
             )
         known = replace(known, owner=self.owner, claimed_at=now)
         self.memory.write(old_id, known)

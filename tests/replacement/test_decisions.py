@@ -24,6 +24,7 @@ from ipernity_provider.replacement.decisions import (
     meets,
     proof_reached,
 )
+from ipernity_provider.replacement.memory import Remembered
 from ipernity_provider.replacement.record import DocumentSnapshot, Transfer, UploadRecord
 from ipernity_provider.replacement.request import Intent, ReplaceOptions, ReplaceRequest
 
@@ -302,3 +303,15 @@ def test_the_levels_have_an_order() -> None:
     assert not meets("changed", "bytes")
     assert not meets(None, "changed")
     assert meets(None, "none")
+
+
+@pytest.mark.parametrize(
+    ("owner", "now", "claimed"),
+    [("other", 1009.9, True), ("other", 1010.0, False), ("mine", 1001.0, False)],
+)
+def test_a_transfer_is_left_to_its_owner_until_the_claim_is_over(
+    owner: str, now: float, claimed: bool
+) -> None:
+    known = Remembered(successor="2", owner=owner, claimed_at=1000.0)
+    assert known.is_claimed_by_other("mine", now, 10.0) is claimed
+    assert not Remembered(successor="2").is_claimed_by_other("mine", 5.0, 10.0)
