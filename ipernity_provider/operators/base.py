@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
+from airflow.sdk import AssetAlias, BaseOperator
 
 from ipernity_provider.airflow_compat import conf
+from ipernity_provider.assets.ipernity import ANY_DOCUMENT
 from ipernity_provider.hooks.ipernity import IpernityHook
 from ipernity_provider.hooks.parameters import (
     Seconds,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import Context, ObjectStoragePath, XComArg
+    from airflow.sdk.definitions.mappedoperator import OperatorPartial
 
     from ipernity_provider.assets.changes import Change
     from ipernity_provider.replacement.request import (
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     )
     from ipernity_provider.triggers.deadline import Deadline
 
+_ALIAS = AssetAlias(ANY_DOCUMENT)
 _CHOICES = ("if_unchanged", "proof", "on_new_document", "on_uncertain")
 
 
@@ -124,6 +127,12 @@ class ReplacingOperator(BaseOperator):
         # Each key of the result is an XCom of its own, so that `output["ticket"]` works, mapped or
         # not.
         self.multiple_outputs = True
+        self.outlets = _with_alias(self.outlets)
+
+    @classmethod
+    def partial(cls, *, outlets: Any = None, **kwargs: Any) -> OperatorPartial:
+        """Prepare to map the operator, see :meth:`airflow.sdk.BaseOperator.partial`."""
+        return super().partial(outlets=_with_alias(outlets), **kwargs)
 
     @cached_property
     def hook(self) -> IpernityHook:
@@ -215,3 +224,14 @@ class ReplacingOperator(BaseOperator):
             method_name="execute_complete",
             timeout=deadline.for_airflow,
         )
+
+
+def _with_alias(outlets: Any) -> list[Any]:
+    """Return the outlets with the alias through which events are sent.
+
+    Airflow makes an alias that it does not know while it registers a task's success. Two tasks that
+    end at the same time both do, and it calls one of them failed, whatever it has replaced. It
+    knows those that a DAG names.
+    """
+    named = outlets if isinstance(outlets, (list, tuple, set)) else [outlets] if outlets else []
+    return [*(outlet for outlet in named if outlet != _ALIAS), _ALIAS]

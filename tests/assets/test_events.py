@@ -139,6 +139,17 @@ def test_the_document_and_an_alias_among_the_outlets_get_one_event_each(
     assert [name for name, _ in sent(task, there)] == [f"{ANY_DOCUMENT} {uri}", f"mine {uri}"]
 
 
+@pytest.mark.parametrize("named", [None, GALLERY, [GALLERY], [AssetAlias(ANY_DOCUMENT), GALLERY]])
+def test_airflow_knows_the_alias_before_the_first_event(named: Any) -> None:
+    """Otherwise two tasks that end at once both make it, and Airflow calls one failed."""
+    task = single("boat.jpg", outlets=named)
+    mapped = ReplaceFileOperator.partial(task_id="replace", file="boat.jpg", outlets=named).expand(
+        doc_id=["5412"]
+    )
+    for outlets in (task.outlets, mapped.outlets):
+        assert outlets == [*([GALLERY] if named else []), AssetAlias(ANY_DOCUMENT)]
+
+
 def test_a_resumed_task_names_the_file_that_was_sent(
     service: Service, client: IpernityClient, picture: Path
 ) -> None:
