@@ -29,21 +29,28 @@ CREDENTIALS: dict[str, dict[str, Any]] = {
 }
 
 
-#: These have Airflows of their own.
-_ALONE = ("commands", "dags_test", "example_defaults")
+#: Files of a real Airflow by what their tests share, where that is not the Airflow of their folder:
+#: one of their own, or the many runs that would take longest if they waited for all others.
+_AIRFLOWS = {
+    "tests/e2e/test_commands.py": "commands",
+    "tests/e2e/test_dags_test.py": "dags_test",
+    "tests/e2e/test_example_defaults.py": "example_defaults",
+    "tests/e2e/test_deferral.py": "many runs",
+    "tests/e2e/test_kill_matrix.py": "many runs",
+    "tests/e2e/test_two_writers.py": "many runs",
+    # These make what takes seconds once for all their tests.
+    "tests/plugins/test_pages.py": "pages",
+    "tests/cli/test_storing.py": "storing",
+}
 
 
 class SharedAirflow(LoadScopeScheduling):  # type: ignore[misc]
-    """All tests that share an Airflow in one of pytest's processes.
-
-    Those of the browser and of the cluster are apart, so that two processes have enough to do.
-    """
+    """All tests that share an Airflow run in one of pytest's processes, others in any."""
 
     def _split_scope(self, nodeid: str) -> str:
-        folder, _, file = nodeid.partition("::")[0].rpartition("/")
-        if folder == "tests/e2e" and file.removeprefix("test_").removesuffix(".py") in _ALONE:
-            return file
-        return folder if folder.startswith("tests/e2e") else nodeid
+        file = nodeid.partition("::")[0]
+        folder = file.rpartition("/")[0]
+        return _AIRFLOWS.get(file, folder if folder.startswith("tests/e2e") else nodeid)
 
 
 #: What a test needs by its folder, where neither a marker of its own nor its fixtures say so.
@@ -65,6 +72,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         folder = item.nodeid.split("/")[1] if item.nodeid.count("/") > 1 else ""
         sockets = _SOCKETS & set(getattr(item, "fixturenames", ()))
         item.add_marker(_LEVELS.get(folder, "socket" if sockets else "unit"))
+    # What takes longest begins first: while it waits, the short ones have the processors.
+    items.sort(key=lambda item: item.get_closest_marker("e2e") is None)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SharedAirflow:
@@ -103,6 +112,10 @@ class Service:
     def make_tickets(self, count: int, ready_in: tuple[float, float]) -> list[str]:
         answer = self._post("tickets", {"count": count, "ready_in": ready_in})
         return list(answer["tickets"] if isinstance(answer, dict) else answer)
+
+    def finish_pending(self) -> None:
+        """End the processing of all pending uploads now."""
+        self._post("tickets/finish")
 
     def reset(self) -> None:
         self._post("reset")

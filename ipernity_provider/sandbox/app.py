@@ -51,6 +51,7 @@ def make_app(sandbox: Sandbox, allowed_hosts: frozenset[str] = frozenset()) -> w
     add(get, "/_sandbox/requests", control.get_requests)
     add(get, "/_sandbox/tickets", control.get_tickets)
     add(post, "/_sandbox/tickets", control.post_tickets)
+    add(post, "/_sandbox/tickets/finish", control.post_finish)
     add(post, "/_sandbox/tokens/revoke", control.post_revoke)
     add(get, "/{unknown:.*}", pages.not_found)
     return app

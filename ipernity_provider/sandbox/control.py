@@ -87,6 +87,12 @@ async def post_tickets(request: web.Request) -> web.Response:
     return web.json_response({"tickets": tickets})
 
 
+async def post_finish(request: web.Request) -> web.Response:
+    """End the processing of all pending uploads now, whatever ``processing_seconds`` was."""
+    await _json_body(request)
+    return web.json_response({"finished": request.app[SANDBOX].finish_pending()})
+
+
 async def post_revoke(request: web.Request) -> web.Response:
     """Revoke a token, as the owner can on the service's pages: it answers 107 from then on."""
     body = await _json_body(request)

@@ -7,8 +7,8 @@ import itertools
 import time
 from collections import Counter
 from collections.abc import Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,7 +27,7 @@ from ipernity_provider.sandbox.seeds import (
     seeded_groups,
 )
 from ipernity_provider.sandbox.settings import LEVELS, QUOTA_BYTES, Settings
-from ipernity_provider.sandbox.tickets import Tickets
+from ipernity_provider.sandbox.tickets import Ticket, Tickets
 
 USED_BYTES_AT_START = 262144000
 KEPT_BYTES = 64 * 1024**2
@@ -63,7 +63,7 @@ class Sandbox:
         self._seed_files = make_seed_files(seeds)
         self._file_numbers = itertools.count(1)
         self._work: set[asyncio.Task[None]] = set()
-        self._timers: list[asyncio.TimerHandle] = []
+        self._hurry = asyncio.Event()
         self.documents: dict[str, Document] = {}
         self.reset()
 
@@ -71,9 +71,6 @@ class Sandbox:
         """Restore the seeds and the start-up settings; cancel uploads in progress."""
         for task in self._work:
             task.cancel()
-        for timer in self._timers:
-            timer.cancel()
-        self._timers.clear()
         for document in self.documents.values():
             self._remove_files(document)
         self.documents = seeded_documents(self._seed_files)
@@ -111,10 +108,27 @@ class Sandbox:
     def add_ticket_without_upload(self, seconds: float) -> str:
         """Issue a ticket that is done after ``seconds``; the document it names does not exist."""
         ticket = self.tickets.for_new_document(self.clock() + seconds)
-        doc_id = f"9{ticket.ticket}"
-        end = partial(ticket.end, "done", ticket.ready_at, doc_id)
-        self._timers.append(asyncio.get_running_loop().call_later(seconds, end))
+
+        async def end() -> None:
+            await self.until_ready(ticket)
+            ticket.end("done", self.clock(), f"9{ticket.ticket}")
+
+        self.start_work(end())
         return ticket.ticket
+
+    async def until_ready(self, ticket: Ticket) -> None:
+        """Wait until a ticket's time has come."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._hurry.wait(), max(0.0, ticket.ready_at - self.clock()))
+
+    def finish_pending(self) -> int:
+        """Let the time of all pending tickets come now; return how many they are."""
+        pending = [ticket for ticket in self.tickets.known.values() if ticket.state == "pending"]
+        for ticket in pending:  # also of those whose files are still looked at
+            ticket.ready_at = min(ticket.ready_at, self.clock())
+        waited_for, self._hurry = self._hurry, asyncio.Event()
+        waited_for.set()
+        return len(pending)
 
     def change_settings(self, changes: object) -> None:
         """Change some settings.

@@ -119,7 +119,7 @@ def _start_processing(
         try:
             folder = stored.path.with_suffix(".thumbnails")
             finished = await asyncio.to_thread(with_thumbnails, stored, folder, orientation)
-            await asyncio.sleep(ticket.ready_at - sandbox.clock())
+            await sandbox.until_ready(ticket)
         except asyncio.CancelledError:
             stored.path.unlink(missing_ok=True)
             raise

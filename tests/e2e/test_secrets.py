@@ -131,7 +131,7 @@ def test_no_secret_is_left_behind_by_runs_that_end_well_or_badly(
     home = Path(airflow_settings["AIRFLOW_HOME"])
     batches, crashes = make_others(remote, uploads, home, oauth)
     # One more has its answer lost, and one is made a new document of: these fail behind the upload.
-    remote.set(processing_seconds=3)
+    remote.set(processing_seconds=300)
     run = airflow.trigger(
         DAG_ID, runs=runs, batches=batches, crashes=crashes, calls=["ipernity_stored", oauth]
     )
@@ -143,6 +143,8 @@ def test_no_secret_is_left_behind_by_runs_that_end_well_or_badly(
         return all(any(conn_id in row for row in waiting.values()) for conn_id in waiting_ids)
 
     wait_for("triggers", both_kinds_of_accounts_wait, 120, every=0.05)
+    remote.set(processing_seconds=3)
+    remote.finish_pending()
     assert airflow.wait_for_run(DAG_ID, run, seconds=300) == "failed"
     remote.set(replace_mode="new_document")
     lost = {"method": "upload.replace", "times": 1, "kind": "drop_after_accepting"}

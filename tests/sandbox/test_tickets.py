@@ -122,3 +122,18 @@ def test_a_wrong_request_for_tickets_is_refused_with_a_sentence(sandbox: Caller)
         response = sandbox.http.post(f"{sandbox.root}/_sandbox/tickets", json=body)
         assert response.status_code == 400
         assert response.text.endswith(".")
+
+
+def test_what_is_pending_can_be_finished_at_once_and_what_comes_later_takes_its_time(
+    sandbox: Caller,
+) -> None:
+    sandbox.change(processing_seconds=3600)
+    upload, (plain,) = sandbox.replace(NEW), plain_tickets(sandbox, 1, 3600, 3600)
+    finish = f"{sandbox.root}/_sandbox/tickets/finish"
+    assert sandbox.http.post(finish, json={}).json() == {"finished": 2}
+    poll(lambda: {state(sandbox, ticket)["state"] for ticket in (upload, plain)} == {"done"})
+    later = sandbox.replace(NEW)
+    assert state(sandbox, later)["state"] == "pending"
+    assert sandbox.http.post(finish, json={}).json() == {"finished": 1}
+    poll(lambda: state(sandbox, later)["state"] == "done")
+    assert sandbox.http.post(finish, json={}).json() == {"finished": 0}

@@ -21,6 +21,7 @@ CONTROLS = [
     ("PUT", "settings", {"is_pro": False}),
     ("POST", "reset", {}),
     ("POST", "tickets", {"count": 1, "ready_in": [1, 2]}),
+    ("POST", "tickets/finish", {}),
     ("POST", "tokens/revoke", {"token": TOKEN}),
 ]
 
