@@ -105,7 +105,7 @@ def steady(lab: Lab) -> None:
     lab.cluster.restart_what_ended()
     lab.cluster.wait_for_redis()
     lab.cluster.wait_for_api()
-    lab.cluster.wait_for_workers(*WORKERS)
+    lab.cluster.restart_silent_workers()
     lab.cluster.all_workers()
 
 
@@ -117,4 +117,4 @@ def start(cluster: Cluster, folder: Path) -> None:
     cluster.wait_for_redis()
     cluster.api.wait_until_healthy()
     cluster.api.wait_for_dags(*DAGS)
-    cluster.wait_for_workers(*WORKERS)
+    cluster.wait_for_workers()

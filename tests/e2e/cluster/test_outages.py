@@ -29,9 +29,9 @@ def test_messages_that_come_twice_and_messages_that_are_lost(lab: Lab) -> None:
     lab.cluster.kill("redis")
     lab.cluster.start("redis")
     lab.cluster.wait_for_redis()
-    lab.cluster.wait_for_workers("worker1", "worker2")
+    tries = range(1, 3) if lab.cluster.restart_silent_workers() else 1
     lab.cluster.all_workers()
-    lab.assert_done("redelivery, Redis lost", jobs, at, 1, 1, 1, 1, 1)
+    lab.assert_done("redelivery, Redis lost", jobs, at, *[tries] * 4, 1)
 
 
 def test_postgresql_crashed(lab: Lab) -> None:
