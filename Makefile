@@ -6,6 +6,9 @@ BIN    := $(VENV)/bin
 # Airflow starts seconds faster when Python may keep what it has compiled.
 unexport PYTHONDONTWRITEBYTECODE
 
+# Most tests wait most of the time, for a service or for Airflow.
+PROCESSES := 4
+
 # Where every branch counts.
 CORE := --include='ipernity_provider/api/*,ipernity_provider/bulk/*,ipernity_provider/files/*,ipernity_provider/replacement/*'
 
@@ -21,9 +24,9 @@ ui: $(VENV)/demo  ## start the sandbox and Airflow's web UI, print their address
 	@$(BIN)/python -m scripts.ui
 
 test: $(VENV)/dev lint  ## run everything: style, types, unit tests, tests over sockets, real Airflow processes, a browser
-	$(BIN)/python -m pytest -n 2 -m "unit or socket" --cov --cov-report=term --cov-fail-under=93
+	$(BIN)/python -m pytest -n 2 -m simulation
+	$(BIN)/python -m pytest -n $(PROCESSES) -m "not simulation" --cov --cov-report=term --cov-fail-under=93
 	$(BIN)/python -m coverage report --fail-under=95 --format=total $(CORE)
-	$(BIN)/python -m pytest -n 2 -m "simulation or e2e"
 	$(BIN)/python -m scripts.matrix --lowest
 
 test-fast: $(VENV)/dev  ## run the pure tests alone

@@ -29,7 +29,7 @@ _TABLE = re.compile(r"(?<=<!-- matrix -->\n).*(?=<!-- end of the matrix -->)", r
 
 # The documentation's own tests need its tools; they do not depend on the version of Airflow.
 UNIT_AND_SOCKET = [
-    *("tests", "-m", "unit or socket", "-n", "2"),
+    *("tests", "-m", "unit or socket", "-n", "4"),
     *("--ignore", "tests/e2e", "--ignore", "tests/simulation", "--ignore", "tests/test_docs.py"),
 ]
 DAG_RUN = [

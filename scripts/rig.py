@@ -11,9 +11,11 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -261,13 +263,19 @@ class AirflowApi:
 
 
 def wait_for(what: str, found: Any, seconds: float, every: float = 0.2) -> Any:
-    """Ask until there is something, or say what was waited for in vain."""
+    """Ask until there is something, or say what was waited for in vain.
+
+    A question that takes long is asked less often: it would hold up what is waited for.
+    """
     end = time.monotonic() + seconds
-    while not (answer := found()):
-        if time.monotonic() > end:
+    while True:
+        asked = time.monotonic()
+        if answer := found():
+            return answer
+        now = time.monotonic()
+        if now > end:
             raise TimeoutError(f"waited {seconds:.0f} s for {what}")
-        time.sleep(every)
-    return answer
+        time.sleep(max(every, 4 * (now - asked)))
 
 
 @contextmanager
@@ -290,6 +298,23 @@ def running_airflow(env: Mapping[str, str]) -> Iterator[AirflowApi]:
 
 
 def migrate(env: Mapping[str, str]) -> None:
+    """Make or update Airflow's database; new ones in SQLite are copies of one."""
+    database = Path(env["AIRFLOW_HOME"], "airflow.db")
+    if "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN" in env or database.exists():
+        _run_migrations(env)
+    else:
+        database.parent.mkdir(parents=True, exist_ok=True)
+        database.write_bytes(_new_database())
+
+
+@cache
+def _new_database() -> bytes:
+    with tempfile.TemporaryDirectory() as home:
+        _run_migrations(airflow_env(Path(home)))
+        return Path(home, "airflow.db").read_bytes()
+
+
+def _run_migrations(env: Mapping[str, str]) -> None:
     done = subprocess.run(
         ["airflow", "db", "migrate"], env=dict(env), capture_output=True, text=True, check=False
     )

@@ -11,6 +11,7 @@ import json
 import runpy
 import sys
 from pathlib import Path
+from typing import Any
 
 from airflow.sdk import DAG
 
@@ -23,16 +24,27 @@ def main() -> int:
     parser.add_argument("--conf", type=json.loads, default={}, help="the run's parameters, as JSON")
     parser.add_argument("--retries", type=int, help="for all tasks, in place of their own")
     options = parser.parse_args()
+    outcome = run(options.dag_file, options.dag_id, options.conf, options.retries)
+    options.outcome_file.write_text(json.dumps(outcome))
+    return 0 if outcome["state"] == "success" else 1
 
+
+def run(
+    dag_file: str, dag_id: str, conf: dict[str, Any] | None = None, retries: int | None = None
+) -> dict[str, Any]:
+    """Run a DAG and return what the module says.
+
+    :param retries: for all tasks, in place of their own.
+    """
     (dag,) = (
         found
-        for found in runpy.run_path(options.dag_file).values()
-        if isinstance(found, DAG) and found.dag_id == options.dag_id
+        for found in runpy.run_path(dag_file).values()
+        if isinstance(found, DAG) and found.dag_id == dag_id
     )
-    if options.retries is not None:
+    if retries is not None:
         for task in dag.tasks:
-            task.retries = options.retries
-    run = dag.test(run_conf=options.conf)
+            task.retries = retries
+    run = dag.test(run_conf=conf or {})
     tasks = {
         task.task_id: {
             "state": task.state,
@@ -41,8 +53,7 @@ def main() -> int:
         }
         for task in run.get_task_instances()
     }
-    options.outcome_file.write_text(json.dumps({"state": run.state, "tasks": tasks}))
-    return 0 if run.state == "success" else 1
+    return {"state": run.state, "tasks": tasks}
 
 
 if __name__ == "__main__":

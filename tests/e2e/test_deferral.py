@@ -56,17 +56,18 @@ def connections_to(service: Service) -> int:
     return sum(row[2].endswith(port) and row[3] == "01" for row in rows)
 
 
-def test_a_hundred_deferred_replacements_survive_the_death_of_the_triggerer(
+def test_sixty_deferred_replacements_survive_the_death_of_the_triggerer(
     airflow: AirflowApi,
     airflow_settings: dict[str, str],
     remote: Service,
     uploads: Path,
     processes: ExitStack,
 ) -> None:
-    pairs = make_pairs(remote, uploads, 100)
+    # More than one call can ask for.
+    pairs = make_pairs(remote, uploads, 60)
     remote.set(processing_seconds=PROCESSING)
     run = airflow.trigger(DAG_ID, runs=pairs, poll_interval=5.0)
-    wait_for("many deferred tasks", lambda: states(airflow, run)["deferred"] >= 40, 200, every=1.0)
+    wait_for("many deferred tasks", lambda: states(airflow, run)["deferred"] >= 25, 200, every=1.0)
     home = Path(airflow_settings["AIRFLOW_HOME"])
     for pid in triggerers(home):
         os.kill(pid, signal.SIGKILL)
@@ -79,7 +80,7 @@ def test_a_hundred_deferred_replacements_survive_the_death_of_the_triggerer(
     assert sorted(entry["doc_id"] for entry in accepted) == sorted(pair["doc_id"] for pair in pairs)
     # At best: one look by each worker, and 50 tickets a call while any of them waits.
     waiting = accepted[-1]["at"] + PROCESSING - accepted[0]["at"]
-    assert remote.calls()["upload.checkTickets"] <= 2 * (100 + 2 * waiting / 5.0)
+    assert remote.calls()["upload.checkTickets"] <= 2 * (60 + 2 * waiting / 5.0)
     assert {ticket["checks_after_end"] for ticket in remote.tickets()} == {0}
 
 
@@ -172,21 +173,18 @@ def test_short_deferrals_are_sent_once_at_airflows_default_settings(
     make_env: MakeEnv, remote: Service, uploads: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Airflow 3.3.2's LocalExecutor loses some short deferrals and tries their tasks again."""
-    seen: Counter[int] = Counter()
     with running_airflow(make_env(AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL="5")) as airflow:
         prepare(airflow, remote)
-        for _ in range(2):
-            remote.reset()
-            pairs = make_pairs(remote, uploads, 40)
-            remote.set(processing_seconds=2)
-            run = airflow.trigger(DAG_ID, runs=pairs, poll_interval=2.0)
-            assert airflow.wait_for_run(DAG_ID, run, seconds=400) == "success"
-            assert sorted(entry["doc_id"] for entry in replacements(remote)) == sorted(
-                pair["doc_id"] for pair in pairs
-            )
-            seen += tries(airflow, run)
+        pairs = make_pairs(remote, uploads, 24)
+        remote.set(processing_seconds=2)
+        run = airflow.trigger(DAG_ID, runs=pairs, poll_interval=2.0)
+        assert airflow.wait_for_run(DAG_ID, run, seconds=400) == "success"
+        seen = tries(airflow, run)
+    assert sorted(entry["doc_id"] for entry in replacements(remote)) == sorted(
+        pair["doc_id"] for pair in pairs
+    )
     with capsys.disabled():
         print(
-            "\n80 short deferrals, 80 accepted uploads; tasks by number of tries: "
+            f"\n{len(pairs)} short deferrals, as many accepted uploads; tasks by number of tries: "
             f"{dict(sorted(seen.items()))}"
         )

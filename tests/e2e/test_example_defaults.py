@@ -6,17 +6,13 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ipernity_provider.sandbox import running_sandbox
 from scripts.rig import EXAMPLES, ROOT, airflow_env, connection_json, migrate
 from scripts.ui import prepare
-from tests.conftest import Service
-from tests.e2e.conftest import replacements
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -41,17 +37,28 @@ FILES = {
 }
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """An Airflow of which nothing runs, the files of `make ui`, and a sandbox."""
+#: One after the other, in one process: Airflow takes seconds to start. Each has a new sandbox.
+RUN_ALL = """
+import json, sys
+import requests
+from scripts.run_dag import run
 
-    env: dict[str, str]
-    service: Service
+sandbox, files, outcomes = sys.argv[1], json.loads(sys.argv[2]), {}
+for dag_id, file in files.items():
+    requests.post(f"{sandbox}/_sandbox/reset", json={}).raise_for_status()
+    tasks = run(file, dag_id, retries=0)["tasks"].values()
+    ledger = requests.get(f"{sandbox}/_sandbox/ledger").json()
+    outcomes[dag_id] = {"tasks": list(tasks), "ledger": ledger}
+with open(sys.argv[3], "w") as out:
+    json.dump(outcomes, out)
+"""
 
 
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
+def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """DAG -> its tasks, and what the service has accepted; run with the files of `make ui`."""
     home = tmp_path_factory.mktemp("airflow")
+    files = {dag_id: str(FILES[dag_id]) for dag_id in REPLACED}
     with running_sandbox(settings={"processing_seconds": 3.0}) as sandbox:
         prepare(home / "pictures", sandbox)
         env = airflow_env(
@@ -62,23 +69,22 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
             ),
         )
         migrate(env)
-        yield Prepared(env, Service(sandbox))
+        command = [sys.executable, "-c", RUN_ALL, sandbox, json.dumps(files), str(home / "out")]
+        done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return dict(json.loads((home / "out").read_text()))
 
 
 @pytest.mark.parametrize("dag_id", REPLACED)
 def test_an_example_is_green_without_retries_and_with_its_defaults(
-    prepared: Prepared, dag_id: str, tmp_path: Path
+    outcomes: dict[str, Any], dag_id: str
 ) -> None:
-    prepared.service.reset()
-    outcome = tmp_path / "outcome.json"
-    command = [sys.executable, "-m", "scripts.run_dag", str(FILES[dag_id]), dag_id, str(outcome)]
-    done = subprocess.run(
-        [*command, "--retries", "0"], cwd=ROOT, env=prepared.env, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    tasks = json.loads(outcome.read_text())["tasks"].values()
-    assert {(task["state"], task["tries"]) for task in tasks} == {("success", 1)}
-    assert sorted(entry["doc_id"] for entry in replacements(prepared.service)) == REPLACED[dag_id]
+    outcome = outcomes[dag_id]
+    assert {(task["state"], task["tries"]) for task in outcome["tasks"]} == {("success", 1)}
+    sent_for = [
+        entry["doc_id"] for entry in outcome["ledger"] if entry["method"] == "upload.replace"
+    ]
+    assert sorted(sent_for) == REPLACED[dag_id]
 
 
 def test_all_examples_are_known() -> None:

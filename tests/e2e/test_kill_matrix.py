@@ -25,7 +25,7 @@ BOUNDARIES = (
     "while waiting",
     "before the proof",
 )
-RANDOM_RUNS = int(os.environ.get("RANDOM_KILLS", "60"))
+RANDOM_RUNS = int(os.environ.get("RANDOM_KILLS", "30"))
 pytestmark = pytest.mark.timeout(1200 + 10 * RANDOM_RUNS)
 # At least so many of them are met: a few of the moments lie after the end.
 RANDOM_KILLS = RANDOM_RUNS * 5 // 6
