@@ -42,7 +42,7 @@ def chromium() -> str:
     found = next((path for name in NAMES if (path := shutil.which(name))), None)
     if found is None:
         missing = (
-            f"no browser in PATH ({', '.join(NAMES)}): apt-get install chromium fonts-dejavu-core"
+            f"no browser in PATH ({', '.join(NAMES)}): apt-get install {NAMES[0]} fonts-dejavu-core"
         )
         if os.environ.get("IPERNITY_BROWSER_TESTS") == "required":
             pytest.fail(missing, pytrace=False)
