@@ -96,7 +96,8 @@ def airflow_settings(make_env: MakeEnv) -> dict[str, str]:
     return make_env()
 
 
-@pytest.fixture(scope="session")
+# To the end of this folder's tests: an Airflow that nobody needs takes a tenth of a processor.
+@pytest.fixture(scope="package")
 def airflow(airflow_settings: dict[str, str], e2e_service: Service) -> Iterator[AirflowApi]:
     with running_airflow(airflow_settings) as api:
         prepare(api, e2e_service)
@@ -122,9 +123,9 @@ def prepare(api: AirflowApi, service: Service) -> None:
     api.store_connection("ipernity_stored", connection_json(service.url))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def processes() -> Iterator[ExitStack]:
-    """Ends at the end of all tests what one of them has started for the others."""
+    """Ends at the end of all these tests what one of them has started for the others."""
     with ExitStack() as stack:
         yield stack
 

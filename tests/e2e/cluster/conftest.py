@@ -29,7 +29,7 @@ from tests.object_storage import Bucket, running_storage
 DAGS = ("waits_in_worker", "waits_in_triggerer", "batch", "batch_in_triggerer")
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="package", autouse=True)
 def programs() -> None:
     """Before all else, for without them no cluster need be started."""
     missing = [] if shutil.which("redis-server") else ["redis-server"]
@@ -43,13 +43,13 @@ def programs() -> None:
         pytest.skip(sentence)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def network(programs: None) -> Iterator[Network]:
     with network_of(MACHINES) as network:
         yield network
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def cluster_service(
     network: Network, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Service]:
@@ -69,7 +69,7 @@ def cluster_service(
         yield service
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def lab(
     network: Network,
     cluster_service: Service,
