@@ -164,10 +164,13 @@ def _environment(cell: Cell, tools: list[str], interpreter: str = "") -> Path | 
     if _uv("venv", "--clear", "--python", interpreter, str(folder), check=False).returncode:
         return None
     install = ("pip", "install", "--python", str(python))
-    until = ["--exclude-newer", cell.until] if cell.until else []
-    lowest = ["--resolution", "lowest-direct"] if cell.lowest else []
     airflow = [] if cell.lowest else [cell.airflow]
-    _uv(*install, *until, *lowest, *airflow, "--editable", f"{ROOT}[sandbox]")
+    package = [*airflow, "--editable", f"{ROOT}[sandbox]"]
+    if not cell.until:
+        _uv(*install, *package, *tools)
+        return python
+    lowest = ["--resolution", "lowest-direct"] if cell.lowest else []
+    _uv(*install, "--exclude-newer", cell.until, *lowest, *package)
     # The tools may be new, what they test stays as it is.
     pins = folder / "pins.txt"
     frozen = _uv("pip", "freeze", "--python", str(python), "--exclude-editable")
