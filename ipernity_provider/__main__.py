@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import argparse
 import sys
+import warnings
 from collections.abc import Sequence
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command, which exits by itself if it fails."""
     try:
-        options = _parser().parse_args(arguments)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Airflow logs its own to stdout, before our JSON
+            parser = _parser()
+        options = parser.parse_args(arguments)
         options.func(options)
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)

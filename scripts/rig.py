@@ -71,6 +71,8 @@ def airflow_env(
     return env | {
         "PATH": f"{bin_dir}{os.pathsep}{env.get('PATH', '')}",
         "NO_COLOR": "1",
+        # On Python 3.14, Airflow 3.3.2 prints one of its own to stdout with each command.
+        "PYTHONWARNINGS": "ignore::PendingDeprecationWarning",
         "AIRFLOW_HOME": str(home),
         "XDG_STATE_HOME": str(home / "state"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",

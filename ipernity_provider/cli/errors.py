@@ -33,6 +33,7 @@ def exit_on_error() -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
+            sys.stdout.flush()  # here a reader that has ended is no error
     except CommandFailed as error:
         _exit_with(str(error), error.exit_code)
     except IpernityError as error:
