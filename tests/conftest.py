@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from ipernity_provider.api.client import IpernityClient
 from ipernity_provider.sandbox import running_sandbox
+from scripts.rig import wait_for
 
 if TYPE_CHECKING:
     from tests.object_storage import Bucket, ObjectServer, Storage
@@ -119,6 +121,15 @@ class Service:
     def make_tickets(self, count: int, ready_in: tuple[float, float]) -> list[str]:
         answer = self._post("tickets", {"count": count, "ready_in": ready_in})
         return list(answer["tickets"] if isinstance(answer, dict) else answer)
+
+    def while_sending(self, act: Callable[[], object]) -> None:
+        """Do something once a replacement is on its way to the service."""
+
+        def wait() -> None:
+            wait_for("an upload", lambda: self.calls().get("upload.replace"), 60)
+            act()
+
+        threading.Thread(target=wait).start()
 
     def finish_pending(self) -> None:
         """End the processing of all pending uploads now."""

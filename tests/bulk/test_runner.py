@@ -397,7 +397,7 @@ def test_cancelling_aborts_uploads_and_a_later_try_sends_at_once(
     with service.client() as client:
         bulk = BulkReplacement(client, options(resend_grace=60.0), journal, cancelled=cancelled)
         bulk.inspect(lines)
-        threading.Timer(1.5, cancelled.set).start()
+        service.while_sending(cancelled.set)
         with pytest.raises(Cancelled):
             bulk.run(timeout=30)
     assert {row.status for row in bulk.rows} == {"not_sent"}

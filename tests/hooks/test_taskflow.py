@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -141,10 +140,7 @@ def test_a_task_that_is_stopped_aborts_its_upload_and_the_next_try_sends_at_once
     task = Task(task_id="own")
     there = context(task=task)
 
-    def stop() -> None:
-        task.on_kill()  # as it is by then
-
-    threading.Timer(1.5, stop).start()
+    service.while_sending(lambda: task.on_kill())  # noqa: PLW0108 - the one that it has by then
     with running(there), pytest.raises(Cancelled):
         replace(picture)
     assert stopped == ["own"]

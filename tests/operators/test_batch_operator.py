@@ -424,7 +424,7 @@ def test_being_killed_breaks_uploads_off(
     service.set(receive_bytes_per_second=4_000_000)
     around, report = context(), tmp_path / "report.jsonl"
     task = operator(rows, report_to=report)
-    threading.Timer(2.0, task.on_kill).start()
+    service.while_sending(task.on_kill)
     with pytest.raises(Cancelled):
         task.execute(around)
     assert accepted(service) == []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 from pathlib import Path
 from typing import Any, cast
@@ -253,7 +252,7 @@ def test_being_killed_aborts_the_upload_and_the_next_try_sends_at_once(
     connect(resend_grace=60.0)
     around = context()
     task = operator(picture)
-    threading.Timer(1.5, task.on_kill).start()
+    service.while_sending(task.on_kill)
     with pytest.raises(Cancelled, match="nothing was replaced"):
         task.execute(around)
     assert service.ledger() == []
