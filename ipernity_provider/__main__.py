@@ -11,10 +11,7 @@ from collections.abc import Sequence
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command, which exits by itself if it fails."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Airflow logs its own to stdout, before our JSON
-            parser = _parser()
-        options = parser.parse_args(arguments)
+        options = _parser().parse_args(arguments)
         options.func(options)
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
@@ -23,7 +20,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     # Loaded here, because it takes a second, in which Ctrl-C must work, too.
-    from ipernity_provider.cli.definition import get_ipernity_cli_commands
+    import airflow.configuration  # noqa: F401 - it lets warnings of its own through
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Airflow logs them to stdout, before our JSON
+        from ipernity_provider.cli.definition import get_ipernity_cli_commands
 
     (group,) = get_ipernity_cli_commands()
     parser = argparse.ArgumentParser(prog="python -m ipernity_provider", description=group.help)

@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "cli": {*_CORE, "probe", "hooks", "cli", "sandbox", *_AIRFLOW},
     "sandbox": {"sandbox"},
     "testing.py": {"api", "sandbox"},
-    "__main__.py": {"cli"},
+    "__main__.py": {"airflow", "cli"},
     "get_provider_info.py": set[str](),
     "__init__.py": set[str](),
 }
