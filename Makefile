@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 # Airflow starts seconds faster when Python may keep what it has compiled.
 unexport PYTHONDONTWRITEBYTECODE
 
-# Most tests wait most of the time, for a service or for Airflow.
+# Tests wait for services and for Airflow. With six, two processors are too slow for Airflow's heartbeats.
 PROCESSES := 4
 
 # Where every branch counts.

@@ -44,16 +44,16 @@ def run(
     if retries is not None:
         for task in dag.tasks:
             task.retries = retries
-    run = dag.test(run_conf=conf or {})
+    dag_run = dag.test(run_conf=conf or {})
     tasks = {
         task.task_id: {
             "state": task.state,
             "tries": task.try_number,
             "result": task.xcom_pull(task_ids=task.task_id),
         }
-        for task in run.get_task_instances()
+        for task in dag_run.get_task_instances()
     }
-    return {"state": run.state, "tasks": tasks}
+    return {"state": dag_run.state, "tasks": tasks}
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ def exit_on_error() -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
-            sys.stdout.flush()  # here a reader that has ended is no error
+            print(end="", flush=True)  # here a reader that has ended is no error, nor is no stdout
     except CommandFailed as error:
         _exit_with(str(error), error.exit_code)
     except IpernityError as error:

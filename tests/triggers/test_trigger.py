@@ -207,10 +207,10 @@ def test_an_outage_makes_the_calls_rarer(service: Service, monkeypatch: pytest.M
     monkeypatch.setattr("ipernity_provider.triggers.poller._FIRST_PAUSE", 0.2)
     tickets = service.make_tickets(200, (0.0, 0.0))
     service.fail("code:501", "upload.checkTickets", times=99)
-    events = run(*(trigger(ticket, timeout=3.0) for ticket in tickets))
+    events = run(*(trigger(ticket, timeout=6.0) for ticket in tickets))
     assert {event["status"] for event in events} == {"timed_out"}
-    # 0.2, 0.4, 0.8 and 1.6 s of silence, with at most two calls after each; none on a busy machine.
-    assert service.calls().get("upload.checkTickets", 0) <= 10
+    # 0.2, 0.4, 0.8, 1.6 and 3.2 s of silence, with at most two calls after each.
+    assert 0 < service.calls()["upload.checkTickets"] <= 12
 
 
 @pytest.mark.parametrize("wrong", [{"api_key": None}, {"timeout": "soon"}])
