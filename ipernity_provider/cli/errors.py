@@ -27,13 +27,14 @@ def exit_on_error() -> Iterator[None]:
     Log lines and warnings are switched off meanwhile: at the level DEBUG the OAuth library logs
     tokens with their secrets, and Airflow logs to stdout, in between our JSON.
     """
+    _replace_closed_streams()
     disabled_level = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
-            print(end="", flush=True)  # here a reader that has ended is no error, nor is no stdout
+            sys.stdout.flush()  # here a reader that has ended is no error
     except CommandFailed as error:
         _exit_with(str(error), error.exit_code)
     except IpernityError as error:
@@ -47,6 +48,16 @@ def exit_on_error() -> Iterator[None]:
         _exit_with(f"The command failed with an unexpected error ({type(error).__name__}).", 1)
     finally:
         logging.disable(disabled_level)
+
+
+def _replace_closed_streams() -> None:
+    """Write to nowhere where a shell's ``>&-`` or a service manager has left no stdout or stderr.
+
+    Python has None for such a stream then: no ``isatty()``, and what is printed there goes to the
+    other one.
+    """
+    sys.stdout = sys.stdout or open(os.devnull, "w")
+    sys.stderr = sys.stderr or open(os.devnull, "w")
 
 
 def _exit_with(message: str, exit_code: int) -> None:

@@ -170,6 +170,28 @@ def test_a_reader_that_ends_early_is_no_error(service: Service, tmp_path: Path) 
     assert (done.stdout.count("\n"), done.stderr) == (1, "")
 
 
+@pytest.mark.parametrize(
+    ("command", "exit_code"),
+    [
+        ("documents >&-", 0),
+        ("check >&-", 0),
+        ("documents --match /missing --format csv 2>&-", 1),
+    ],
+)
+def test_without_stdout_or_stderr_a_command_says_nothing_there(
+    service: Service, tmp_path: Path, command: str, exit_code: int
+) -> None:
+    env = environment(tmp_path, AIRFLOW_CONN_IPERNITY_DEFAULT=connection_json(service.url))
+    done = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m ipernity_provider {command}"],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout + done.stderr) == (exit_code, "")
+
+
 def test_airflow_prints_the_same(service: Service, tmp_path: Path) -> None:
     env = environment(tmp_path, AIRFLOW_CONN_IPERNITY_DEFAULT=connection_json(service.url))
     ours = run(env, "documents", "--format", "json")
