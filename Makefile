@@ -6,8 +6,8 @@ BIN    := $(VENV)/bin
 # Airflow starts seconds faster when Python may keep what it has compiled.
 unexport PYTHONDONTWRITEBYTECODE
 
-# Tests wait for services and for Airflow. With six, two processors are too slow for Airflow's heartbeats.
-PROCESSES := 4
+# Tests wait for services and for Airflow; half of these processes begin with what has an Airflow.
+PROCESSES := 6
 
 # Where every branch counts.
 CORE := --include='ipernity_provider/api/*,ipernity_provider/bulk/*,ipernity_provider/files/*,ipernity_provider/replacement/*'
@@ -27,7 +27,6 @@ test: $(VENV)/dev lint  ## run everything: style, types, unit tests, tests over 
 	$(BIN)/python -m pytest -n 2 -m simulation
 	$(BIN)/python -m pytest -n $(PROCESSES) -m "not simulation" --cov --cov-report=term --cov-fail-under=93
 	$(BIN)/python -m coverage report --fail-under=95 --format=total $(CORE)
-	$(BIN)/python -m scripts.matrix --lowest
 
 test-fast: $(VENV)/dev  ## run the pure tests alone
 	$(BIN)/python -m pytest -n 2 -m unit

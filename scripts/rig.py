@@ -5,6 +5,7 @@ It is gone when it is closed.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -15,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -267,17 +268,18 @@ class AirflowApi:
 def wait_for(what: str, found: Any, seconds: float, every: float = 0.2) -> Any:
     """Ask until there is something, or say what was waited for in vain.
 
-    A question that takes long is asked less often: it would hold up what is waited for.
+    What takes long is asked for less often: a question that takes long, which would hold up what is
+    waited for, and an answer that lets wait for it, a minute every other second.
     """
-    end = time.monotonic() + seconds
+    begun = time.monotonic()
     while True:
         asked = time.monotonic()
         if answer := found():
             return answer
         now = time.monotonic()
-        if now > end:
+        if now > begun + seconds:
             raise TimeoutError(f"waited {seconds:.0f} s for {what}")
-        time.sleep(max(every, 4 * (now - asked)))
+        time.sleep(max(every, 4 * (now - asked), min((now - begun) / 30, 2.0)))
 
 
 @contextmanager
@@ -300,7 +302,10 @@ def running_airflow(env: Mapping[str, str]) -> Iterator[AirflowApi]:
 
 
 def migrate(env: Mapping[str, str]) -> None:
-    """Make or update Airflow's database; new ones in SQLite are copies of one."""
+    """Make or update Airflow's database; new ones in SQLite are copies of one.
+
+    It is kept where this Airflow is installed.
+    """
     database = Path(env["AIRFLOW_HOME"], "airflow.db")
     if "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN" in env or database.exists():
         _run_migrations(env)
@@ -309,11 +314,15 @@ def migrate(env: Mapping[str, str]) -> None:
         database.write_bytes(_new_database())
 
 
-@cache
 def _new_database() -> bytes:
-    with tempfile.TemporaryDirectory() as home:
-        _run_migrations(airflow_env(Path(home)))
-        return Path(home, "airflow.db").read_bytes()
+    kept = Path(sys.prefix, f"airflow-{version('apache-airflow')}.db")
+    with kept.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # one makes it, the others wait
+        if not kept.exists():
+            with tempfile.TemporaryDirectory(dir=sys.prefix) as home:
+                _run_migrations(airflow_env(Path(home)))
+                Path(home, "airflow.db").rename(kept)
+    return kept.read_bytes()
 
 
 def _run_migrations(env: Mapping[str, str]) -> None:

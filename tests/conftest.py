@@ -12,6 +12,7 @@ import pytest
 import requests
 from PIL import Image
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 from ipernity_provider.api.client import IpernityClient
 from ipernity_provider.sandbox import running_sandbox
@@ -41,6 +42,7 @@ _AIRFLOWS = {
     "tests/e2e/test_deferral.py": "many runs",
     "tests/e2e/test_kill_matrix.py": "many runs",
     "tests/e2e/test_two_writers.py": "many runs",
+    "tests/e2e/test_oldest_versions.py": "oldest versions",
     # These make what takes seconds once for all their tests.
     "tests/plugins/test_pages.py": "pages",
     "tests/cli/test_storing.py": "storing",
@@ -48,12 +50,21 @@ _AIRFLOWS = {
 
 
 class SharedAirflow(LoadScopeScheduling):  # type: ignore[misc]
-    """All tests that share an Airflow run in one of pytest's processes, others in any."""
+    """All tests that share an Airflow run in one of pytest's processes, others in any.
+
+    Every second process takes its tests from the end of the queue: an Airflow keeps the processors
+    busy, most tests at the end wait for something.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
         folder = file.rpartition("/")[0]
         return _AIRFLOWS.get(file, folder if folder.startswith("tests/e2e") else nodeid)
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        if self.nodes.index(node) % 2:
+            self.workqueue.move_to_end(next(reversed(self.workqueue)), last=False)
+        super()._assign_work_unit(node)
 
 
 #: What a test needs by its folder, where neither a marker of its own nor its fixtures say so.
@@ -67,6 +78,10 @@ _LEVELS = {
 _SOCKETS = frozenset({"running_service", "storage", "object_server"})
 
 
+def _is(item: pytest.Item, level: str) -> bool:
+    return item.get_closest_marker(level) is not None
+
+
 def pytest_configure() -> None:
     """Let Ctrl-C end what the tests start, also where a shell runs them in the background."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -76,13 +91,13 @@ def pytest_configure() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark each test by its level: unit (pure), simulation, socket (over sockets), e2e."""
     for item in items:
-        if any(item.get_closest_marker(level) for level in ("unit", "simulation", "socket", "e2e")):
+        if any(_is(item, level) for level in ("unit", "simulation", "socket", "e2e")):
             continue
         folder = item.nodeid.split("/")[1] if item.nodeid.count("/") > 1 else ""
         sockets = _SOCKETS & set(getattr(item, "fixturenames", ()))
         item.add_marker(_LEVELS.get(folder, "socket" if sockets else "unit"))
     # What takes longest begins first: while it waits, the short ones have the processors.
-    items.sort(key=lambda item: item.get_closest_marker("e2e") is None)
+    items.sort(key=lambda item: not _is(item, "e2e"))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SharedAirflow:

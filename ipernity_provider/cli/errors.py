@@ -56,8 +56,9 @@ def _replace_closed_streams() -> None:
     Python has None for such a stream then: no ``isatty()``, and what is printed there goes to the
     other one.
     """
-    sys.stdout = sys.stdout or open(os.devnull, "w")
-    sys.stderr = sys.stderr or open(os.devnull, "w")
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
 
 
 def _exit_with(message: str, exit_code: int) -> None:

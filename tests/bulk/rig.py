@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,6 @@ from ipernity_provider.bulk.runner import BulkReplacement
 from ipernity_provider.bulk.steps import BulkOptions
 from ipernity_provider.replacement.errors import NotFinished
 from ipernity_provider.replacement.request import Intent, ReplaceOptions
-from scripts.rig import wait_for
 from tests.conftest import Service, draw
 
 _OF_ALL = {"open_path", "on_error", "max_parallel_uploads"}
@@ -88,21 +86,20 @@ class CutShort:
         processing: float = 3.0,
         **settings: Any,
     ) -> None:
-        self.journal = BulkJournal()
+        class Journal(BulkJournal):
+            def save(self, *rows: Row) -> None:
+                super().save(*rows)
+                if [row.status for row in rows] == ["replaced"]:  # the first one alone
+                    service.set(processing_seconds=processing, **settings)
 
-        def slow_down() -> None:
-            """Once the canary has arrived."""
-            wait_for("the first upload", lambda: accepted(service), 20, every=0.02)
-            service.set(processing_seconds=processing, **settings)
-
+        journal = Journal()
         with service.client() as client:
-            bulk = BulkReplacement(client, options(), self.journal, intent=intent("1"))
+            bulk = BulkReplacement(client, options(), journal, intent=intent("1"))
             bulk.inspect(lines)
-            slow = threading.Thread(target=slow_down)
-            slow.start()
             with pytest.raises(NotFinished):
                 bulk.run(timeout=0.8)
-            slow.join()
+        self.journal = BulkJournal()
+        self.journal.begin(list(journal.rows.values()))
         service.set(processing_seconds=0.2)
         assert len(accepted(service)) == len(lines)
 
