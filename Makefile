@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 # Airflow starts seconds faster when Python may keep what it has compiled.
 unexport PYTHONDONTWRITEBYTECODE
 
-# Tests wait for services and for Airflow; half of these processes begin with what has an Airflow.
+# Tests wait for services and for Airflow; two thirds of these processes begin with what has an Airflow.
 PROCESSES := 6
 
 # Where every branch counts.

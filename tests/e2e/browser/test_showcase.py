@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from scripts.rig import COMPONENTS, ROOT, AirflowApi
+from scripts.rig import COMPONENTS, ROOT, AirflowApi, wait_for
 from tests.conftest import Service
 from tests.e2e.browser.conftest import Snap
 from tests.e2e.browser.pages import GREEN, Connections, Dag
@@ -89,6 +89,10 @@ def all_runs(airflow: AirflowApi) -> list[tuple[str, str, str]]:
     return sorted((run["dag_id"], run["run_type"], run["state"]) for run in runs)
 
 
+def is_on(airflow: AirflowApi, dag_id: str) -> bool:
+    return not airflow.get(f"/dags/{dag_id}")["is_paused"]
+
+
 def test_at_first_everything_is_healthy_and_nothing_has_run(showcase: Showcase, page: Page) -> None:
     page.goto(showcase.airflow.base)
     for part in ("MetaDatabase", "Scheduler", "Triggerer", "Dag Processor"):
@@ -121,6 +125,7 @@ def test_every_example_is_green_at_its_first_try_with_its_form_as_it_is(
         dag = Dag(page, showcase.airflow, dag_id)
         dag.open_form()
         run = dag.trigger()
+        wait_for("the DAG to be on", lambda dag_id=dag_id: is_on(showcase.airflow, dag_id), 30)
         page.goto("about:blank")  # a run's page asks Airflow all the time
         assert showcase.airflow.wait_for_run(dag_id, run["dag_run_id"]) == "success"
         tasks = showcase.airflow.tasks(dag_id, run["dag_run_id"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import logging
 import os
 import threading
 from datetime import timedelta
@@ -19,8 +20,16 @@ class CrashingOperator(ReplaceFileOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         faulthandler.enable()
-        threading.Timer(1.5, os.abort).start()
+        logging.getLogger("ipernity_provider.replacement.upload").addHandler(Crash())
         return super().execute(context)
+
+
+class Crash(logging.Handler):
+    """Breaks the process down once the service has accepted an upload."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.getMessage().startswith("Ticket: "):
+            threading.Timer(0.3, os.abort).start()
 
 
 with DAG(
