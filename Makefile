@@ -6,8 +6,8 @@ BIN    := $(VENV)/bin
 # Airflow starts seconds faster when Python may keep what it has compiled.
 unexport PYTHONDONTWRITEBYTECODE
 
-# Tests wait for services and for Airflow; two thirds of these processes begin with what has an Airflow.
-PROCESSES := 6
+# Tests wait for services and for Airflow. With more, two processors are too slow for Airflow's heartbeats.
+PROCESSES := 5
 
 # Where every branch counts.
 CORE := --include='ipernity_provider/api/*,ipernity_provider/bulk/*,ipernity_provider/files/*,ipernity_provider/replacement/*'

@@ -52,8 +52,8 @@ _AIRFLOWS = {
 class SharedAirflow(LoadScopeScheduling):  # type: ignore[misc]
     """All tests that share an Airflow run in one of pytest's processes, others in any.
 
-    Every third process takes its tests from the end of the queue: an Airflow keeps the processors
-    busy, most tests at the end wait for something.
+    Two of five processes take their tests from the end of the queue: an Airflow keeps the
+    processors busy, most tests at the end wait for something.
     """
 
     def _split_scope(self, nodeid: str) -> str:
@@ -62,7 +62,7 @@ class SharedAirflow(LoadScopeScheduling):  # type: ignore[misc]
         return _AIRFLOWS.get(file, folder if folder.startswith("tests/e2e") else nodeid)
 
     def _assign_work_unit(self, node: WorkerController) -> None:
-        if self.nodes.index(node) % 3 == 2:
+        if self.nodes.index(node) % 5 > 2:
             self.workqueue.move_to_end(next(reversed(self.workqueue)), last=False)
         super()._assign_work_unit(node)
 
@@ -96,8 +96,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         folder = item.nodeid.split("/")[1] if item.nodeid.count("/") > 1 else ""
         sockets = _SOCKETS & set(getattr(item, "fixturenames", ()))
         item.add_marker(_LEVELS.get(folder, "socket" if sockets else "unit"))
-    # What takes longest begins first: while it waits, the short ones have the processors.
-    items.sort(key=lambda item: not _is(item, "e2e"))
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    """What takes longest begins first: while it waits, the short ones have the processors."""
+    if not _is(item, "e2e"):
+        return 2
+    file = item.nodeid.partition("::")[0]
+    return 0 if file.startswith("tests/e2e") and _AIRFLOWS.get(file) in {None, "many runs"} else 1
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SharedAirflow:

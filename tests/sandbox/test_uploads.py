@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -133,6 +134,14 @@ def test_error_3_the_monthly_volume_is_used_up(sandbox: Caller) -> None:
     assert (reply["api"]["code"], reply["api"]["message"]) == ("3", "User exceeded upload limits")
     assert sandbox.send("upload.file", NEW)["api"]["code"] == "7"
     assert sandbox.get("account.getQuota")["quota"]["upload"]["left"]["bytes"] == "0"
+
+
+@pytest.mark.parametrize("method", ["upload.replace", "upload.file"])
+def test_uploads_at_the_same_time_do_not_use_the_same_volume(sandbox: Caller, method: str) -> None:
+    sandbox.change(quota_left_bytes=2 * len(NEW))
+    with ThreadPoolExecutor(8) as pool:
+        replies = list(pool.map(lambda _: sandbox.send(method, NEW, doc_id="5412"), range(16)))
+    assert sum(reply["api"]["status"] == "ok" for reply in replies) == 2
 
 
 def test_an_unlimited_account_has_a_ceiling_that_is_raised_when_an_upload_needs_it(

@@ -8,7 +8,7 @@ from ipernity_provider.sandbox.auth import AuthorizedCall
 from ipernity_provider.sandbox.credentials import ACCOUNT
 from ipernity_provider.sandbox.documents import Document
 from ipernity_provider.sandbox.errors import NOT_EMULATED, QUOTA_OF_UPLOAD_FILE
-from ipernity_provider.sandbox.media import probe
+from ipernity_provider.sandbox.media import Probe, probe
 from ipernity_provider.sandbox.methods.albums import own_album
 from ipernity_provider.sandbox.methods.fields import read_date_time, read_fields, read_orientation
 from ipernity_provider.sandbox.methods.tags import members_of
@@ -28,9 +28,8 @@ MAX_TICKETS = 50
 
 async def replace(call: AuthorizedCall) -> Payload:
     """Accept a file for an existing document; check in the order of the documented errors."""
-    file = _usable_file(call, quota_code=3)
+    file, found = await _usable_file(call, quota_code=3)
     document = call.own_document(4)
-    found = await asyncio.to_thread(probe, file.path, file.filename)
     if found.media != document.file.media:
         raise call.error(5)
     if not call.sandbox.settings.is_pro:
@@ -44,7 +43,7 @@ async def upload_file(call: AuthorizedCall) -> Payload:
     What the call does not give comes from the file's EXIF data. A value that is not documented is
     refused with the sandbox's own code: what the service does with it is not known.
     """
-    file = _usable_file(call, QUOTA_OF_UPLOAD_FILE)
+    file, found = await _usable_file(call, QUOTA_OF_UPLOAD_FILE)
     fields = read_fields(call, PARAMETERS["upload.file"].applied, NOT_EMULATED)
     created = read_date_time(call, "created_at")
     if created:
@@ -52,7 +51,6 @@ async def upload_file(call: AuthorizedCall) -> Payload:
     members = members_of(call, "member_ids")
     album = own_album(call, NOT_EMULATED) if call.request.param("album_id") else None
     orientation = read_orientation(call)
-    found = await asyncio.to_thread(probe, file.path, file.filename)
 
     def complete(document: Document) -> None:
         for name, value in fields.items():
@@ -67,15 +65,20 @@ async def upload_file(call: AuthorizedCall) -> Payload:
     )
 
 
-def _usable_file(call: AuthorizedCall, quota_code: int) -> ReceivedFile:
+async def _usable_file(call: AuthorizedCall, quota_code: int) -> tuple[ReceivedFile, Probe]:
+    """Return the file and what it is.
+
+    The volume is looked at last: until it is used nothing may wait, or another upload uses it, too.
+    """
     file = call.request.file
     if file is None or not file.bytes:
         raise call.error(1)
     if file.too_large:
         raise call.error(2)
+    found = await asyncio.to_thread(probe, file.path, file.filename)
     if not call.sandbox.has_volume_for(file.bytes):
         raise call.error(quota_code)
-    return file
+    return file, found
 
 
 async def _answer(call: AuthorizedCall, upload: AcceptedUpload) -> Payload:
