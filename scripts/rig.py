@@ -268,8 +268,8 @@ class AirflowApi:
 def wait_for(what: str, found: Any, seconds: float, every: float = 0.2) -> Any:
     """Ask until there is something, or say what was waited for in vain.
 
-    What takes long is asked for less often: a question that takes long, which would hold up what is
-    waited for, and an answer that lets wait for it, a minute every other second.
+    It asks less often where a question takes long, which would hold up what is waited for, and the
+    longer it waits: every other second after a minute.
     """
     begun = time.monotonic()
     while True:
