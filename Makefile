@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE
 
 # Tests wait for services and for Airflow. With more, two processors are too slow for Airflow's heartbeats.
-PROCESSES := 5
+PROCESSES := 4
 
 # Where every branch counts.
 CORE := --include='ipernity_provider/api/*,ipernity_provider/bulk/*,ipernity_provider/files/*,ipernity_provider/replacement/*'

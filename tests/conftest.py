@@ -52,8 +52,8 @@ _AIRFLOWS = {
 class SharedAirflow(LoadScopeScheduling):  # type: ignore[misc]
     """All tests that share an Airflow run in one of pytest's processes, others in any.
 
-    Two of five processes take their tests from the end of the queue: an Airflow keeps the
-    processors busy, most tests at the end wait for something.
+    Every fourth process takes its tests from the end of the queue: an Airflow keeps the processors
+    busy, most tests at the end wait for something.
     """
 
     def _split_scope(self, nodeid: str) -> str:
@@ -62,7 +62,7 @@ class SharedAirflow(LoadScopeScheduling):  # type: ignore[misc]
         return _AIRFLOWS.get(file, folder if folder.startswith("tests/e2e") else nodeid)
 
     def _assign_work_unit(self, node: WorkerController) -> None:
-        if self.nodes.index(node) % 5 > 2:
+        if self.nodes.index(node) % 4 == 3:
             self.workqueue.move_to_end(next(reversed(self.workqueue)), last=False)
         super()._assign_work_unit(node)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from threading import Thread
+from threading import Event, Thread
 from time import monotonic
 from typing import Literal, TypeVar
 
@@ -234,13 +234,16 @@ def _in_time(seconds: float, results: Iterator[T]) -> Iterator[T]:
     A name server or a slow answer can make a call take longer than its own timeout.
 
     :raises TimeoutError: no further one, and no end, came within so many seconds in all; what still
-        runs is left alone.
+        runs is left alone, and nothing is begun after it.
     """
     arrived: SimpleQueue[T | _Ended] = SimpleQueue()
+    over = Event()
 
     def work() -> None:
         try:
             for result in results:
+                if over.is_set():
+                    return
                 arrived.put(result)
             arrived.put(_Ended(None))
         except Exception as error:  # noqa: BLE001 - it is raised again where somebody listens
@@ -252,6 +255,7 @@ def _in_time(seconds: float, results: Iterator[T]) -> Iterator[T]:
         try:
             result = arrived.get(timeout=max(0.0, end - monotonic()))
         except Empty:
+            over.set()
             raise TimeoutError(f"There was no answer within {seconds:g} s in all.") from None
         if isinstance(result, _Ended):
             if result.error:

@@ -210,7 +210,7 @@ def test_a_service_that_does_not_answer_is_not_waited_for(
 
 def test_all_checks_together_end_in_time(service: Service, connect: Connect) -> None:
     settings = IpernityHook(connect()).settings
-    service.fail("slow:2.5", times=9)
+    service.fail("slow:1.5", times=9)
     found = list(fill_skipped(Checks(settings, "ipernity_default").run(0.5)))
     assert (found[0].check, found[0].sentence) == (
         "service",
@@ -218,6 +218,8 @@ def test_all_checks_together_end_in_time(service: Service, connect: Connect) -> 
     )
     assert [finding.status for finding in found] == ["failed"] + ["skipped"] * (len(CHECKS) - 1)
     assert check_command.MAX_SECONDS < 15
+    time.sleep(2.5)  # the answer comes, and nobody asks on
+    assert service.calls() == {"test.echo": 1}
 
 
 @pytest.mark.parametrize(("offset", "words"), [(3600, "60 min behind"), (-600, "10 min ahead of")])
