@@ -12,8 +12,10 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 
+import pytest
 import requests
 
+from ipernity_provider.__main__ import main
 from scripts.rig import airflow_env
 from tests.conftest import API_KEY, API_SECRET, SECRETS, Service
 
@@ -48,6 +50,25 @@ def run(env: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[
         text=True,
         timeout=60,
     )
+
+
+class Command:
+    """Runs a command in this process; a start of Airflow takes long."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+        self.out = self.err = ""
+
+    def __call__(self, *arguments: str) -> int:
+        self._capsys.readouterr()
+        exit_code: Any = 0
+        try:
+            main(arguments)
+        except SystemExit as ended:
+            exit_code = ended.code
+        self.out, self.err = self._capsys.readouterr()
+        assert_no_secret(self.out + self.err)
+        return int(exit_code)
 
 
 class Running:

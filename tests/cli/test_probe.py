@@ -15,7 +15,14 @@ import pytest
 
 from ipernity_provider.__main__ import main
 from scripts.rig import connection_json, migrate
-from tests.cli.commandline import COMMAND, assert_no_secret, assert_one_line, environment, run
+from tests.cli.commandline import (
+    COMMAND,
+    Command,
+    assert_no_secret,
+    assert_one_line,
+    environment,
+    run,
+)
 from tests.conftest import Connect, Service
 from tests.probe.support import own_documents
 from tests.probe.test_probing import SEEDS
@@ -37,20 +44,18 @@ def records(home: Path) -> list[Path]:
 
 
 def test_the_table_is_for_a_person_and_the_file_for_the_sandbox(
-    service: Service, tmp_path: Path
+    service: Service, command: Command, tmp_path: Path
 ) -> None:
     service.set(permissions=DELETE, replace_mode="new_document", processing_seconds=0)
     file = tmp_path / "findings.json"
-    done = run(
-        of_sandbox(service, tmp_path), "probe", "--yes", "--media", "photo", "--save", str(file)
-    )
-    assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
+    done = command("probe", "--yes", "--media", "photo", "--save", str(file))
+    assert done == 0, command.err
+    lines = command.out.splitlines()
     assert max(map(len, lines)) <= 80
     assert "  replacing                   makes a new document; the old one stays as it is" in lines
-    assert "Replacing makes a new document of: photo." in done.stdout
-    assert "Deleting document" in done.stderr
-    assert_no_secret(done.stdout + done.stderr + file.read_text())
+    assert "Replacing makes a new document of: photo." in command.out
+    assert "Deleting document" in command.err
+    assert_no_secret(file.read_text())
     assert json.loads(file.read_text())["media"]["photo"]["replace"] == "new_document"
     assert own_documents(service) == SEEDS
     assert records(tmp_path) == []
@@ -58,61 +63,44 @@ def test_the_table_is_for_a_person_and_the_file_for_the_sandbox(
 
 
 def test_findings_can_be_had_as_json_and_documents_stay_without_the_permission_to_delete(
-    service: Service, tmp_path: Path
+    service: Service, command: Command
 ) -> None:
     service.set(processing_seconds=0)
-    env = of_sandbox(service, tmp_path)
-    done = run(env, "probe", "--yes", "--json")
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["facts"]["doc_permission"] == "write"
+    assert command("probe", "--yes", "--json") == 0, command.err
+    assert json.loads(command.out)["facts"]["doc_permission"] == "write"
     (made,) = own_documents(service) - SEEDS
     page = f"{service.url}/doc/1234/{made}"
-    assert f"document {made} ({page}): the token may not delete" in done.stderr
+    assert f"document {made} ({page}): the token may not delete" in command.err
     service.set(permissions=DELETE)
-    again = run(env, "probe", "--clean-up", "--yes")
-    assert again.returncode == 0, again.stderr
+    assert command("probe", "--clean-up", "--yes") == 0, command.err
     assert own_documents(service) == SEEDS
-    nothing = run(env, "probe", "--clean-up", "--yes")
-    assert (nothing.returncode, nothing.stderr) == (
-        0,
-        "No earlier probe of this account has left anything.\n",
-    )
+    assert command("probe", "--clean-up", "--yes") == 0
+    assert command.err == "No earlier probe of this account has left anything.\n"
 
 
 @pytest.mark.parametrize(
-    ("options", "code", "sentence"),
+    ("options", "sentence"),
     [
-        ((), 2, "There is no terminal to ask at"),
-        (("--media", "photo,film"), 2, "not a list of these: photo, audio, video, document"),
-        (("--media", ""), 2, "not a list of these"),
-        (("--timeout", "0"), 2, "--timeout must be above 0"),
-        (("--conn-id", "nobody"), 2, "'nobody' is not"),
-        (("--yes", "--store"), 2, "does not come from Airflow's database"),
+        ((), "There is no terminal to ask at"),
+        (("--media", "photo,film"), "not a list of these: photo, audio, video, document"),
+        (("--media", ""), "not a list of these"),
+        (("--timeout", "0"), "--timeout must be above 0"),
     ],
 )
 def test_what_cannot_start_is_said_before_anything_is_sent(
-    service: Service, migrated: Path, options: tuple[str, ...], code: int, sentence: str
+    service: Service, command: Command, options: tuple[str, ...], sentence: str
 ) -> None:
-    done = run(of_sandbox(service, migrated), "probe", *options)
-    assert (done.returncode, done.stdout) == (code, "")
-    assert sentence in done.stderr
-    assert_one_line(done.stderr.splitlines(keepends=True)[-1])
+    assert (command("probe", *options), command.out) == (2, "")
+    assert sentence in command.err
+    assert_one_line(command.err.splitlines(keepends=True)[-1])
     assert service.ledger() == []
 
 
-def test_a_token_that_may_not_write_is_one_line(service: Service, tmp_path: Path) -> None:
+def test_a_token_that_may_not_write_is_one_line(service: Service, command: Command) -> None:
     service.set(permissions={"doc": "read"})
-    done = run(of_sandbox(service, tmp_path), "probe", "--yes")
-    assert (done.returncode, done.stdout) == (1, "")
-    assert "The token allows doc: read, but the probe sends files" in done.stderr
-    assert "Nothing was sent." in done.stderr
-
-
-@pytest.fixture(scope="module")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = tmp_path_factory.mktemp("home")
-    migrate(environment(home))
-    return home
+    assert (command("probe", "--yes"), command.out) == (1, "")
+    assert "The token allows doc: read, but the probe sends files" in command.err
+    assert "Nothing was sent." in command.err
 
 
 def start(service: Service, home: Path) -> tuple[subprocess.Popen[bytes], Callable[[str], str]]:
@@ -180,29 +168,35 @@ def test_a_killed_probe_is_cleaned_up_by_the_next_start(service: Service, tmp_pa
 
 
 def test_a_record_of_the_first_edition_is_found_and_cleaned_up(
-    service: Service, tmp_path: Path
+    service: Service, command: Command, tmp_path: Path
 ) -> None:
     service.set(processing_seconds=0)
-    env = of_sandbox(service, tmp_path)
-    assert run(env, "probe", "--yes").returncode == 0
+    assert command("probe", "--yes") == 0, command.err
     assert len(own_documents(service) - SEEDS) == 1
     (record,) = records(tmp_path)
     earlier = tmp_path / "ipernity" / "probe-ipernity_default.json"
     earlier.parent.mkdir()
     record.rename(earlier)
     service.set(permissions=DELETE)
-    done = run(env, "probe", "--clean-up", "--yes")
+    done = run(of_sandbox(service, tmp_path), "probe", "--clean-up", "--yes")
     assert done.returncode == 0, done.stderr
     assert "An earlier probe may have left" in done.stderr
     assert own_documents(service) == SEEDS
     assert not earlier.exists()
 
 
-def test_findings_are_stored_and_read_again(
-    service: Service, tmp_path: Path, migrated: Path
-) -> None:
+def test_findings_are_stored_and_read_again(service: Service, tmp_path: Path) -> None:
     service.set(permissions=DELETE, processing_seconds=0, replace_mode="new_document")
-    env = environment(migrated, XDG_STATE_HOME=str(tmp_path / "state"))
+    env = environment(tmp_path)
+    migrate(env)
+    unknown = run(env, "probe", "--conn-id", "probed")
+    assert (unknown.returncode, unknown.stdout) == (2, "")
+    assert "'probed' is not" in unknown.stderr
+    elsewhere = env | {"AIRFLOW_CONN_PROBED": connection_json(service.url)}
+    hidden = run(elsewhere, "probe", "--conn-id", "probed", "--yes", "--store")
+    assert (hidden.returncode, hidden.stdout) == (2, "")
+    assert "does not come from Airflow's database" in hidden.stderr
+    assert service.ledger() == []
     added = subprocess.run(
         ["airflow", "connections", "add", "probed", "--conn-json", connection_json(service.url)],
         env=env,

@@ -13,43 +13,10 @@ from typing import Any
 
 import pytest
 
-from ipernity_provider.__main__ import main
 from scripts.rig import connection_json
-from tests.cli.commandline import assert_no_secret, environment
+from tests.cli.commandline import Command, environment
 from tests.cli.test_terminal import terminal
 from tests.conftest import BOAT, Connect, Service, draw
-
-
-class Command:
-    """Runs a command in this process."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        self._capsys = capsys
-        self.out = self.err = ""
-
-    def __call__(self, *arguments: str) -> int:
-        self._capsys.readouterr()
-        exit_code: Any = 0
-        try:
-            main(arguments)
-        except SystemExit as ended:
-            exit_code = ended.code
-        self.out, self.err = self._capsys.readouterr()
-        assert_no_secret(self.out + self.err)
-        return int(exit_code)
-
-
-@pytest.fixture(autouse=True)
-def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "state"
-    monkeypatch.setenv("XDG_STATE_HOME", str(folder))
-    return folder
-
-
-@pytest.fixture
-def command(capsys: pytest.CaptureFixture[str], connect: Connect) -> Command:
-    connect(resend_grace=1.0)
-    return Command(capsys)
 
 
 def journals(state: Path) -> list[str]:

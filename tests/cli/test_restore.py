@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 
 from ipernity_provider.operators.ipernity import ReplaceFilesOperator
-from tests.cli.test_replace import Command, replaced
-from tests.cli.test_replace import command as command  # noqa: PLC0414 - a fixture
-from tests.cli.test_replace import state as state  # noqa: PLC0414
+from tests.cli.commandline import Command
+from tests.cli.test_replace import replaced
 from tests.conftest import Connect, Service, draw
 from tests.operators.test_operator import context
 
