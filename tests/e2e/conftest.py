@@ -59,17 +59,19 @@ MakeEnv = Callable[..., dict[str, str]]
 def make_env(
     tmp_path_factory: pytest.TempPathFactory, e2e_service: Service, uploads: Path
 ) -> MakeEnv:
-    """Makes the environment of an Airflow that knows all DAGs and the sandbox."""
+    """Makes the environment of an Airflow that knows the sandbox and some DAG files, or all."""
 
-    def make(**settings: Any) -> dict[str, str]:
+    def make(*files: str, **settings: Any) -> dict[str, str]:
         home = tmp_path_factory.mktemp("airflow")
         dags = home / "dags"
+        dags.mkdir()
         for folder in (EXAMPLES, Path(__file__).parent / "dags"):
-            shutil.copytree(
-                folder, dags, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__")
-            )
-        (dags / "ipernity_notify.py").write_text(notifying())
-        (dags / "late.py").write_text(notifying(too_late=True))
+            for file in folder.glob("*.py"):
+                if not files or file.stem in files:
+                    shutil.copy(file, dags)
+        if not files:
+            (dags / "ipernity_notify.py").write_text(notifying())
+            (dags / "late.py").write_text(notifying(too_late=True))
         return airflow_env(
             home,
             dags,
@@ -100,7 +102,7 @@ def airflow_settings(make_env: MakeEnv) -> dict[str, str]:
 @pytest.fixture(scope="package")
 def airflow(airflow_settings: dict[str, str], e2e_service: Service) -> Iterator[AirflowApi]:
     with running_airflow(airflow_settings) as api:
-        prepare(api, e2e_service)
+        prepare(api, e2e_service, *DAGS)
         yield api
 
 
@@ -114,9 +116,9 @@ def notifying(*, too_late: bool = False) -> str:
     return code["deadline.py"].replace("hours=6", "seconds=5") + dag
 
 
-def prepare(api: AirflowApi, service: Service) -> None:
-    api.wait_for_dags(*DAGS)
-    for dag_id in DAGS:
+def prepare(api: AirflowApi, service: Service, *dag_ids: str) -> None:
+    api.wait_for_dags(*dag_ids)
+    for dag_id in dag_ids:
         api.send(
             "PATCH", f"/dags/{dag_id}", {"is_paused": False}
         )  # those with a schedule begin paused

@@ -43,7 +43,7 @@ def scheduler(make_env: MakeEnv, uploads: Path, statsd: StatsD) -> Iterator[Airf
         "AIRFLOW__METRICS__METRICS_ALLOW_LIST": "^ipernity",
         "IPERNITY_FOLDER": str(uploads),
     }
-    with running_airflow(make_env(**settings)) as airflow:
+    with running_airflow(make_env("changes", "ipernity_chart", **settings)) as airflow:
         airflow.wait_for_dags(*DAGS, *CHAIN)
         for dag_id in CHAIN:
             airflow.send("PATCH", f"/dags/{dag_id}", {"is_paused": False})

@@ -173,8 +173,9 @@ def test_short_deferrals_are_sent_once_at_airflows_default_settings(
     make_env: MakeEnv, remote: Service, uploads: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Airflow 3.3.2's LocalExecutor loses some short deferrals and tries their tasks again."""
-    with running_airflow(make_env(AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL="5")) as airflow:
-        prepare(airflow, remote)
+    env = make_env(DAG_ID, AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL="5")
+    with running_airflow(env) as airflow:
+        prepare(airflow, remote, DAG_ID)
         pairs = make_pairs(remote, uploads, 24)
         remote.set(processing_seconds=2)
         run = airflow.trigger(DAG_ID, runs=pairs, poll_interval=2.0)

@@ -39,7 +39,7 @@ def measured(make_env: MakeEnv, otlp: Otlp) -> Iterator[AirflowApi]:
         "OTEL_EXPORTER_OTLP_ENDPOINT": otlp.url,
         "OTEL_METRIC_EXPORT_INTERVAL": "500",
     }
-    with running_airflow(make_env(**settings)) as airflow:
+    with running_airflow(make_env("changes", **settings)) as airflow:
         airflow.wait_for_dags("changes")
         yield airflow
 

@@ -19,6 +19,12 @@ from scripts.ui import prepare
 from tests.conftest import Service
 
 DAGS = ("ipernity_replace_file", "ipernity_replace_many", "ipernity_replace_with_backup", "private")
+FILES = (
+    EXAMPLES / "ipernity_replace_file.py",
+    EXAMPLES / "ipernity_replace_many.py",
+    EXAMPLES / "ipernity_backup_and_restore.py",
+    Path(__file__).parent.parent / "dags/private.py",
+)
 
 
 @dataclass
@@ -51,8 +57,9 @@ class View:
 def view(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[View]:
     home = tmp_path_factory.mktemp("view")
     dags = home / "dags"
-    shutil.copytree(EXAMPLES, dags, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(Path(__file__).parent.parent / "dags" / "private.py", dags)
+    dags.mkdir()
+    for file in FILES:
+        shutil.copy(file, dags)
     with (
         TemporaryDirectory(prefix="ipernity-") as short,  # for the documentation's pictures
         running_sandbox(settings={"processing_seconds": 0.5}) as sandbox,
