@@ -105,10 +105,13 @@ class Cluster:
         self.start(*(name for name, server in self._sessions.items() if server.poll() is not None))
 
     def close(self) -> None:
-        """Leave nothing behind, without grace."""
+        """Leave nothing behind, without grace but for the database."""
         self.api.close()
+        # Killed, PostgreSQL would leave its shared memory: it is told to end below.
+        database = self._sessions.pop("postgres", None)
         for pid in self._started:
-            _kill(_family(pid))
+            if database is None or pid != database.pid:
+                _kill(_family(pid))
         self._stack.close()
 
     # -- Redis and PostgreSQL ----------------------------------------------------------------------
