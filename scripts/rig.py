@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -107,9 +107,20 @@ def airflow_env(
     }
 
 
+# The signals that end a session, each with the seconds until the next one is sent. Airflow ends its
+# children on SIGINT only; what it forgets is ended by its session.
+IN_ORDER = ((signal.SIGINT, 5.0), (signal.SIGTERM, 3.0), (signal.SIGKILL, 5.0))
+# Again and again, for one that is killed may just have started another.
+AT_ONCE = ((signal.SIGKILL, 1.0),) * 5
+
+
 @contextmanager
 def session_of(
-    command: list[str], env: Mapping[str, str], log: Path, cwd: Path | None = None
+    command: list[str],
+    env: Mapping[str, str],
+    log: Path,
+    cwd: Path | None = None,
+    ends: Iterable[tuple[signal.Signals, float]] = IN_ORDER,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A server in a process session of its own; at the end nothing of that session is left."""
     with log.open("ab") as out:
@@ -125,12 +136,13 @@ def session_of(
     try:
         yield server
     finally:
-        _end_session(server)
+        _end_session(server, ends)
 
 
-def _end_session(server: subprocess.Popen[bytes]) -> None:
-    # Airflow ends its children on SIGINT only; what it forgets is ended by its session.
-    for how, seconds in ((signal.SIGINT, 5.0), (signal.SIGTERM, 3.0), (signal.SIGKILL, 5.0)):
+def _end_session(
+    server: subprocess.Popen[bytes], ends: Iterable[tuple[signal.Signals, float]]
+) -> None:
+    for how, seconds in ends:
         pids = pids_of_session(server.pid) if how != signal.SIGINT else [server.pid]
         for pid in pids:
             try:
@@ -288,9 +300,9 @@ def running_airflow(env: Mapping[str, str]) -> Iterator[AirflowApi]:
     home = Path(env["AIRFLOW_HOME"])
     home.mkdir(parents=True, exist_ok=True)
     migrate(env)
-    # The API server waits for open connections when it stops: ours is closed first.
+    # Killed at the end: in order, its processes take seconds to free their memory.
     with (
-        session_of(["airflow", "standalone"], env, home / "standalone.log"),
+        session_of(["airflow", "standalone"], env, home / "standalone.log", ends=AT_ONCE),
         closing(AirflowApi(env["AIRFLOW__API__BASE_URL"])) as api,
     ):
         try:

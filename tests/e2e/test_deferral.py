@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from scripts.rig import AirflowApi, running_airflow, session_of, wait_for
+from scripts.rig import AT_ONCE, AirflowApi, running_airflow, session_of, wait_for
 from tests.conftest import SECRETS, Service, draw
 from tests.e2e.conftest import MakeEnv, assert_green, make_pairs, prepare, replacements
 
@@ -72,7 +72,7 @@ def test_many_deferred_replacements_survive_the_death_of_the_triggerer(
     for pid in triggerers(home):
         os.kill(pid, signal.SIGKILL)
     processes.enter_context(
-        session_of(["airflow", "triggerer"], airflow_settings, home / "triggerer.log")
+        session_of(["airflow", "triggerer"], airflow_settings, home / "triggerer.log", ends=AT_ONCE)
     )
     assert_green(airflow, DAG_ID, run, seconds=500)
 

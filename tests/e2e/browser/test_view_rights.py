@@ -12,7 +12,7 @@ import pytest
 import requests
 from playwright.sync_api import Page, expect
 
-from scripts.rig import ROOT, free_port, session_of, wait_for
+from scripts.rig import AT_ONCE, ROOT, free_port, session_of, wait_for
 from tests.e2e.browser.view import View, open_tab
 
 pytestmark = pytest.mark.timeout(900)
@@ -43,7 +43,7 @@ def guarded(forged: View) -> Iterator[str]:
         except requests.RequestException:
             return False
 
-    with session_of(["airflow", "api-server"], env, home / "guarded.log"):
+    with session_of(["airflow", "api-server"], env, home / "guarded.log", ends=AT_ONCE):
         wait_for("the API server with accounts", answers, 120)
         yield base
 
