@@ -37,23 +37,6 @@ FILES = {
 }
 
 
-#: One after the other, in one process: Airflow takes seconds to start. Each has a new sandbox.
-RUN_ALL = """
-import json, sys
-import requests
-from scripts.run_dag import run
-
-sandbox, files, outcomes = sys.argv[1], json.loads(sys.argv[2]), {}
-for dag_id, file in files.items():
-    requests.post(f"{sandbox}/_sandbox/reset", json={}).raise_for_status()
-    tasks = run(file, dag_id, retries=0)["tasks"].values()
-    ledger = requests.get(f"{sandbox}/_sandbox/ledger").json()
-    outcomes[dag_id] = {"tasks": list(tasks), "ledger": ledger}
-with open(sys.argv[3], "w") as out:
-    json.dump(outcomes, out)
-"""
-
-
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """DAG -> its tasks, and what the service has accepted; run with the files of `make ui`."""
@@ -69,7 +52,8 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
             ),
         )
         migrate(env)
-        command = [sys.executable, "-c", RUN_ALL, sandbox, json.dumps(files), str(home / "out")]
+        module = [sys.executable, "-m", "tests.e2e.all_examples"]
+        command = [*module, sandbox, json.dumps(files), str(home / "out")]
         done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return dict(json.loads((home / "out").read_text()))

@@ -142,6 +142,7 @@ def test_uploads_at_the_same_time_do_not_use_the_same_volume(sandbox: Caller, me
     with ThreadPoolExecutor(8) as pool:
         replies = list(pool.map(lambda _: sandbox.send(method, NEW, doc_id="5412"), range(16)))
     assert sum(reply["api"]["status"] == "ok" for reply in replies) == 2
+    assert [entry["method"] for entry in sandbox.control("ledger")] == [method] * 2
 
 
 def test_an_unlimited_account_has_a_ceiling_that_is_raised_when_an_upload_needs_it(
