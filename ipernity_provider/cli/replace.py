@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace as with_changes
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 from ipernity_provider.api.details import get_details
-from ipernity_provider.api.errors import IpernityError, TransientError
+from ipernity_provider.api.errors import IpernityError, PermanentError, TransientError
 from ipernity_provider.cli import metastore
 from ipernity_provider.cli.errors import CommandFailed, exit_on_error
 from ipernity_provider.cli.journal import FileJournal, open_journal
@@ -20,12 +21,16 @@ from ipernity_provider.files.checksums import SourceFile
 from ipernity_provider.hooks.connection import ConnectionSettings
 from ipernity_provider.hooks.files import as_filename, as_path
 from ipernity_provider.replacement.errors import Cancelled, NotVerified, Uncertain
+from ipernity_provider.replacement.memory import follow_chain
 from ipernity_provider.replacement.preflight import Preflight, inspect_source
 from ipernity_provider.replacement.record import UploadRecord
 from ipernity_provider.replacement.replace import Replacement
 from ipernity_provider.replacement.request import Intent, ReplaceRequest, Result
 from ipernity_provider.replacement.transfer import foresee
 from ipernity_provider.text import display, printable
+
+if TYPE_CHECKING:
+    from ipernity_provider.hooks.ipernity import IpernityHook
 
 #: The file was sent, and it is not known yet what became of it.
 OPEN = 3
@@ -59,6 +64,11 @@ def replace(options: Namespace) -> None:
             replacement = Replacement(
                 client, request, how, journal, Intent(id=uuid4().hex), memory=hook.memory(how)
             )
+            if not how.transfers and (successor := _known_successor(hook, request.doc_id)):
+                say(
+                    f"Document {successor} has taken the place of document {request.doc_id}:"
+                    " --on-new-document transfer replaces its file instead."
+                )
             found = replacement.inspect(file)
             for line in plan(replacement, file, found):
                 say(line)
@@ -70,6 +80,14 @@ def replace(options: Namespace) -> None:
             else:
                 raise CommandFailed("Nothing was sent.")
         print_result(result, as_json=bool(options.output))
+
+
+def _known_successor(hook: IpernityHook, doc_id: str) -> str | None:
+    """Return the document that people see in place of another, as far as Airflow can say."""
+    with suppress(TransientError, PermanentError):
+        if chain := follow_chain(hook.all_memory(), doc_id):
+            return chain[-1][1].successor
+    return None
 
 
 def journal_of(

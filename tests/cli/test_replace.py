@@ -192,6 +192,31 @@ def test_a_file_that_was_rewritten_is_sent_again_by_the_same_command(
     assert replaced(service) == [BOAT, BOAT]
 
 
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ('{"successor": "5414", "transferred": true}', True),
+        ('{"sent_md5": null}', False),
+        ("no JSON", False),
+    ],
+)
+def test_who_has_taken_the_place_of_a_document_is_said(
+    service: Service,
+    command: Command,
+    picture: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    value: str,
+    said: bool,
+) -> None:
+    place = service.url.partition("://")[2].replace(":", "-")
+    monkeypatch.setenv(f"AIRFLOW_VAR_IPERNITY_{place}_{BOAT}".upper(), value)
+    monkeypatch.setenv(f"AIRFLOW_VAR_IPERNITY_{place}_5414".upper(), "{}")
+    assert command("replace", BOAT, str(picture), "--yes") == 0
+    sentence = "Document 5414 has taken the place of document 5412: --on-new-document transfer"
+    assert command.err.startswith(sentence) is said
+    assert replaced(service) == [BOAT]
+
+
 def test_what_cannot_be_known_names_no_task(
     service: Service, command: Command, picture: Path, state: Path
 ) -> None:
