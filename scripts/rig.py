@@ -15,11 +15,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import psutil
 import requests
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -145,10 +146,9 @@ def _end_session(
     for how, seconds in ends:
         pids = pids_of_session(server.pid) if how != signal.SIGINT else [server.pid]
         for pid in pids:
-            try:
-                os.kill(pid, how)
-            except ProcessLookupError:
-                continue
+            with suppress(OSError, psutil.Error):  # it has ended meanwhile
+                if not _cleans_up(pid):
+                    os.kill(pid, how)
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             server.poll()
@@ -157,15 +157,17 @@ def _end_session(
             time.sleep(0.05)
 
 
+def _cleans_up(pid: int) -> bool:
+    """Whether a process removes what others leave in shared memory, and then ends by itself."""
+    return "multiprocessing.resource_tracker" in " ".join(psutil.Process(pid).cmdline())
+
+
 def pids_of_session(leader: int) -> list[int]:
     found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, _ppid, _pgrp, session = stat.read_text().rpartition(")")[2].split()[:4]
-        except OSError:
-            continue
-        if int(session) == leader and state != "Z":
-            found.append(int(stat.parent.name))
+    for pid in psutil.pids():
+        with suppress(OSError, psutil.Error):
+            if os.getsid(pid) == leader and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+                found.append(pid)
     return found
 
 
